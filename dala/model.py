@@ -1,0 +1,142 @@
+"""DALAResNet50: a ResNet-50 with lightweight attention after its fourth stage and a dual-activated head.
+
+Liu, Himel, Wang: "Breast Cancer Classification with Enhanced Interpretability: DALAResNet50 and DT Grad-CAM",
+IEEE Access 2024, arXiv 2308.13150. The paper's abstract names the parts; their sizes here are our reading of it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+from torchvision.models import resnet50
+
+from dala.images import Preprocessing
+
+__all__ = ["STAGES", "DALAResNet50", "DualActivatedHead", "LightweightAttention"]
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4", "attention")
+
+
+class LightweightAttention(nn.Module):
+    """Channel gate: pool -> 1x1 conv (C -> C/r) -> ReLU -> 1x1 conv (C/r -> C) -> sigmoid -> scale.
+
+    The form is squeeze-and-excitation (Hu et al. 2018, arXiv 1709.01507); that the paper's module is of this form
+    is our reading. The gate is the same at every position, so it commutes with global average pooling.
+
+    Args:
+        channels: number of channels C, in and out.
+        reduction: r, by which the bottleneck is narrower.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
+        self.excite = nn.Conv2d(channels // reduction, channels, 1)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Openings of the channels, (N, C, 1, 1), each in (0, 1), for x of shape (N, C, h, w)."""
+        pooled = x.mean((2, 3), keepdim=True)
+        return self.excite(self.squeeze(pooled).relu()).sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C, h, w), every channel scaled by its gate."""
+        return x * self.gate(x)
+
+
+class DualActivatedHead(nn.Module):
+    """Global average pool -> FC + LeakyReLU -> dropout -> FC + ReLU -> linear classifier.
+
+    "Two fully connected layers with LeakyReLU and ReLU" is the paper's; the widths and the dropout are our reading.
+
+    Args:
+        channels: channels of the feature map that comes in.
+        classes: number of logits.
+        dropout: probability with which a unit of the first layer is dropped in training.
+    """
+
+    def __init__(self, channels: int, classes: int, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(channels, 512),
+            nn.LeakyReLU(0.01),
+            nn.Dropout(dropout),
+            nn.Linear(512, 256),
+            nn.ReLU(),
+            nn.Linear(256, classes),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) feature maps -> (N, classes) logits."""
+        return self.layers(features.mean((2, 3)))
+
+
+class DALAResNet50(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="dala",
+    tags=["histopathology", "breast-cancer", "grad-cam", "safetensors"],
+    license="cc-by-nc-4.0",
+    pipeline_tag="image-classification",
+    paper_url="https://arxiv.org/abs/2308.13150",
+):
+    """The network. Constructing it downloads nothing; `dala.weights.load` fills it.
+
+    `conv1`, `bn1` and `layer1` to `layer4` carry torchvision's key names, so that an ImageNet state dict fits as it is.
+    Fully convolutional up to the pooling: any input of at least 32 px a side.
+
+    Args:
+        class_names: one name per logit, in order.
+        preprocessing: how a picture becomes the input; see `dala.images.Preprocessing`.
+        provenance: what the weights were trained on, from which start; any JSON.
+        reduction: bottleneck of the attention.
+        dropout: of the head, in training only.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str] = ("benign", "malignant"),
+        preprocessing: Preprocessing | dict[str, Any] | None = None,
+        provenance: dict[str, Any] | None = None,
+        reduction: int = 16,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if len(set(class_names)) != len(class_names) or len(class_names) < 2:
+            raise ValueError(f"class_names must be two or more different names, not {list(class_names)}")
+        self.class_names = tuple(class_names)
+        self.preprocessing = Preprocessing.of(preprocessing)
+        self.provenance = provenance or {}
+        self.reduction, self.dropout = reduction, dropout
+        backbone = resnet50(weights=None)
+        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            self.add_module(name, getattr(backbone, name))
+        self.attention = LightweightAttention(2048, reduction)
+        self.head = DualActivatedHead(2048, len(self.class_names), dropout)
+
+    def stem(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 64, H/4, W/4)."""
+        for name in ("conv1", "bn1", "relu", "maxpool"):
+            x = self.get_submodule(name)(x)
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised pictures -> (N, 2048, h, w) after attention, h = ceil(H / 32), w = ceil(W / 32)."""
+        for stage in STAGES:
+            x = getattr(self, stage)(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised pictures -> (N, classes) logits."""
+        return self.head(self.features(x))
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` holds: the constructor's arguments as plain JSON."""
+        return {
+            "architecture": type(self).__name__,
+            "class_names": list(self.class_names),
+            "preprocessing": self.preprocessing.to_json(),
+            "provenance": self.provenance,
+            "reduction": self.reduction,
+            "dropout": self.dropout,
+        }
