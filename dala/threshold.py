@@ -1,0 +1,139 @@
+"""Dynamic thresholds: rules that derive from each map the value from which on it is shown.
+
+DT Grad-CAM (Liu et al. 2024, arXiv 2308.13150) takes its display threshold from the map instead of fixing it. That the
+rule is mean + k * std is our reading; the others are there to compare. Every rule sees the map on the network's input
+grid, (height, width) float32, at least 0, and a threshold is a number that float32 can hold, so that a comparison
+gives the same answer in Python and in the browser.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["DEFAULT_RULE", "RULES", "Rule", "Threshold", "ThresholdError", "apply", "table"]
+
+
+class ThresholdError(ValueError):
+    """A rule or a strength that does not exist."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A threshold rule and its one control.
+
+    Attributes:
+        tau: (map (height, width), strengths (n,) float64) -> thresholds (n,) float64.
+        label: what people call it.
+        parameter: name of the control, None where the rule has none.
+        low, high, step, default: the control's range, its stops and where it starts.
+        meaning: one line for a learner.
+    """
+
+    tau: Callable[[Tensor, Tensor], Tensor]
+    label: str
+    parameter: str | None
+    low: float
+    high: float
+    step: float
+    default: float
+    meaning: str
+
+    def strengths(self) -> list[float]:
+        """The control's stops, from low to high."""
+        if self.parameter is None:
+            return [self.default]
+        return [round(self.low + i * self.step, 6) for i in range(round((self.high - self.low) / self.step) + 1)]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a rule made of a map: `tau`, the share of the area it keeps, and the kept pixels (height, width) bool."""
+
+    rule: str
+    strength: float | None
+    tau: float
+    kept_area: float
+    mask: Tensor
+
+
+def mean_std(heat: Tensor, k: Tensor) -> Tensor:
+    """mean(M) + k * std(M), population std."""
+    exact = heat.double()
+    return exact.mean() + k * exact.std(correction=0)
+
+
+def otsu(heat: Tensor, strengths: Tensor) -> Tensor:
+    """Otsu's threshold (1979): the centre of the one of 256 bins that best separates two classes by variance."""
+    values = heat.numpy(force=True).ravel()
+    if values.min() == values.max():
+        return torch.full_like(strengths, float(values[0]))
+    counts, edges = np.histogram(values, 256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    mean_below = np.cumsum(counts * centres) / below
+    mean_above = (np.cumsum((counts * centres)[::-1]) / above[::-1])[::-1]
+    variance = below[:-1] * above[1:].astype(float) * (mean_below[:-1] - mean_above[1:]) ** 2
+    return torch.full_like(strengths, float(centres[np.argmax(variance)]))
+
+
+def percentile(heat: Tensor, p: Tensor) -> Tensor:
+    """The p-th percentile of the map, linearly interpolated: keeps about 100 - p percent of the area."""
+    return torch.from_numpy(np.percentile(heat.numpy(force=True).astype(float), p.numpy()))
+
+
+def share_of_max(heat: Tensor, share: Tensor) -> Tensor:
+    """share * max(M): the fixed threshold that others use."""
+    return share * float(heat.max())
+
+
+RULES: dict[str, Rule] = {
+    "mean_std": Rule(mean_std, "mean + k·std", "k", -1, 4, 0.05, 1.0, "keeps what stands out from this map's average"),
+    "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits this map's histogram into two groups; no control"),
+    "percentile": Rule(percentile, "percentile", "p", 0, 100, 1, 80, "keeps the same share of the area of every map"),
+    "share_of_max": Rule(share_of_max, "share of maximum", "share", 0, 1, 0.01, 0.5, "a fixed fraction of the peak"),
+}
+DEFAULT_RULE = "mean_std"
+
+
+def apply(heat: Tensor, rule: str = DEFAULT_RULE, strength: float | None = None) -> Threshold:
+    """Threshold a map; a pixel is kept if M >= tau, and an empty map (all zero) keeps nothing.
+
+    Args:
+        heat: (height, width) on the network's input grid.
+        rule: a name from `RULES`.
+        strength: the rule's control; None for its default. Ignored by a rule without one.
+
+    Raises:
+        ThresholdError: no such rule, or a strength outside its range.
+    """
+    chosen, value = _checked(rule, strength)
+    tau = float(_taus(chosen, heat, [value])[0])
+    mask = (heat >= tau) & (heat.max() > 0)
+    return Threshold(rule, value if chosen.parameter else None, tau, float(mask.double().mean()), mask)
+
+
+def table(heat: Tensor, rule: str) -> list[tuple[float, float, float]]:
+    """(strength, tau, kept area) at every stop of a rule's control: `apply` for the whole slider at once."""
+    chosen, _ = _checked(rule, None)
+    taus = _taus(chosen, heat, chosen.strengths())
+    ordered = heat.flatten().cpu().sort().values
+    kept = (len(ordered) - torch.searchsorted(ordered, taus)) * bool(ordered[-1] > 0) / len(ordered)
+    return list(zip(chosen.strengths(), taus.tolist(), kept.double().tolist(), strict=True))
+
+
+def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:
+    return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64)).float()
+
+
+def _checked(rule: str, strength: float | None) -> tuple[Rule, float]:
+    if rule not in RULES:
+        raise ThresholdError(f"There is no threshold rule {rule!r}: choose one of {', '.join(RULES)}.")
+    chosen = RULES[rule]
+    value = chosen.default if strength is None or chosen.parameter is None else float(strength)
+    if not chosen.low <= value <= chosen.high:
+        limits = f"{chosen.low:g} to {chosen.high:g}"
+        raise ThresholdError(f"The strength of {rule} ({chosen.parameter}) goes from {limits}, not {value:g}.")
+    return chosen, value
