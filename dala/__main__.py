@@ -1,0 +1,3 @@
+from dala.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,112 @@
+"""`python -m dala explain | train`. Bad input: one sentence on stderr, exit code 2."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import get_args, get_type_hints
+
+from dala import threshold
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dala", description="Explain breast tissue patches, or train.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _explain_parser(commands.add_parser("explain", help="Grad-CAM and DT Grad-CAM of pictures, as files"))
+    # Training needs more packages than the app: only the person who trains must have them.
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    training = commands.add_parser("train", help="train a DALAResNet50", add_help="train" not in given[:1])
+    if given[:1] == ["train"]:
+        try:
+            _train_parser(training)
+        except ModuleNotFoundError as error:
+            return _refuse(f"Training needs {error.name}: pip install -r requirements-train.txt")
+    args = parser.parse_args(given)
+    try:
+        return int(args.run(args))
+    # ImageError, WeightsError, DataError, ThresholdError, ExplainError: all of them sentences
+    except ValueError as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return _refuse("Interrupted.", 130)
+
+
+def _explain_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--out", type=Path, required=True, help="folder; one sub-folder per picture is made in it")
+    parser.add_argument(
+        "--model", metavar="SRC", help="folder, file, or user/repo[@revision]; default: the shipped weights"
+    )
+    parser.add_argument("--target", metavar="CLASS", help="class to explain; default: the predicted one")
+    parser.add_argument("--rule", choices=list(threshold.RULES), default=threshold.DEFAULT_RULE)
+    parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")
+    parser.add_argument("--device", help="cpu, cuda, mps; default: the best there is")
+    parser.set_defaults(run=_explain)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from dala import export
+    from dala.explain import Explainer
+    from dala.images import ImageError
+
+    explainer = Explainer.load(args.model, args.device)
+    seen: Counter[str] = Counter()
+    failed = False
+    for image in args.images:
+        try:
+            explanation = explainer.explain(image, args.target)
+        except ImageError as error:
+            failed = True
+            _refuse(f"{image}: {error}")
+            continue
+        seen[image.stem] += 1
+        folder = args.out / (image.stem if seen[image.stem] == 1 else f"{image.stem}-{seen[image.stem]}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in export.files(explanation, explainer, args.rule, args.strength).items():
+                (folder / name).write_bytes(content)
+        except OSError as error:
+            return _refuse(f"{folder}: cannot be written: {error.strerror}.")
+        probability = explanation.probabilities[explanation.target]
+        print(f"{image}: {explanation.target} {probability:.3f} -> {folder}")
+    return 2 if failed else 0
+
+
+def _train_parser(parser: argparse.ArgumentParser) -> None:
+    from dala import train
+
+    parser.description, parser.formatter_class = train.__doc__, argparse.RawDescriptionHelpFormatter
+    types = get_type_hints(train.Settings)
+    for field in fields(train.Settings):
+        flag, kind = "--" + field.name.replace("_", "-"), types[field.name]
+        if isinstance(kind, UnionType):
+            kind = next(k for k in get_args(kind) if k is not NoneType)
+        about = {"help": field.metadata["help"], "default": field.default}
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", **about)
+        else:
+            about["help"] += "" if field.default is None else f" (default: {field.default})"
+            parser.add_argument(flag, type=kind, choices=field.metadata.get("choices"), **about)
+    parser.add_argument("-h", "--help", action="help")
+    parser.set_defaults(run=_train)
+
+
+def _train(args: argparse.Namespace) -> int:
+    import json
+
+    from dala.train import Settings, train
+
+    report = train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
+    print(json.dumps({k: report[k] for k in ("held_out", "held_out_colour_only", "images_per_second")}, indent=2))
+    return 0
+
+
+def _refuse(sentence: str, code: int = 2) -> int:
+    print(sentence, file=sys.stderr)
+    return code

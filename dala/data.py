@@ -1,0 +1,124 @@
+"""Labelled pictures on disk, and splits that keep every patient on one side."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["DataError", "Item", "LeakageError", "assert_disjoint", "balanced_weights", "breakhis", "folder", "split"]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+# SOB_B_A-14-22549AB-100-001.png: biopsy, class, tumour type, year, slide id, magnification, sequence number
+BREAKHIS_NAME = re.compile(r"SOB_(?P<label>[BM])_[A-Z]+-\d+-(?P<slide>(?P<patient>\d+)[A-Z]*)-(?P<zoom>\d+)-\d+")
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message says what is wrong and what to do."""
+
+
+class LeakageError(DataError):
+    """A patient who stands on both sides of a split."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled picture: its file, class index, patient and slide."""
+
+    path: Path
+    label: int
+    patient: str
+    slide: str
+
+
+def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[str]]:
+    """BreakHis (Spanhol et al. 2016) in its own folder layout, benign against malignant.
+
+    A patient is the numeric root of the slide id: 22549AB and 22549CD are one patient. That is stricter than the slide
+    ids that published patient scores use.
+
+    Args:
+        root: any folder above the pictures; `.png` as published, or `.jpg`.
+        magnification: "40X", "100X", "200X" or "400X".
+
+    Returns:
+        the pictures in a fixed order, and the class names.
+    """
+    items = []
+    for path in _pictures(root):
+        name = BREAKHIS_NAME.fullmatch(path.stem)
+        if name and f"{name['zoom']}X" == magnification:
+            items.append(Item(path, int(name["label"] == "M"), name["patient"], name["slide"]))
+    if not items:
+        raise DataError(f"{root}: no BreakHis pictures at {magnification} (SOB_B_A-14-22549AB-100-001.png and so on).")
+    return items, ["benign", "malignant"]
+
+
+def folder(root: Path) -> tuple[list[Item], list[str]]:
+    """A plain folder with one sub-folder per class; each picture counts as a patient of its own.
+
+    Returns:
+        the pictures in a fixed order, and the sub-folders' names as class names.
+    """
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and _pictures(p)) if root.is_dir() else []
+    if len(names) < 2:
+        raise DataError(f"{root}: needs one sub-folder with pictures per class, and has {len(names)}.")
+    items = [
+        Item(path, label, f"{name}/{path.stem}", f"{name}/{path.stem}")
+        for label, name in enumerate(names)
+        for path in _pictures(root / name)
+    ]
+    return items, names
+
+
+def split(items: Sequence[Item], fraction: float = 0.25, seed: int = 0) -> tuple[list[Item], list[Item]]:
+    """Hold out about `fraction` of the patients, each class's share of patients kept.
+
+    Patients, not pictures, are dealt out: with a few patients a class, balancing pictures would leave one in a fold.
+
+    Returns:
+        the training and the held-out pictures.
+
+    Raises:
+        DataError: a class with fewer patients than folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = {p: Counter(i.label for i in items if i.patient == p).most_common(1)[0][0] for p in _patients(items)}
+    patients, y = np.array(list(labels)), list(labels.values())
+    folds = max(2, round(1 / fraction))
+    if min(Counter(y).values()) < folds:
+        raise DataError(f"Every class needs at least {folds} patients to hold out {fraction:.0%} of them.")
+    _, chosen = next(StratifiedKFold(folds, shuffle=True, random_state=seed).split(patients, y))
+    held_out = set(patients[chosen])
+    sides = [i for i in items if i.patient not in held_out], [i for i in items if i.patient in held_out]
+    assert_disjoint(*sides)
+    return sides
+
+
+def assert_disjoint(*sides: Sequence[Item]) -> None:
+    """Raise LeakageError if a patient has pictures on more than one side."""
+    seen: Counter[str] = Counter()
+    for side in sides:
+        seen.update(set(_patients(side)))
+    shared = sorted(p for p, n in seen.items() if n > 1)
+    if shared:
+        raise LeakageError(f"Patients on more than one side of the split: {', '.join(shared)}.")
+
+
+def balanced_weights(items: Sequence[Item]) -> np.ndarray:
+    """Sampling weights (n,), sum 1, under which every class, and within it every patient, is drawn equally often."""
+    pictures = Counter((i.label, i.patient) for i in items)
+    patients = Counter(label for label, _ in pictures)
+    weights = np.array([1 / (patients[i.label] * pictures[i.label, i.patient]) for i in items])
+    return weights / weights.sum()
+
+
+def _pictures(root: Path) -> list[Path]:
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def _patients(items: Sequence[Item]) -> list[str]:
+    return sorted({i.patient for i in items})
