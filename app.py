@@ -1,0 +1,56 @@
+"""Entry point of the app and of a Space: builds the ui and launches it with every safety switch set."""
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from dala import Explainer, samples
+from dala.ui import compare
+from dala.ui.theme import CSS, theme
+
+TITLE = "DALA: see what a network looks at in breast tissue"
+
+
+def build(explainer: Explainer) -> gr.Blocks:
+    """The whole ui around a loaded network."""
+    # Uploads leave the disk after an hour; nothing is told to anybody.
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+        gr.HTML(_head(explainer), elem_classes="head")
+        compare.build(demo, explainer, samples.find())
+        gr.Markdown(
+            "A picture you send stays on this server for up to an hour and is then deleted; "
+            "send nothing that identifies a patient.",
+            elem_classes="small",
+        )
+    return demo
+
+
+def launch(demo: gr.Blocks, **options: Any) -> Any:
+    """`demo.launch` with the switches a public demo of a medical network needs."""
+    return demo.queue(max_size=64).launch(
+        theme=theme(),
+        css=CSS,
+        show_error=False,
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size="20mb",
+        ssr_mode=False,
+        footer_links=["api"],
+        **options,
+    )
+
+
+def _head(explainer: Explainer) -> str:
+    # Text from a config is escaped: it comes from whoever made the weights.
+    model = explainer.model
+    scale = model.preprocessing.magnification
+    name = html.escape(f"{scale} {model.provenance.get('format', '')}".strip() if scale else "unknown magnification")
+    return (
+        "<h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
+        f"<p>for teaching, not for diagnosis · model: {name}</p>"
+    )
+
+
+if __name__ == "__main__":
+    launch(build(Explainer.load()))

@@ -1,0 +1,170 @@
+"""The first tab: a patch, Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
+
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from dala import export, images, threshold
+from dala.explain import Explainer, Explanation
+from dala.samples import Sample
+from dala.ui.mapview import MapView, payload
+from dala.ui.uploads import sentence, uploaded_file
+
+__all__ = ["Compare", "build"]
+
+# A laptop's browser hands the zip's address to its own download.
+SAVE = """file => {
+  const link = Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name});
+  link.click();
+}"""
+
+
+class Compare:
+    """The tab's handlers: thin, each from what the browser sent to what its components show."""
+
+    def __init__(self, explainer: Explainer, samples: Sequence[Sample]) -> None:
+        self.explainer, self.samples = explainer, samples
+        # Samples are the same for everybody: explained once, not once a visitor.
+        self._sample = lru_cache(maxsize=32)(self._explain_sample)
+
+    def upload(self, value: Any) -> list[Any]:
+        """A picture was dropped, pasted or chosen: explain the predicted class."""
+        try:
+            explanation = self.explainer.explain(uploaded_file(value))
+        except ValueError as error:
+            raise sentence(error) from None
+        return self._shown(explanation, payload(explanation))
+
+    def sample(self, event: gr.SelectData) -> list[Any]:
+        """A sample was clicked."""
+        return self._shown(*self._sample(int(event.index)))
+
+    def first(self) -> list[Any]:
+        """The page was opened: the first sample, explained."""
+        return self._shown(*self._sample(0))
+
+    def target(self, name: str, explanation: Explanation | None) -> tuple[Any, ...]:
+        """Another class was chosen: the head alone runs again."""
+        if explanation is None:
+            return gr.skip(), gr.skip()
+        try:
+            explanation = self.explainer.retarget(explanation, name)
+        except ValueError as error:
+            raise sentence(error) from None
+        return explanation, payload(explanation)
+
+    def restore(self, explanation: Explanation | None) -> Image.Image | None:
+        """After a file that could not be used: the picture that is still explained."""
+        return explanation.picture if explanation else None
+
+    def clear(self) -> tuple[None, None, Any, str]:
+        """The picture was removed."""
+        return None, None, gr.Radio(choices=[], value=None), ""
+
+    def download(self, explanation: Explanation | None, event: gr.EventData) -> str:
+        """What is on screen as one zip: overlays, raw maps, every number."""
+        if explanation is None:
+            raise gr.Error("There is nothing to download yet.", print_exception=False)
+        display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
+        try:
+            written = export.files(explanation, self.explainer, event.rule, event.strength, display)
+        except ValueError as error:
+            raise sentence(error) from None
+        folder = Path(tempfile.mkdtemp())
+        with zipfile.ZipFile(folder / "explanation.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in written.items():
+                archive.writestr(name, content)
+        return str(folder / "explanation.zip")
+
+    def explain(
+        self, image: Any, target: str | None = None, rule: str = threshold.DEFAULT_RULE, strength: float | None = None
+    ) -> tuple[dict[str, Any], Image.Image, Image.Image]:
+        """Explain one patch with Grad-CAM and DT Grad-CAM. For teaching, not for diagnosis.
+
+        Args:
+            image: the patch (PNG, JPEG, TIFF, WebP, BMP, GIF; at least 32 px a side).
+            target: name of the class to explain; empty for the predicted one.
+            rule: mean_std, otsu, percentile or share_of_max.
+            strength: the rule's control: k, none, percent, share; empty for its default.
+
+        Returns:
+            every number as JSON (probabilities, tau, kept area, raw maximum, model, versions), and the two overlays.
+        """
+        try:
+            explanation = self.explainer.explain(uploaded_file(image), target or None)
+            kept = explanation.threshold(rule or threshold.DEFAULT_RULE, strength)
+        except ValueError as error:
+            raise sentence(error) from None
+        pictures = export.pictures(explanation, kept)
+        return export.values(explanation, kept, self.explainer), pictures["grad_cam"], pictures["dt_grad_cam"]
+
+    def _explain_sample(self, index: int) -> tuple[Explanation, dict[str, Any]]:
+        explanation = self.explainer.explain(self.samples[index].file)
+        return explanation, payload(explanation)
+
+    def _shown(self, explanation: Explanation, view: dict[str, Any]) -> list[Any]:
+        e = explanation
+        ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
+        choices = [(f"{name}  {probability:.3f}", name) for name, probability in ranked]
+        resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
+        run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
+        return [e.picture, e, gr.Radio(choices=choices, value=e.target), view, run]
+
+
+def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> None:
+    """Lay out the tab inside `demo`, the current context, and bind its handlers."""
+    tab = Compare(explainer, samples)
+    state = gr.State(time_to_live=3600)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=270):
+            patch = gr.Image(
+                label="Patch", type="filepath", format="png", height=190, sources=["upload", "clipboard"],
+                buttons=["fullscreen"], elem_classes="patch", placeholder="Drop, paste or choose a patch",
+            )  # fmt: skip
+            gallery = gr.Gallery(
+                [(_thumbnail(s.file), s.caption) for s in samples], label="Samples", columns=3, allow_preview=False,
+                object_fit="cover", height="auto", buttons=[], interactive=False, elem_classes="samples",
+            )  # fmt: skip
+            classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
+            run = gr.Markdown(elem_classes="run")
+        with gr.Column(scale=3, min_width=300):
+            view = MapView(elem_id="maps")
+    archive = gr.File(visible="hidden")
+    shown = [patch, state, classes, view, run]
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
+    plumbing: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    patch.upload(tab.upload, patch, shown, preprocess=False, **model).failure(tab.restore, state, patch, **plumbing)
+    patch.clear(tab.clear, None, [state, view, classes, run], **plumbing)
+    gallery.select(tab.sample, None, shown, **model)
+    classes.input(tab.target, [classes, state], [state, view], **model)
+    view.download(tab.download, state, archive, **plumbing).then(None, archive, None, js=SAVE)
+    demo.load(tab.first, None, shown, **model)
+    _endpoint(tab)
+
+
+def _endpoint(tab: Compare) -> None:
+    # Not rendered: they give the public endpoint its types.
+    image, target = gr.Image(visible=False, type="filepath"), gr.Textbox(visible=False)
+    rule = gr.Dropdown(list(threshold.RULES), value=threshold.DEFAULT_RULE, visible=False)
+    strength, trigger = gr.Number(value=None, visible=False), gr.Button(visible=False)
+    numbers, plain, kept = gr.JSON(visible=False), *(gr.Image(visible=False, format="png") for _ in range(2))
+    trigger.click(
+        tab.explain, [image, target, rule, strength], [numbers, plain, kept], preprocess=False, api_name="explain",
+        concurrency_id="model", concurrency_limit=1,
+    )  # fmt: skip
+
+
+def _thumbnail(file: Path) -> Image.Image:
+    picture = images.read(file)
+    picture.thumbnail((240, 160))
+    return picture
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]} px"

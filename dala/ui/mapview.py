@@ -1,0 +1,79 @@
+"""The map view: maps over a picture, drawn in the browser. A threshold moves there without a request.
+
+Python sends the picture, the raw maps and, for every rule, the whole table of thresholds; the script upsamples, colours
+and compares. It holds no rule and no statistics, so `dala.threshold` stays the one truth.
+"""
+
+import base64
+import io
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from torch import Tensor
+
+from dala import render, threshold
+from dala.explain import Explanation
+
+__all__ = ["MapView", "payload"]
+
+_HERE = Path(__file__).parent
+_TITLES = {"grad_cam": "Grad-CAM"}
+_numbers = count()
+
+
+class MapView(gr.HTML):
+    """The component; its value is what `payload` returns, or None. Event: `download`, with what the visitor chose."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            html_template=(_HERE / "mapview.html").read_text(encoding="utf-8"),
+            css_template=(_HERE / "mapview.css").read_text(encoding="utf-8"),
+            js_on_load=(_HERE / "mapview.js").read_text(encoding="utf-8"),
+            rules={
+                name: {"label": r.label, "parameter": r.parameter, "meaning": r.meaning, "start": _start(r)}
+                for name, r in threshold.RULES.items()
+            },
+            palettes={name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
+            start_rule=threshold.DEFAULT_RULE,
+            opacity=round(100 * render.DEFAULT_OPACITY),
+            uid=next(_numbers),
+            **kwargs,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        """What travels: an object."""
+        return {"type": "object"}
+
+
+def payload(explanation: Explanation) -> dict[str, Any]:
+    """All that the browser needs to draw Grad-CAM and DT Grad-CAM of an explanation at any threshold."""
+    stream = io.BytesIO()
+    explanation.picture.save(stream, "PNG", compress_level=1)
+    names = list(explanation.maps)
+    return {
+        "picture": "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(),
+        "target": explanation.target,
+        "layer": explanation.layer,
+        "maps": [_map(explanation.maps[name], explanation.heat(name)) for name in names],
+        "panels": [
+            {"title": prefix + _TITLES.get(name, name), "map": i, "kept": kept}
+            for i, name in enumerate(names)
+            for prefix, kept in (("", False), ("DT ", True))
+        ],
+    }
+
+
+def _map(raw: Tensor, heat: Tensor) -> dict[str, Any]:
+    return {
+        "raw": base64.b64encode(raw.numpy().astype("<f4").tobytes()).decode(),
+        "grid": list(raw.shape),
+        "max": float(raw.max()),
+        "place": render.place(heat),
+        "tables": {rule: threshold.table(heat, rule) for rule in threshold.RULES},
+    }
+
+
+def _start(rule: threshold.Rule) -> int:
+    return min(range(len(rule.strengths())), key=lambda i: abs(rule.strengths()[i] - rule.default))

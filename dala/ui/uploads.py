@@ -1,0 +1,34 @@
+"""What a visitor's browser sends as a file, before anything opens it."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from dala.images import ImageError
+
+__all__ = ["sentence", "uploaded_file"]
+
+
+def uploaded_file(value: Any) -> Path:
+    """The file behind an image component's raw value, if it is one that this server took in.
+
+    The events that decode pictures skip Gradio's own decoding, whose errors say nothing to a visitor; so what it would
+    have checked is checked here.
+
+    Raises:
+        ImageError: no file, or a path outside the upload folder.
+    """
+    path = value.get("path") if isinstance(value, dict) else None
+    if not isinstance(path, str) or not path:
+        raise ImageError("There is no picture: drop one, paste one, or choose a sample.")
+    file = Path(path).resolve()
+    if not file.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
+    return file
+
+
+def sentence(error: ValueError) -> gr.Error:
+    """One of the project's own errors as the visitor sees it."""
+    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)
