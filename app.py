@@ -16,7 +16,7 @@ def build(explainer: Explainer) -> gr.Blocks:
     """The whole ui around a loaded network."""
     # Uploads leave the disk after an hour; nothing is told to anybody.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
-        gr.HTML(_head(explainer), elem_classes="head")
+        gr.HTML(_head(explainer))
         compare.build(demo, explainer, samples.find())
         gr.Markdown(
             "A picture you send stays on this server for up to an hour and is then deleted; "
@@ -47,8 +47,8 @@ def _head(explainer: Explainer) -> str:
     scale = model.preprocessing.magnification
     name = html.escape(f"{scale} {model.provenance.get('format', '')}".strip() if scale else "unknown magnification")
     return (
-        "<h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
-        f"<p>for teaching, not for diagnosis · model: {name}</p>"
+        "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
+        f"<p>for teaching, not for diagnosis · model: {name}</p></div>"
     )
 
 

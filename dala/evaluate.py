@@ -1,7 +1,6 @@
 """Scores of a network, and of colour alone, on labelled pictures."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def probabilities(model: DALAResNet50, items: Sequence[Item], workers: int = 0, 
     was_training = model.training
     model.eval()
     rows = []
-    with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for x in picture_loader(items, model.preprocessing, workers):
             rows.append(model(x.to(device, memory_format=torch.channels_last)).float().softmax(1).cpu())
     model.train(was_training)

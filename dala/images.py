@@ -15,7 +15,8 @@ __all__ = ["ImageError", "Preprocessing", "Source", "fit", "read", "to_tensor"]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+Image.init()  # else a restriction to formats finds only those that Pillow registers by itself
 MIN_SIDE = 32
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 8.0

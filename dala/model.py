@@ -5,6 +5,7 @@ IEEE Access 2024, arXiv 2308.13150. The paper's abstract names the parts; their 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import PyTorchModelHubMixin
@@ -140,3 +141,28 @@ class DALAResNet50(
             "reduction": self.reduction,
             "dropout": self.dropout,
         }
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from dala import weights  # it builds models, so that it cannot be imported above
+
+        weights.save(self, save_directory)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        **config: Any,
+    ) -> "DALAResNet50":
+        """Strict, safetensors only; the mixin's own leaves missing layers random and falls back to pickle."""
+        from dala import weights
+
+        source = f"{model_id}@{revision}" if revision else model_id
+        return weights.load(
+            source, token=token, cache_dir=cache_dir, force_download=force_download, local_files_only=local_files_only
+        ).model

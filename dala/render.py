@@ -10,7 +10,7 @@ from dala.threshold import Threshold
 __all__ = ["DEFAULT_OPACITY", "PALETTES", "describe", "overlay", "palette", "place"]
 
 # Perceptually uniform ones first; jet, which invents edges, only because so much of the literature uses it.
-PALETTES = ("inferno", "viridis", "magma", "cividis", "turbo", "jet")
+PALETTES = ("viridis", "inferno", "magma", "cividis", "turbo", "jet")
 DEFAULT_OPACITY = 0.5
 
 
@@ -65,7 +65,7 @@ def describe(target: str, layer: str, heat: Tensor, kept: Threshold) -> str:
     """One sentence that says what both pictures show; it is also their alt text."""
     if heat.max() <= 0:
         return f"No positive evidence for {target} at {layer}: the map is zero everywhere."
-    start = f"Grad-CAM for {target} is strongest in the {place(heat)}; "
+    start = f"Grad-CAM for {target} is strongest at the {place(heat)}; "
     if kept.kept_area == 0:
         return start + "the dynamic threshold lies above the map's maximum and keeps nothing."
     return start + f"the dynamic threshold keeps {100 * kept.kept_area:.1f} % of the area."

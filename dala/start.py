@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.models import get_weight
+from torchvision.models import ResNet50_Weights
 from tqdm import tqdm
 
 from dala import evaluate, weights
 from dala.data import Item, balanced_weights
 from dala.model import DALAResNet50
+from dala.settings import Settings
 
 __all__ = ["load_imagenet", "probe"]
 
@@ -39,11 +40,13 @@ def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
             raise weights.WeightsError(f"{init}: no such file to start from.")
         state, told = weights.read_state(file), {"name": file.name, "sha256": weights.sha256(file)}
     else:
+        if init not in ResNet50_Weights.__members__:
+            raise weights.WeightsError(f"{init}: neither a .safetensors file nor one of ResNet50_Weights.")
         try:
-            chosen = get_weight(f"ResNet50_Weights.{init}")
-        except (ValueError, AttributeError) as error:
-            raise weights.WeightsError(f"{init}: neither a .safetensors file nor one of ResNet50_Weights.") from error
-        state, told = dict(chosen.get_state_dict(progress=True, check_hash=True)), {"name": f"torchvision {init}"}
+            state = dict(ResNet50_Weights[init].get_state_dict(progress=True, check_hash=True))
+        except OSError as error:
+            raise weights.WeightsError(f"{init}: could not be downloaded; give a local .safetensors file.") from error
+        told = {"name": f"torchvision {init}"}
     own = {k: v for k, v in model.state_dict().items() if not k.startswith(("attention.", "head."))}
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     # PyTorch counts batches in a buffer that inference never reads, and other frameworks do not export it.
@@ -58,22 +61,23 @@ def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
     return {**told, "loaded": len(fitting), "missing": missing, "left_over": extra}
 
 
-def probe(model: DALAResNet50, items: Sequence[Item], epochs: int, lr: float, seed: int, workers: int) -> list[float]:
+def probe(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> list[float]:
     """Fit the attention and the head to the frozen backbone's pooled features; the loss after each epoch.
 
     The gate is the same at every position, so that attention and head on features pooled first, (n, 2048, 1, 1), are
     exactly attention and head on the maps. Each picture is seen in four flips.
     """
-    if not epochs:
+    if not settings.probe_epochs:
         return []
-    x, labels = pooled_features(model, items, workers), torch.tensor([i.label for i in items])
+    x = pooled_features(model, items, settings.workers, bf16=settings.precision == "bf16")
+    labels = torch.tensor([i.label for i in items])
     weight = torch.tensor(balanced_weights(items) * len(items), dtype=torch.float32)
     device = next(model.parameters()).device
     parts = torch.nn.ModuleList([model.attention, model.head]).train()
-    optimizer = torch.optim.AdamW(parts.parameters(), lr, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-    generator, losses = torch.Generator().manual_seed(seed), []
-    for _ in range(epochs):
+    optimizer = torch.optim.AdamW(parts.parameters(), settings.probe_lr, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.probe_epochs)
+    generator, losses = torch.Generator().manual_seed(settings.seed), []
+    for _ in range(settings.probe_epochs):
         order, total = torch.randperm(len(items), generator=generator), 0.0
         for rows in order.split(32):
             view = torch.randint(x.shape[1], (len(rows),), generator=generator)
@@ -90,7 +94,9 @@ def probe(model: DALAResNet50, items: Sequence[Item], epochs: int, lr: float, se
 
 
 @torch.inference_mode()
-def pooled_features(model: DALAResNet50, items: Sequence[Item], workers: int = 0, views: int = 4) -> Tensor:
+def pooled_features(
+    model: DALAResNet50, items: Sequence[Item], workers: int = 0, views: int = 4, bf16: bool = False
+) -> Tensor:
     """Means of layer4's maps over each picture and its flips, (n, views, 2048) float32, at most four views."""
     device = next(model.parameters()).device
     model.eval()
@@ -98,7 +104,7 @@ def pooled_features(model: DALAResNet50, items: Sequence[Item], workers: int = 0
     loader = evaluate.picture_loader(items, model.preprocessing, workers)
     for x in tqdm(loader, "features", total=len(items), unit="image", disable=None):
         flips = torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)][:views]).to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for stage in ("stem", "layer1", "layer2", "layer3", "layer4"):
                 flips = getattr(model, stage)(flips)
         rows.append(flips.float().mean((2, 3)).cpu())

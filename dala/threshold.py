@@ -120,8 +120,8 @@ def table(heat: Tensor, rule: str) -> list[tuple[float, float, float]]:
     chosen, _ = _checked(rule, None)
     taus = _taus(chosen, heat, chosen.strengths())
     ordered = heat.flatten().cpu().sort().values
-    kept = (len(ordered) - torch.searchsorted(ordered, taus)) * bool(ordered[-1] > 0) / len(ordered)
-    return list(zip(chosen.strengths(), taus.tolist(), kept.double().tolist(), strict=True))
+    kept = (len(ordered) - torch.searchsorted(ordered, taus)) * bool(ordered[-1] > 0)
+    return list(zip(chosen.strengths(), taus.tolist(), (kept.double() / len(ordered)).tolist(), strict=True))
 
 
 def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:

@@ -61,7 +61,7 @@ def train(settings: Settings) -> dict[str, Any]:
     model.to(memory_format=torch.channels_last).to(device)
     state = load_last(settings, model)
     if state is None:
-        start.probe(model, sides[0], settings.probe_epochs, settings.probe_lr, settings.seed, settings.workers)
+        start.probe(model, sides[0], settings)
     run = Run(settings, model, sides, state)
     while run.epoch < settings.epochs:
         run.one_epoch()

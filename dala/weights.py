@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -54,12 +51,13 @@ class LoadedModel:
     sha256: str
 
 
-def load(source: str | Path | None = None) -> LoadedModel:
+def load(source: str | Path | None = None, **hub: Any) -> LoadedModel:
     """Load and check a DALAResNet50.
 
     Args:
         source: a folder with `model.safetensors` and `config.json`, the path of such a safetensors file, or a Hub id
             `user/repo[@revision]`. None: the environment's `DALA_MODEL`, else the folder shipped with the project.
+        hub: for a Hub id, `token`, `cache_dir`, `force_download` and `local_files_only` of `hf_hub_download`.
 
     Raises:
         WeightsError: not there, not safetensors, keys or shapes that do not fit, values that are not finite, or a
@@ -71,11 +69,11 @@ def load(source: str | Path | None = None) -> LoadedModel:
         folder, file = (path, path / FILE) if path.is_dir() else (path.parent, path)
         name, revision = folder.resolve().name, None
         config_file = folder / CONFIG
-    elif (hub := HUB_ID.fullmatch(source)) and path.suffix != ".safetensors":
-        name = hub["repo"]
-        config_file, revision = _download(name, CONFIG, hub["revision"])
+    elif (named := HUB_ID.fullmatch(source)) and path.suffix != ".safetensors":
+        name = named["repo"]
+        config_file, revision = _download(name, CONFIG, named["revision"], **hub)
         # The file of the very commit that the config came from, even if the branch moves in between.
-        file, _ = _download(name, FILE, revision)
+        file, _ = _download(name, FILE, revision, **hub)
     else:
         raise WeightsError(f"{source}: no such folder or file, and not a Hub id like user/repo or user/repo@revision.")
     config = _read_config(config_file)
@@ -171,25 +169,30 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
         raise WeightsError(f"{file}: {error}.") from error
 
 
-def _download(repo: str, name: str, revision: str | None) -> tuple[Path, str]:
+def _download(
+    repo: str, name: str, revision: str | None, local_files_only: bool = False, **hub: Any
+) -> tuple[Path, str]:
     """From the cache if it is there, else from the Hub; the file and the commit it belongs to."""
-    for cached in (True, False):
+    tries = [False] if hub.get("force_download") else [True] if local_files_only else [True, False]
+    for cached in tries:
         try:
-            path = hf_hub_download(repo, name, revision=revision, local_files_only=cached)
-            return Path(path), Path(path).parent.name
+            path = Path(hf_hub_download(repo, name, revision=revision, local_files_only=cached, **hub))
+            return path, path.parent.name
         except LocalEntryNotFoundError as error:
-            if not cached:
-                raise WeightsError(f"{repo}: not in the cache, and {constants.ENDPOINT} did not answer.") from error
-        except GatedRepoError as error:
-            raise WeightsError(
-                f"{repo}: gated; ask for access on its page, then log in with `hf auth login`."
-            ) from error
-        except RevisionNotFoundError as error:
-            raise WeightsError(f"{repo}: has no revision {revision!r}.") from error
-        except RepositoryNotFoundError as error:
-            raise WeightsError(f"{repo}: no such repository on the Hub, or a private one.") from error
-        except EntryNotFoundError as error:
-            raise WeightsError(f"{repo}: holds no {name}; other formats are not read.") from error
-        except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
-            raise WeightsError(f"{repo}: the download of {name} failed: {str(error).splitlines()[0]}") from error
-    raise AssertionError("unreachable: the second attempt returns or raises")
+            problem, cause = f"not in the cache, and {constants.ENDPOINT} was not reached", error
+        # The client raises what its HTTP library raises, httpx in one version and httpx2 in the next.
+        except Exception as error:
+            raise WeightsError(f"{repo}: {_reason(error, name, revision)}.") from error
+    raise WeightsError(f"{repo}: {problem}.") from cause
+
+
+def _reason(error: Exception, name: str, revision: str | None) -> str:
+    for kind, reason in (
+        (GatedRepoError, "gated; ask for access on its page, then log in with `hf auth login`"),
+        (RevisionNotFoundError, f"has no revision {revision!r}"),
+        (RepositoryNotFoundError, "no such repository on the Hub, or a private one"),
+        (EntryNotFoundError, f"holds no {name}; other formats are not read"),
+    ):
+        if isinstance(error, kind):
+            return reason
+    return f"the download of {name} failed: {(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}"

@@ -122,13 +122,13 @@ def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> N
     tab = Compare(explainer, samples)
     state = gr.State(time_to_live=3600)
     with gr.Row():
-        with gr.Column(scale=1, min_width=270):
+        with gr.Column(scale=1, min_width=270, elem_classes="side"):
             patch = gr.Image(
-                label="Patch", type="filepath", format="png", height=190, sources=["upload", "clipboard"],
+                label="Patch", type="filepath", format="png", sources=["upload", "clipboard"],
                 buttons=["fullscreen"], elem_classes="patch", placeholder="Drop, paste or choose a patch",
             )  # fmt: skip
             gallery = gr.Gallery(
-                [(_thumbnail(s.file), s.caption) for s in samples], label="Samples", columns=3, allow_preview=False,
+                [(_thumbnail(s.file), s.caption) for s in samples], label="Samples", columns=1, allow_preview=False,
                 object_fit="cover", height="auto", buttons=[], interactive=False, elem_classes="samples",
             )  # fmt: skip
             classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")

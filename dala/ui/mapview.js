@@ -76,7 +76,7 @@ function number(x) {
 function describe(map, area) {
   const {target, layer} = view;
   if (map.max <= 0) return `No positive evidence for ${target} at ${layer}: the map is zero everywhere.`;
-  const start = `Grad-CAM for ${target} is strongest in the ${map.place}; `;
+  const start = `Grad-CAM for ${target} is strongest at the ${map.place}; `;
   if (area === 0) return start + "the dynamic threshold lies above the map's maximum and keeps nothing.";
   return start + `the dynamic threshold keeps ${(100 * area).toFixed(1)} % of the area.`;
 }
@@ -89,7 +89,7 @@ function repaint() {
   strength.value = positions[rule];
   const value = steps[strength.value][0], shown = chosen.parameter ? `${chosen.parameter} = ${value.toFixed(2)}` : 'no control';
   strength.setAttribute('aria-valuetext', shown);
-  find('.strength .name').textContent = chosen.parameter ? `strength ${chosen.parameter}` : 'no control';
+  find('.strength .name').textContent = chosen.parameter ? `strength ${chosen.parameter === 'share' ? '' : chosen.parameter}` : 'no control';
   find('.strength output').textContent = chosen.parameter ? value.toFixed(2) : '';
   find('.meaning').textContent = chosen.meaning;
   for (const panel of view.panels) {

@@ -1,5 +1,7 @@
 """The look: quiet surfaces, one accent, system fonts (none is fetched); the tissue is the only colourful thing."""
 
+from pathlib import Path
+
 import gradio as gr
 
 __all__ = ["CSS", "theme"]
@@ -28,6 +30,8 @@ def theme() -> gr.themes.Base:
         background_fill_secondary="#f1eeea",
         background_fill_secondary_dark="#2a2825",
         color_accent="#0f766e",
+        border_color_primary="#d9d4cc",
+        border_color_primary_dark="#45413c",
         block_shadow="none",
         block_border_width="0px",
         block_background_fill="transparent",
@@ -35,23 +39,22 @@ def theme() -> gr.themes.Base:
         block_label_background_fill="transparent",
         block_label_background_fill_dark="transparent",
         block_padding="0px",
+        block_label_text_color="*body_text_color",
+        block_label_text_color_dark="*body_text_color",
+        block_label_border_width="0px",
+        block_info_text_color="*body_text_color_subdued",
+        checkbox_border_color="#8a847b",
+        checkbox_border_color_dark="#8a847b",
+        checkbox_border_width="1px",
+        checkbox_label_background_fill="transparent",
+        checkbox_label_background_fill_dark="transparent",
+        checkbox_label_background_fill_selected="transparent",
+        checkbox_label_background_fill_selected_dark="transparent",
+        checkbox_label_background_fill_hover="transparent",
+        checkbox_label_background_fill_hover_dark="transparent",
+        checkbox_label_border_width="0px",
+        checkbox_label_padding="4px 0",
     )
 
 
-CSS = """
-.gradio-container { max-width: 1360px !important; margin: 0 auto; }
-.gradio-container .main { padding: 14px 24px 24px; }
-.head { display: flex; flex-wrap: wrap; gap: 2px 24px; align-items: baseline; justify-content: space-between; }
-.head h1 { margin: 0; font-size: 22px; font-weight: 650; letter-spacing: -0.01em; }
-.head h1 span { font-weight: 400; font-size: 16px; margin-left: 10px; color: var(--body-text-color-subdued); }
-.head p, .run, .small { margin: 0; font-size: 13px; color: var(--body-text-color-subdued); }
-.run { font-variant-numeric: tabular-nums; }
-.patch img { object-fit: contain; }
-.classes label { font-variant-numeric: tabular-nums; }
-.classes .wrap { flex-direction: column; gap: 6px; }
-.samples .grid-wrap { max-height: none; }
-@media (max-width: 640px) {
-  .gradio-container .main { padding: 10px 12px 20px; }
-  .head h1 span { display: block; margin: 2px 0 0; }
-}
-"""
+CSS = (Path(__file__).parent / "theme.css").read_text(encoding="utf-8")

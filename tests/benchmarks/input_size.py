@@ -49,7 +49,9 @@ def main() -> None:
         height, width = map(int, size.split("x"))
         model = DALAResNet50(names, images.Preprocessing(height, width)).eval()
         start.load_imagenet(model, args.init)
-        features = start.pooled_features(model.to(memory_format=torch.channels_last), items, workers=1, views=1)[:, 0]
+        features = start.pooled_features(
+            model.to(memory_format=torch.channels_last), items, workers=1, views=1, bf16=True
+        )[:, 0]
         rows[f"{width}x{height}"] = cross_validated(features.numpy(), items, strength=1e-3).to_json()
     pixels = (np.asarray(images.read(i.path)) for i in items)
     rows["colour only"] = cross_validated(np.stack([evaluate.colour_features(p) for p in pixels]), items, 1.0).to_json()

@@ -1,0 +1,121 @@
+"""Grad-CAM against three libraries that no one here wrote, on the same weights and the same input."""
+
+import copy
+
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+from torchcam.methods import GradCAM as TorchCam
+
+from dala import cam, phantom
+from dala.model import DualActivatedHead
+
+
+class Split(nn.Module):
+    """The network as two modules: the peers hook a module, and find theirs in the first one's output."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.below, self.head = Below(model), model.head
+
+    def forward(self, x):
+        return self.head(self.below(x))
+
+
+class Below(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model.features(x)
+
+
+@pytest.fixture(scope="module")
+def split(small):
+    # A copy: pytorch-grad-cam leaves gradients in the parameters.
+    split = Split(copy.deepcopy(small.model))
+    # The trained head may find no evidence for a class, and equal zeros prove little: a random one finds some for each.
+    torch.manual_seed(0)
+    split.head = DualActivatedHead(2048, 2).eval()
+    return split
+
+
+@pytest.fixture(scope="module")
+def x(small, patch):
+    # One of each class: between them, each class has evidence somewhere.
+    other = phantom.make(4, malignant=False, size=patch.size).picture
+    both = torch.cat([small.preprocess(patch), small.preprocess(other)])
+    return both.contiguous(memory_format=torch.channels_last)
+
+
+def ours(split, x, target):
+    with torch.no_grad():
+        activations = split.below(x)
+    _, gradient = cam.head_gradient(split.head, activations, target)
+    return cam.grad_cam(activations, gradient, split.head)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_raw_map_equals_captum(split, x, target):
+    theirs = LayerGradCam(split, split.below).attribute(x, target, relu_attributions=True).detach()[:, 0]
+    assert theirs.max() > 0
+    assert (ours(split, x, target) - theirs).abs().max() <= 1e-5 * theirs.max()
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_raw_map_equals_torchcam(split, x, target):
+    with TorchCam(split, split.below) as extractor:
+        scores = split(x)
+        theirs = extractor(target, scores, normalized=False)[0].detach()
+    assert (ours(split, x, target) - theirs).abs().max() <= 1e-5 * theirs.max()
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_displayed_map_equals_pytorch_grad_cam(split, x, target):
+    with GradCAM(split, [split.below]) as extractor:
+        theirs = torch.from_numpy(extractor(x, [ClassifierOutputTarget(target)] * 2))
+    raw = ours(split, x, target)
+    # Their display scaling: min-max, upsample, min-max, each with a small constant against division by zero.
+    scaled = torch.stack([cam.upsample(min_max(m), (96, 128)) for m in raw])
+    shown = torch.stack([min_max(m) for m in scaled])
+    assert (shown - theirs).abs().max() <= 1e-5
+
+
+def min_max(m):
+    m = m - m.min()
+    return m / (1e-7 + m.max())
+
+
+def test_no_parameter_receives_a_gradient(split, x):
+    split.zero_grad(set_to_none=True)
+    ours(split, x, 0)
+    assert all(p.grad is None for p in split.parameters())
+
+
+def test_a_zero_gradient_gives_a_zero_map():
+    activations = torch.rand(1, 4, 3, 3)
+    assert cam.grad_cam(activations, torch.zeros_like(activations), nn.Identity()).abs().max() == 0
+
+
+def test_relu_is_on_the_sum_not_on_the_gradient():
+    activations = torch.ones(1, 2, 1, 1)
+    gradient = torch.tensor([1.0, -3.0])[None, :, None, None]
+    assert cam.grad_cam(activations, gradient, nn.Identity()).item() == 0
+    gradient = torch.tensor([3.0, -1.0])[None, :, None, None]
+    assert cam.grad_cam(activations, gradient, nn.Identity()).item() == 2
+
+
+def test_every_method_is_a_pure_function_of_the_batch(split, x):
+    with torch.no_grad():
+        activations = split.below(x)
+    _, gradient = cam.head_gradient(split.head, activations, 1)
+    for method in cam.METHODS.values():
+        together = method(activations, gradient, split.head)
+        alone = torch.cat([method(activations[i : i + 1], gradient[i : i + 1], split.head) for i in range(2)])
+        torch.testing.assert_close(together, alone)
+        assert together.shape == (2, 3, 4)
+        assert together.min() >= 0

@@ -1,0 +1,110 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from dala import DALAResNet50, Explainer, ImageError
+from dala.explain import ExplainError, find_device
+
+
+def test_the_readmes_lines(small, patch, patch_file):
+    e = small.explain(patch_file)
+    assert sum(e.probabilities.values()) == pytest.approx(1)
+    assert e.target == max(e.probabilities, key=e.probabilities.get)
+    assert e.maps["grad_cam"].shape == (3, 4)
+    assert e.maps["grad_cam"].min() >= 0
+    assert e.picture.size == (128, 96)
+    for source in (str(patch_file), patch_file.read_bytes(), patch, np.asarray(patch)):
+        assert torch.equal(small.explain(source).maps["grad_cam"], e.maps["grad_cam"])
+    assert small.explain(patch_file, target="benign").target == "benign"
+
+
+def test_logits_are_the_networks_own(small, patch):
+    with torch.no_grad():
+        expected = small.model(small.preprocess(patch).contiguous(memory_format=torch.channels_last))[0]
+    torch.testing.assert_close(small.explain(patch).logits, expected)
+
+
+def test_another_class_costs_no_forward_pass_and_changes_nothing_else(small, patch):
+    first = small.explain(patch, "malignant")
+    runs = []
+    handle = small.model.conv1.register_forward_hook(lambda *_: runs.append(1))
+    second = small.retarget(first, "benign")
+    handle.remove()
+    assert not runs
+    direct = small.explain(patch, "benign")
+    assert torch.equal(second.maps["grad_cam"], direct.maps["grad_cam"])
+    assert not torch.equal(second.maps["grad_cam"], first.maps["grad_cam"])
+    assert second.probabilities == first.probabilities
+
+
+def test_the_network_is_left_as_it_was(small, patch):
+    before = {k: v.clone() for k, v in small.model.state_dict().items()}
+    flags = [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
+    wanted = [p.requires_grad for p in small.model.parameters()]
+    small.explain(patch)
+    with pytest.raises(ExplainError):
+        small.explain(patch, "nobody")
+    assert all(torch.equal(v, before[k]) for k, v in small.model.state_dict().items())
+    assert flags == [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
+    assert wanted == [p.requires_grad for p in small.model.parameters()]
+    assert all(p.grad is None for p in small.model.parameters())
+
+
+def test_threads_share_one_network(small, patch):
+    pictures = [patch.rotate(90 * i, expand=True) for i in range(4)] * 2
+    serial = [small.explain(p).maps["grad_cam"] for p in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        parallel = list(pool.map(lambda p: small.explain(p).maps["grad_cam"], pictures))
+    for a, b in zip(serial, parallel, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_portrait_is_explained_as_a_portrait(small, patch):
+    e = small.explain(patch.transpose(4))
+    assert e.picture.size == (96, 128)
+    assert e.heat().shape == (128, 96)
+
+
+def test_the_heat_is_the_map_upsampled_once(small, patch):
+    e = small.explain(patch)
+    expected = torch.nn.functional.interpolate(e.maps["grad_cam"][None, None], (96, 128), mode="bilinear")[0, 0]
+    assert torch.equal(e.heat(), expected)
+    assert e.threshold("percentile", 90).kept_area == pytest.approx(0.1, abs=0.01)
+
+
+def test_any_number_of_classes_with_any_names(patch):
+    names = ["adenosis", "<b>ductal</b>", "other"]
+    e = Explainer(DALAResNet50(names, {"height": 96, "width": 128}), device="cpu").explain(patch, names[1])
+    assert list(e.probabilities) == names
+    assert e.target == names[1]
+
+
+def test_what_does_not_exist_is_refused_with_a_sentence(small, patch, broken_file):
+    with pytest.raises(ExplainError, match="no class 'cancer': choose one of benign, malignant"):
+        small.explain(patch, "cancer")
+    with pytest.raises(ExplainError, match="no method 'magic'"):
+        small.explain(patch, methods=("magic",))
+    with pytest.raises(ImageError, match="damaged"):
+        small.explain(broken_file)
+
+
+def test_devices(monkeypatch):
+    assert find_device("cpu").type == "cpu"
+    monkeypatch.setenv("DALA_DEVICE", "cpu")
+    assert find_device().type == "cpu"
+    monkeypatch.setenv("DALA_DEVICE", "abacus")
+    with pytest.raises(ExplainError, match="'abacus' is not to be had"):
+        find_device()
+
+
+@pytest.mark.real_data
+def test_the_main_job_on_real_patches(explainer, real_patches):
+    for file in real_patches[:4]:
+        e = explainer.explain(file)
+        assert e.picture.size == (700, 460)
+        assert e.maps["grad_cam"].shape == (15, 22)
+        assert 0 < e.threshold().kept_area < 0.5
+        other = explainer.retarget(e, "benign" if e.target == "malignant" else "malignant")
+        assert not torch.equal(other.maps["grad_cam"], e.maps["grad_cam"])

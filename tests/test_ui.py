@@ -1,0 +1,145 @@
+"""Handlers and the public endpoint, without a browser."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from gradio.utils import get_upload_folder
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import app
+from dala import cam, render, samples, threshold
+from dala.images import ImageError
+from dala.ui.compare import Compare
+from dala.ui.mapview import payload
+from dala.ui.uploads import uploaded_file
+
+
+@pytest.fixture(scope="module")
+def server(explainer):
+    demo = app.build(explainer)
+    _, url, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    yield url
+    demo.close()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server, verbose=False)
+
+
+def test_the_endpoint_says_what_python_says(client, explainer, patch_file):
+    numbers, plain, kept = client.predict(handle_file(patch_file), "malignant", "percentile", 90, api_name="/explain")
+    e = explainer.explain(patch_file, "malignant")
+    assert numbers["probabilities"] == pytest.approx(e.probabilities, abs=1e-5)
+    assert numbers["tau"] == pytest.approx(e.threshold("percentile", 90).tau, rel=1e-4)
+    assert numbers["model"]["sha256"] == explainer.origin.sha256
+    assert Image.open(plain).size == Image.open(kept).size == e.picture.size
+    expected = render.overlay(e.picture, e.heat(), float(e.maps["grad_cam"].max()))
+    assert (np.abs(np.asarray(Image.open(plain)).astype(int) - np.asarray(expected)) <= 1).mean() > 0.999
+
+
+def test_only_the_image_is_needed(client, explainer, patch_file):
+    numbers, *_ = client.predict(image=handle_file(patch_file), api_name="/explain")
+    assert numbers["rule"] == "mean_std"
+    assert numbers["target"] == explainer.explain(patch_file).target
+
+
+def test_it_is_documented_and_nothing_else_is_public(client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(endpoints) == ["/explain"]
+    assert "not for diagnosis" in json.dumps(endpoints["/explain"])
+    assert [p["parameter_name"] for p in endpoints["/explain"]["parameters"]] == ["image", "target", "rule", "strength"]
+
+
+def test_errors_are_our_sentences(client, patch_file, broken_file):
+    for arguments, words in (
+        ([handle_file(broken_file)], "damaged or incomplete"),
+        ([handle_file(patch_file), "cancer"], "no class 'cancer'"),
+        ([handle_file(patch_file), "benign", "magic"], "no threshold rule"),
+        ([handle_file(patch_file), "benign", "mean_std", 99], "goes from -1 to 4"),
+        ([None], "There is no picture"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client.predict(*arguments, api_name="/explain")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.png", "../../etc/passwd", "/proc/self/environ"])
+def test_no_path_that_was_not_uploaded(server, path):
+    # Raw HTTP: the client would upload the file instead.
+    for value in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, {"url": path}, path):
+        call = httpx.post(f"{server}gradio_api/call/explain", json={"data": [value, None, "mean_std", None]})
+        told = httpx.get(f"{server}gradio_api/call/explain/{call.json()['event_id']}", timeout=60).text
+        assert "event: error" in told
+        assert "event: complete" not in told
+        assert "root:" not in told
+        assert str(Path.cwd()) not in told
+
+
+def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):
+    inside = Path(get_upload_folder()) / "x" / "patch.png"
+    assert uploaded_file({"path": str(inside)}) == inside.resolve()
+    for value in (
+        None,
+        {},
+        {"path": None},
+        {"path": 3},
+        "text",
+        {"path": str(patch_file)},
+        {"path": f"{inside}/../../../y"},
+    ):
+        with pytest.raises(ImageError):
+            uploaded_file(value)
+
+
+@pytest.fixture
+def tab(explainer):
+    return Compare(explainer, samples.find())
+
+
+def test_a_sample_is_explained_once_for_everybody(tab):
+    first, second = tab.first(), tab.first()
+    assert first[1] is second[1]
+    assert first[3] is second[3]
+    assert {name for _, name in first[2].choices} == {"benign", "malignant"}
+
+
+def test_another_class_keeps_the_forward_pass(tab):
+    explanation = tab.first()[1]
+    other = "benign" if explanation.target == "malignant" else "malignant"
+    again, view = tab.target(other, explanation)
+    assert again.activations is explanation.activations
+    assert view["target"] == other
+    with pytest.raises(gr.Error, match="no class"):
+        tab.target("cancer", explanation)
+
+
+def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch):
+    e = small.explain(patch)
+    sent = json.loads(json.dumps(payload(e)))
+    picture = Image.open(io.BytesIO(base64.b64decode(sent["picture"].split(",")[1])))
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(e.picture))
+    (one,) = sent["maps"]
+    raw = np.frombuffer(base64.b64decode(one["raw"]), "<f4").reshape(one["grid"])
+    np.testing.assert_array_equal(raw, e.maps["grad_cam"].numpy())
+    for rule, rows in one["tables"].items():
+        for strength, tau, area in rows[::25]:
+            kept = threshold.apply(e.heat(), rule, strength)
+            assert (tau, area) == (kept.tau, pytest.approx(kept.kept_area))
+    assert [p["title"] for p in sent["panels"]] == ["Grad-CAM", "DT Grad-CAM"]
+    assert list(cam.METHODS) == ["grad_cam"]
+
+
+def test_a_config_cannot_bring_markup_into_the_page(small):
+    small.model.provenance["format"] = "<img src=x onerror=alert(1)>"
+    try:
+        assert "<img" not in app._head(small)
+    finally:
+        del small.model.provenance["format"]

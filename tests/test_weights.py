@@ -1,0 +1,176 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from hub import COMMIT, Hub
+from safetensors.torch import load_file, save_file
+
+from dala import DALAResNet50, weights
+from dala.weights import WeightsError
+
+CODE = "from dala import weights; m = weights.load({!r}); print(m.source, m.revision, m.sha256)"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A random network's folder, and the network."""
+    folder = tmp_path_factory.mktemp("saved")
+    model = DALAResNet50(["x", "y"], {"height": 64, "width": 64}).eval()
+    weights.save(model, folder)
+    return folder, model
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    """A copy to damage, whose config names no SHA-256."""
+    config = json.loads((saved[0] / "config.json").read_text())
+    del config["sha256"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    os.link(saved[0] / "model.safetensors", tmp_path / "model.safetensors")
+    return tmp_path
+
+
+def replace(folder, state):
+    (folder / "model.safetensors").unlink()
+    save_file(state, folder / "model.safetensors")
+
+
+def test_what_was_saved_comes_back_in_half_precision(saved):
+    folder, model = saved
+    loaded = weights.load(folder)
+    assert loaded.sha256 == json.loads((folder / "config.json").read_text())["sha256"]
+    assert loaded.revision is None
+    assert not loaded.model.training
+    for (name, a), b in zip(model.state_dict().items(), loaded.model.state_dict().values(), strict=True):
+        assert b.dtype == a.dtype, name
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
+    assert weights.load(folder / "model.safetensors").sha256 == loaded.sha256
+
+
+def test_the_environment_and_the_shipped_folder(saved, monkeypatch):
+    assert weights.load().model.class_names == ("benign", "malignant")
+    monkeypatch.setenv("DALA_MODEL", str(saved[0]))
+    assert weights.load().model.class_names == ("x", "y")
+
+
+def test_the_shipped_file_is_under_55_mb():
+    assert (weights.SHIPPED / "model.safetensors").stat().st_size < 55e6
+
+
+def test_keys_and_shapes_are_strict(folder):
+    state = load_file(folder / "model.safetensors")
+    gate = state.pop("attention.squeeze.weight")
+    replace(folder, state)
+    with pytest.raises(WeightsError, match="lacks attention.squeeze.weight"):
+        weights.load(folder)
+    replace(folder, {**state, "attention.squeeze.weight": gate, "extra": gate.clone()})
+    with pytest.raises(WeightsError, match="has extra besides"):
+        weights.load(folder)
+    replace(folder, {**state, "attention.squeeze.weight": gate[:, :7].clone()})
+    with pytest.raises(WeightsError, match=r"wrong shape of attention.squeeze.weight: \(128, 7, 1, 1\)"):
+        weights.load(folder)
+
+
+def test_values_must_be_finite(folder):
+    state = load_file(folder / "model.safetensors")
+    state["bn1.bias"][3] = float("nan")
+    replace(folder, state)
+    with pytest.raises(WeightsError, match="bn1.bias hold values that are not finite"):
+        weights.load(folder)
+
+
+def test_another_hash_is_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "sha256": "0" * 64}))
+    with pytest.raises(WeightsError, match="SHA-256"):
+        weights.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, pickle.dumps({"a": 1}), (1 << 60).to_bytes(8, "little") + b"{}"])
+def test_what_is_no_safetensors_is_refused(folder, content):
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
+        weights.load(folder)
+
+
+def test_a_truncated_file_is_refused(folder):
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(content[:-1000])
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
+        weights.load(folder)
+
+
+def test_a_folder_with_only_a_pickle_is_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match="holds no model.safetensors"):
+        weights.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("[]", "not a JSON object"),
+        ("{", "not valid JSON"),
+        ('{"class_names": "ab"}', "class_names"),
+        ('{"class_names": ["a"]}', "class_names"),
+        ('{"class_names": ["a", "b"], "preprocessing": {"height": 1}}', "height"),
+        ('{"class_names": ["a", "b"], "reduction": 0}', "zero"),
+        ('{"architecture": "VGG16", "class_names": ["a", "b"]}', "VGG16"),
+    ],
+)
+def test_a_config_that_cannot_be(folder, config, words):
+    (folder / "config.json").write_text(config)
+    with pytest.raises(WeightsError, match=words):
+        weights.load(folder)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "/nowhere/at/all", "a/b/c", "user/repo@", "no/file.safetensors"])
+def test_a_source_that_is_none(source):
+    with pytest.raises(WeightsError, match="no such folder or file"):
+        weights.load(source)
+
+
+def run(source, hub, cache, **environment):
+    """Load in a process of its own: the client reads its endpoint once, at import."""
+    wanted = {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_DISABLE_PROGRESS_BARS": "1", **environment}
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(source)],
+        env={**os.environ, **wanted},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_from_a_hub_then_from_its_cache(saved, tmp_path):
+    digest = json.loads((saved[0] / "config.json").read_text())["sha256"]
+    with Hub({"you/net": saved[0]}) as hub:
+        for source in ("you/net", "you/net@main", f"you/net@{COMMIT}"):
+            assert run(source, hub.url, tmp_path).stdout.split() == ["you/net", COMMIT, digest]
+        downloads = [path for method, path in hub.asked if method == "GET" and "/resolve/" in path]
+        assert len(downloads) == 2
+    assert run("you/net", hub.url, tmp_path, HF_HUB_OFFLINE="1").stdout.split() == ["you/net", COMMIT, digest]
+
+
+def test_what_a_hub_refuses_is_one_sentence(saved, tmp_path):
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    (pickled / "config.json").write_bytes((saved[0] / "config.json").read_bytes())
+    (pickled / "pytorch_model.bin").write_bytes(b"\x80")
+    with Hub({"you/net": saved[0], "you/pickled": pickled}, {"you/gated": (401, "GatedRepo")}) as hub:
+        for source, words in (
+            ("you/none", "you/none: no such repository on the Hub"),
+            ("you/net@v9", "you/net: has no revision 'v9'"),
+            ("you/pickled", "you/pickled: holds no model.safetensors"),
+            ("you/gated", "you/gated: gated"),
+        ):
+            told = run(source, hub.url, tmp_path / "cache").stderr.strip().splitlines()[-1]
+            assert told.startswith(f"dala.weights.WeightsError: {words}"), told
+    told = run("you/net", hub.url, tmp_path / "cache", HF_HUB_OFFLINE="1").stderr.strip().splitlines()[-1]
+    assert "not in the cache" in told
