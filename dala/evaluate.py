@@ -29,14 +29,16 @@ class _Pictures(Dataset[torch.Tensor]):
 
 
 def picture_loader(
-    items: Sequence[Item], preprocessing: images.Preprocessing, workers: int
+    items: Sequence[Item], preprocessing: images.Preprocessing, workers: int | None
 ) -> Iterator[torch.Tensor] | Any:
     """The pictures one by one, as the app preprocesses them: an iterable of (1, 3, H, W) float32 tensors."""
-    return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers)
+    return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers or 0)
 
 
 @torch.inference_mode()
-def probabilities(model: DALAResNet50, items: Sequence[Item], workers: int = 0, bf16: bool = False) -> np.ndarray:
+def probabilities(
+    model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, bf16: bool = False
+) -> np.ndarray:
     """Class probabilities (n, classes) of the network in evaluation mode, each picture whole and as in the app."""
     device = next(model.parameters()).device
     was_training = model.training

@@ -107,7 +107,7 @@ class Run:
         chances = data.balanced_weights(self.items).tolist()
         drawn = WeightedRandomSampler(chances, self.steps * s.batch, generator=generator)
         pictures = _Augmented(self.items, self.model.preprocessing, s)
-        return DataLoader(pictures, s.batch, sampler=drawn, num_workers=s.workers, generator=generator)
+        return DataLoader(pictures, s.batch, sampler=drawn, num_workers=s.workers or 0, generator=generator)
 
     def _step(self, x: Tensor, y: Tensor) -> float:
         device = next(self.model.parameters()).device

@@ -43,7 +43,7 @@ class Settings:
     jitter: float = _option(0.1, "of brightness, contrast and saturation; of hue a fifth of it")
     held_out: float = _option(0.25, "share of the patients that is held out")
     seed: int = _option(0, "of the split, the start and every draw")
-    workers: int = _option(1, "processes that decode pictures")
+    workers: int | None = _option(None, "processes that decode pictures; default: 4 beside a GPU, else none")
     precision: str = _option("bf16", "of the network in training and scoring", ("bf16", "fp32"))
     device: str | None = _option(None, "cpu, cuda, mps; default: the best there is")
     resume: bool = _option(False, "go on from OUT/last.pt")

@@ -95,7 +95,7 @@ def probe(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> lis
 
 @torch.inference_mode()
 def pooled_features(
-    model: DALAResNet50, items: Sequence[Item], workers: int = 0, views: int = 4, bf16: bool = False
+    model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, views: int = 4, bf16: bool = False
 ) -> Tensor:
     """Means of layer4's maps over each picture and its flips, (n, views, 2048) float32, at most four views."""
     device = next(model.parameters()).device

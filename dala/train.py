@@ -11,7 +11,7 @@ arXiv 2202.10054). The best epoch is chosen by AUC on held-out patients. Writes 
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ def train(settings: Settings) -> dict[str, Any]:
     """
     torch.manual_seed(settings.seed)
     device = find_device(settings.device)
+    if settings.workers is None:
+        # A second process takes a core from the network, and every layer waits for its slowest thread.
+        settings = replace(settings, workers=0 if device.type == "cpu" else 4)
     if settings.format == "breakhis":
         items, names = data.breakhis(settings.data, settings.magnification)
     else:

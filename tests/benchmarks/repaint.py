@@ -13,11 +13,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
-from conftest import FLAGS, chromium_path  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
+from conftest import FLAGS, chromium_path
+from playwright.sync_api import sync_playwright
 
-import app  # noqa: E402
-from dala import Explainer  # noqa: E402
+import app
+from dala import Explainer
 
 MEASURE = """async steps => {
   const control = document.querySelector('#maps .strength input'), rows = [];
