@@ -14,13 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-# Optical density of each stain in red, green and blue: Ruifrok & Johnston, "Quantification of
-# histochemical staining by color deconvolution", Anal Quant Cytol Histol 23 (2001) 291-299.
-HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], dtype=np.float32)
-EOSIN = np.array([0.072, 0.990, 0.105], dtype=np.float32)
+from dala.slide import Outline, Slide, smooth
 
-EVERYWHERE = (slice(None), slice(None))
-Amount = np.ndarray | float
+__all__ = ["Phantom", "make", "make_folder"]
 
 
 @dataclass(frozen=True)
@@ -36,96 +32,6 @@ class Phantom:
     label: str
 
 
-@dataclass(frozen=True)
-class _Outline:
-    """A closed wavy curve around a centre; `wall` is the thickness of the epithelium inside it."""
-
-    x: float
-    y: float
-    radius: float
-    wall: float
-    stretch: float
-    tilt: float
-    waves: np.ndarray
-
-    def edge(self, phi: np.ndarray) -> np.ndarray:
-        """Distance of the curve from its centre in direction `phi` (radians, any shape)."""
-        oval = 1 / np.sqrt((np.cos(phi - self.tilt) / self.stretch) ** 2 + np.sin(phi - self.tilt) ** 2)
-        wobble = sum(a * np.cos(k * phi + p) for k, (a, p) in enumerate(self.waves, start=2))
-        return self.radius * oval * (1 + wobble)
-
-    def distance(self, xx: np.ndarray, yy: np.ndarray) -> np.ndarray:
-        """Rough signed distance of pixels to the curve, negative inside."""
-        dx, dy = xx - self.x, yy - self.y
-        return np.hypot(dx, dy) - self.edge(np.arctan2(dy, dx))
-
-
-class _Slide:
-    """The stain maps `h` and `e` of one patch, and `tissue`: 1 where stroma is, 0 where something else lies."""
-
-    def __init__(self, seed: int, size: tuple[int, int]) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.width, self.height = size
-        self.yy, self.xx = np.mgrid[: self.height, : self.width].astype(np.float32)
-        self.h: np.ndarray = np.zeros((self.height, self.width), np.float32)
-        self.e: np.ndarray = np.zeros_like(self.h)
-        self.tissue: np.ndarray = np.ones_like(self.h)
-        self.angle: np.ndarray = np.zeros_like(self.h)
-
-    def noise(self, scale: float) -> np.ndarray:
-        """Smooth random field (height, width) with mean 0 and deviation near 1; `scale` is the blob size."""
-        rows, cols = int(self.height / scale) + 4, int(self.width / scale) + 4
-        grid = Image.fromarray(self.rng.standard_normal((rows, cols)).astype(np.float32))
-        grown = grid.resize((round(cols * scale), round(rows * scale)), Image.Resampling.BICUBIC)
-        pad = int(scale)
-        return 1.4 * np.asarray(grown)[pad : pad + self.height, pad : pad + self.width]
-
-    def outline(self, x: float, y: float, radius: float, wall: float, wobble: float = 0.06) -> _Outline:
-        """A curve of random shape around (x, y)."""
-        waves = np.stack([self.rng.normal(0, wobble, 4) / [1, 1.3, 2, 2.6], self.rng.uniform(0, 6.3, 4)], axis=1)
-        return _Outline(x, y, radius, wall, self.rng.uniform(1.0, 1.5), self.rng.uniform(0, 3.14), waves)
-
-    def around(self, o: _Outline) -> tuple[slice, slice]:
-        """The part of the picture (rows, columns) that an outline can touch."""
-        reach = 2 * o.radius + 12
-        left, top = max(int(o.x - reach), 0), max(int(o.y - reach), 0)
-        return slice(top, max(int(o.y + reach), 0)), slice(left, max(int(o.x + reach), 0))
-
-    def paint(self, cover: np.ndarray, h: Amount, e: Amount, here: tuple[slice, slice] = EVERYWHERE) -> None:
-        """Replace the stains by `h` and `e` where `cover` (0 to 1) lies; what is covered is stroma no more."""
-        self.h[here] += cover * (h - self.h[here])
-        self.e[here] += cover * (e - self.e[here])
-        self.tissue[here] *= 1 - cover
-
-    def nucleus(self, x: float, y: float, long: float, short: float, angle: float, dye: float, wild: float) -> None:
-        """Stamp one nucleus with half axes `long`, `short`; `wild` (0 to 1) makes outline and chromatin irregular."""
-        reach = int(long * 1.6) + 3
-        top, left = max(int(y) - reach, 0), max(int(x) - reach, 0)
-        here = (slice(top, max(int(y) + reach, 0)), slice(left, max(int(x) + reach, 0)))
-        xx, yy = self.xx[here] - x, self.yy[here] - y
-        if xx.size == 0:
-            return
-        along = (xx * np.cos(angle) + yy * np.sin(angle)) / long
-        across = (yy * np.cos(angle) - xx * np.sin(angle)) / short
-        phi = np.arctan2(across, along)
-        p, q, r = self.rng.uniform(0, 6.3, 3)
-        wobble = 1 + wild * (0.16 * np.cos(2 * phi + p) + 0.13 * np.cos(3 * phi + q) + 0.06 * np.cos(5 * phi + r))
-        inside = (wobble - np.hypot(along, across)) * short
-        grain = self.rng.standard_normal(xx.shape).astype(np.float32)
-        # The chromatin lines the nuclear membrane, so the rim is darker than the middle.
-        rim = np.exp(-(((inside - 1.2) / 1.3) ** 2))
-        body = dye * (0.84 + 0.16 * rim + (0.08 + 0.10 * wild) * grain)
-        cover = np.clip(inside / 1.4 + 0.5, 0, 1)
-        self.h[here] = np.maximum(self.h[here], cover * body)
-        self.e[here] *= 1 - 0.45 * cover
-
-
-def _smooth(low: float, high: float, value: np.ndarray) -> np.ndarray:
-    """Soft step from 0 at `low` to 1 at `high`."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def _strands(grid: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Random texture `grid` read at the positions (u, v) of a bent coordinate system, bilinear."""
     rows, cols = grid.shape
@@ -138,7 +44,7 @@ def _strands(grid: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return upper * (1 - fv) + lower * fv
 
 
-def _stroma(s: _Slide, round_what: list[_Outline]) -> None:
+def _stroma(s: Slide, round_what: list[Outline]) -> None:
     """Wavy collagen: strands and clefts follow one bent direction and wrap around the ducts."""
     turn = s.rng.uniform(-0.9, 0.9)
     u = np.cos(turn) * s.xx + np.sin(turn) * s.yy
@@ -151,16 +57,16 @@ def _stroma(s: _Slide, round_what: list[_Outline]) -> None:
     s.angle = np.arctan2(*np.gradient(v)) + np.pi / 2
     grid = s.rng.standard_normal((256, 256)).astype(np.float32)
     coarse, fine = _strands(grid, u / 55, v / 8), _strands(grid, u / 26 + 99, v / 2.7 + 99)
-    loose = _smooth(-1.3, 1.3, s.noise(120))
-    cleft = _smooth(0.4, 1.0, 0.5 * coarse + 0.55 * fine + 0.9 * loose + 0.25 * s.noise(9) - 0.45)
-    dense = _smooth(0.5, 2.2, s.noise(90)) * (1 - 0.6 * loose)
+    loose = smooth(-1.3, 1.3, s.noise(120))
+    cleft = smooth(0.4, 1.0, 0.5 * coarse + 0.55 * fine + 0.9 * loose + 0.25 * s.noise(9) - 0.45)
+    dense = smooth(0.5, 2.2, s.noise(90)) * (1 - 0.6 * loose)
     grain = s.noise(3)
     s.e = (0.29 + 0.05 * coarse + 0.08 * fine + 0.03 * grain + 0.27 * dense) * (1 - 0.78 * cleft)
     s.h = (0.15 + 0.04 * fine + 0.02 * grain + 0.035 * s.noise(60)) * (1 - 0.75 * cleft)
     s.tissue = 1 - 0.5 * cleft
 
 
-def _fat(s: _Slide, share: float) -> None:
+def _fat(s: Slide, share: float) -> None:
     """Adipose tissue: empty round cells (the fat is washed out of the slide) between thin pink walls."""
     away = s.rng.uniform(0, 2 * np.pi)
     tilt = np.cos(away) * (s.xx / s.width - 0.5) + np.sin(away) * (s.yy / s.height - 0.5)
@@ -180,21 +86,21 @@ def _fat(s: _Slide, share: float) -> None:
         first = np.minimum(first, d)
     # A cell ends at its neighbour's wall or at its own greatest radius, whichever comes first.
     gap = np.minimum((second - first) / 2, 39 - first)
-    s.paint(_smooth(-1.5, 0.5, gap), 0.08, 0.26)
-    s.paint(_smooth(0.5, 1.8, gap + 0.35 * s.noise(25)), 0.01, 0.02)
+    s.paint(smooth(-1.5, 0.5, gap), 0.08, 0.26)
+    s.paint(smooth(0.5, 1.8, gap + 0.35 * s.noise(25)), 0.01, 0.02)
 
 
-def _gland(s: _Slide, o: _Outline) -> None:
+def _gland(s: Slide, o: Outline) -> None:
     """A duct or acinus: collagen sleeve, flat myoepithelial nuclei, a ring of round luminal nuclei, pale lumen."""
     here = s.around(o)
     d = o.distance(s.xx[here], s.yy[here])
     if d.size == 0:
         return
-    s.paint(0.6 * _smooth(0.4 * o.wall, 0, d), 0.15, 0.46, here)
-    torn = _smooth(0.9, 1.7, s.noise(50)[here] + 0.2 * s.noise(8)[here]) * _smooth(4, 2, np.abs(d - 3))
+    s.paint(0.6 * smooth(0.4 * o.wall, 0, d), 0.15, 0.46, here)
+    torn = smooth(0.9, 1.7, s.noise(50)[here] + 0.2 * s.noise(8)[here]) * smooth(4, 2, np.abs(d - 3))
     s.paint(torn, 0.01, 0.03, here)
-    s.paint(_smooth(0.8, -0.8, d), 0.34, 0.40, here)
-    s.paint(_smooth(1.0, -1.0, d + o.wall), 0.01, 0.03, here)
+    s.paint(smooth(0.8, -0.8, d), 0.34, 0.40, here)
+    s.paint(smooth(1.0, -1.0, d + o.wall), 0.01, 0.03, here)
     rows = [(1.8, 8.5, 4.3, 1.7), (0.56 * o.wall, 7.2, 4.4, 3.3)]
     if o.wall > 15:
         rows.append((0.78 * o.wall, 9.0, 4.2, 3.2))
@@ -210,10 +116,10 @@ def _gland(s: _Slide, o: _Outline) -> None:
             phi += spacing * s.rng.uniform(0.85, 1.2) / max(r, 3)
 
 
-def _lobule(s: _Slide, x: float, y: float, radius: float) -> None:
+def _lobule(s: Slide, x: float, y: float, radius: float) -> None:
     """A lobule: many small acini in loose, faintly blue stroma."""
     o = s.outline(x, y, radius, 0)
-    loose = _smooth(16, -10, o.distance(s.xx, s.yy) + 4 * s.noise(20))
+    loose = smooth(16, -10, o.distance(s.xx, s.yy) + 4 * s.noise(20))
     s.paint(0.6 * loose, 0.19 + 0.03 * s.noise(5), 0.24 + 0.06 * s.noise(7))
     s.tissue += 0.8 * loose * (1 - s.tissue)
     step = 32.0
@@ -225,7 +131,7 @@ def _lobule(s: _Slide, x: float, y: float, radius: float) -> None:
                 _gland(s, s.outline(ax, ay, small, s.rng.uniform(8, 9.5), 0.05))
 
 
-def _focus(s: _Slide, share: float) -> np.ndarray:
+def _focus(s: Slide, share: float) -> np.ndarray:
     """Plant the malignant focus over `share` of the area and return its mask, bool (height, width)."""
     cx, cy = s.rng.uniform(0.27, 0.73) * s.width, s.rng.uniform(0.3, 0.7) * s.height
     spread = np.sqrt(share * s.width * s.height / np.pi)
@@ -235,12 +141,12 @@ def _focus(s: _Slide, share: float) -> np.ndarray:
     soft = Image.fromarray((255 * mask).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
     cover = np.asarray(soft, np.float32) / 255
     # Sheets and nests of cells, held apart by thin bands of stroma.
-    nest = cover * _smooth(-0.95, -0.7, s.noise(34) + 0.4 * s.noise(13))
+    nest = cover * smooth(-0.95, -0.7, s.noise(34) + 0.4 * s.noise(13))
     patchy = s.noise(5)
     s.paint(cover * (1 - s.tissue), 0.17 + 0.03 * patchy, 0.36 + 0.06 * patchy)
     s.tissue += cover * (0.8 - s.tissue)
     s.paint(0.92 * nest, 0.27 + 0.06 * patchy, 0.36 + 0.07 * patchy + 0.05 * s.noise(40))
-    s.paint(nest * _smooth(1.3, 1.8, s.noise(15)), 0.02, 0.04)
+    s.paint(nest * smooth(1.3, 1.8, s.noise(15)), 0.02, 0.04)
     step = 10.6
     for gy in np.arange(0, s.height, step):
         for gx in np.arange(0, s.width, step):
@@ -253,9 +159,9 @@ def _focus(s: _Slide, share: float) -> np.ndarray:
     return mask
 
 
-def _loose_nuclei(s: _Slide, spindles: int, lymphocytes: int) -> None:
+def _loose_nuclei(s: Slide, spindles: int, lymphocytes: int) -> None:
     """Fibroblasts lie along the fibres of the stroma, lymphocytes gather in crowds."""
-    crowd, busy = s.noise(75), _smooth(-1.2, 1.5, s.noise(60))
+    crowd, busy = s.noise(75), smooth(-1.2, 1.5, s.noise(60))
     for kind, count in (("spindle", spindles), ("lymphocyte", lymphocytes)):
         for x, y in s.rng.uniform(0, 1, (count, 2)) * [s.width, s.height]:
             iy, ix = int(y), int(x)
@@ -269,20 +175,6 @@ def _loose_nuclei(s: _Slide, spindles: int, lymphocytes: int) -> None:
                 s.nucleus(x, y, r, r * s.rng.uniform(0.72, 1), turn, s.rng.uniform(1.1, 1.7), 0.3)
 
 
-def _photograph(s: _Slide) -> Image.Image:
-    """Beer-Lambert law, then a microscope camera: uneven light, a little blur, sensor noise."""
-    density = s.h[..., None] * HAEMATOXYLIN + s.e[..., None] * EOSIN
-    white = np.array([240, 237, 227], np.float32) + s.rng.normal(0, 2.5, 3).astype(np.float32)
-    fall = np.hypot((s.xx / s.width - 0.5), (s.yy / s.height - 0.5))
-    light = 1.01 - 0.12 * fall**2 + 0.012 * s.noise(300)
-    # A few percent of glare reach the sensor past the tissue and keep the darkest nuclei from turning black.
-    rgb = white * (0.07 + 0.93 * np.exp(-density)) * light[..., None]
-    sharp = Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8))
-    soft = np.asarray(sharp.filter(ImageFilter.GaussianBlur(0.85)), np.float32)
-    soft += s.rng.normal(0, 1, soft.shape).astype(np.float32) * (0.9 + 0.008 * soft)
-    return Image.fromarray(np.clip(soft + 0.5, 0, 255).astype(np.uint8))
-
-
 def make(seed: int, malignant: bool = True, size: tuple[int, int] = (700, 460)) -> Phantom:
     """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and the mask of what was planted.
 
@@ -291,7 +183,7 @@ def make(seed: int, malignant: bool = True, size: tuple[int, int] = (700, 460)) 
     their size in pixels whatever `size` is, as they would under one objective. The same arguments give the same
     bytes.
     """
-    s = _Slide(seed, size)
+    s = Slide(seed, size)
     area = s.width * s.height / (700 * 460)
     ducts = []
     for _ in range(max(1, round(area * (2 if malignant else 3)))):
@@ -308,7 +200,7 @@ def make(seed: int, malignant: bool = True, size: tuple[int, int] = (700, 460)) 
     if malignant:
         mask = _focus(s, s.rng.uniform(0.15, 0.25))
     _loose_nuclei(s, round(area * (850 if malignant else 1050)), round(area * (1000 if malignant else 3200)))
-    return Phantom(_photograph(s), mask, "malignant" if malignant else "benign")
+    return Phantom(s.photograph(), mask, "malignant" if malignant else "benign")
 
 
 def make_folder(out: Path, count: int, seed: int = 0, size: tuple[int, int] = (700, 460)) -> None:

@@ -1,0 +1,122 @@
+"""A stained slide as two maps, haematoxylin and eosin, and a microscope that photographs it.
+
+All lengths are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+__all__ = ["Outline", "Slide", "smooth"]
+
+# Optical density of each stain in red, green and blue: Ruifrok & Johnston, "Quantification of
+# histochemical staining by color deconvolution", Anal Quant Cytol Histol 23 (2001) 291-299.
+HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], dtype=np.float32)
+EOSIN = np.array([0.072, 0.990, 0.105], dtype=np.float32)
+
+EVERYWHERE = (slice(None), slice(None))
+Amount = np.ndarray | float
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A closed wavy curve around a centre; `wall` is the thickness of the epithelium inside it."""
+
+    x: float
+    y: float
+    radius: float
+    wall: float
+    stretch: float
+    tilt: float
+    waves: np.ndarray
+
+    def edge(self, phi: np.ndarray) -> np.ndarray:
+        """Distance of the curve from its centre in direction `phi` (radians, any shape)."""
+        oval = 1 / np.sqrt((np.cos(phi - self.tilt) / self.stretch) ** 2 + np.sin(phi - self.tilt) ** 2)
+        wobble = sum(a * np.cos(k * phi + p) for k, (a, p) in enumerate(self.waves, start=2))
+        return self.radius * oval * (1 + wobble)
+
+    def distance(self, xx: np.ndarray, yy: np.ndarray) -> np.ndarray:
+        """Rough signed distance of pixels to the curve, negative inside."""
+        dx, dy = xx - self.x, yy - self.y
+        return np.hypot(dx, dy) - self.edge(np.arctan2(dy, dx))
+
+
+class Slide:
+    """The stain maps `h` and `e` of one patch, and `tissue`: 1 where stroma is, 0 where something else lies."""
+
+    def __init__(self, seed: int, size: tuple[int, int]) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.width, self.height = size
+        self.yy, self.xx = np.mgrid[: self.height, : self.width].astype(np.float32)
+        self.h: np.ndarray = np.zeros((self.height, self.width), np.float32)
+        self.e: np.ndarray = np.zeros_like(self.h)
+        self.tissue: np.ndarray = np.ones_like(self.h)
+        self.angle: np.ndarray = np.zeros_like(self.h)
+
+    def noise(self, scale: float) -> np.ndarray:
+        """Smooth random field (height, width) with mean 0 and deviation near 1; `scale` is the blob size."""
+        rows, cols = int(self.height / scale) + 4, int(self.width / scale) + 4
+        grid = Image.fromarray(self.rng.standard_normal((rows, cols)).astype(np.float32))
+        grown = grid.resize((round(cols * scale), round(rows * scale)), Image.Resampling.BICUBIC)
+        pad = int(scale)
+        return 1.4 * np.asarray(grown)[pad : pad + self.height, pad : pad + self.width]
+
+    def outline(self, x: float, y: float, radius: float, wall: float, wobble: float = 0.06) -> Outline:
+        """A curve of random shape around (x, y)."""
+        waves = np.stack([self.rng.normal(0, wobble, 4) / [1, 1.3, 2, 2.6], self.rng.uniform(0, 6.3, 4)], axis=1)
+        return Outline(x, y, radius, wall, self.rng.uniform(1.0, 1.5), self.rng.uniform(0, 3.14), waves)
+
+    def around(self, o: Outline) -> tuple[slice, slice]:
+        """The part of the picture (rows, columns) that an outline can touch."""
+        reach = 2 * o.radius + 12
+        left, top = max(int(o.x - reach), 0), max(int(o.y - reach), 0)
+        return slice(top, max(int(o.y + reach), 0)), slice(left, max(int(o.x + reach), 0))
+
+    def paint(self, cover: np.ndarray, h: Amount, e: Amount, here: tuple[slice, slice] = EVERYWHERE) -> None:
+        """Replace the stains by `h` and `e` where `cover` (0 to 1) lies; what is covered is stroma no more."""
+        self.h[here] += cover * (h - self.h[here])
+        self.e[here] += cover * (e - self.e[here])
+        self.tissue[here] *= 1 - cover
+
+    def nucleus(self, x: float, y: float, long: float, short: float, angle: float, dye: float, wild: float) -> None:
+        """Stamp one nucleus with half axes `long`, `short`; `wild` (0 to 1) makes outline and chromatin irregular."""
+        reach = int(long * 1.6) + 3
+        top, left = max(int(y) - reach, 0), max(int(x) - reach, 0)
+        here = (slice(top, max(int(y) + reach, 0)), slice(left, max(int(x) + reach, 0)))
+        xx, yy = self.xx[here] - x, self.yy[here] - y
+        if xx.size == 0:
+            return
+        along = (xx * np.cos(angle) + yy * np.sin(angle)) / long
+        across = (yy * np.cos(angle) - xx * np.sin(angle)) / short
+        phi = np.arctan2(across, along)
+        p, q, r = self.rng.uniform(0, 6.3, 3)
+        wobble = 1 + wild * (0.16 * np.cos(2 * phi + p) + 0.13 * np.cos(3 * phi + q) + 0.06 * np.cos(5 * phi + r))
+        inside = (wobble - np.hypot(along, across)) * short
+        grain = self.rng.standard_normal(xx.shape).astype(np.float32)
+        # The chromatin lines the nuclear membrane, so the rim is darker than the middle.
+        rim = np.exp(-(((inside - 1.2) / 1.3) ** 2))
+        body = dye * (0.84 + 0.16 * rim + (0.08 + 0.10 * wild) * grain)
+        cover = np.clip(inside / 1.4 + 0.5, 0, 1)
+        self.h[here] = np.maximum(self.h[here], cover * body)
+        self.e[here] *= 1 - 0.45 * cover
+
+    def photograph(self) -> Image.Image:
+        """Beer-Lambert law, then a microscope camera: uneven light, a little blur, sensor noise."""
+        density = self.h[..., None] * HAEMATOXYLIN + self.e[..., None] * EOSIN
+        white = np.array([240, 237, 227], np.float32) + self.rng.normal(0, 2.5, 3).astype(np.float32)
+        fall = np.hypot((self.xx / self.width - 0.5), (self.yy / self.height - 0.5))
+        light = 1.01 - 0.12 * fall**2 + 0.012 * self.noise(300)
+        # A few percent of glare reach the sensor past the tissue and keep the darkest nuclei from turning black.
+        rgb = white * (0.07 + 0.93 * np.exp(-density)) * light[..., None]
+        sharp = Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8))
+        soft = np.asarray(sharp.filter(ImageFilter.GaussianBlur(0.85)), np.float32)
+        soft += self.rng.normal(0, 1, soft.shape).astype(np.float32) * (0.9 + 0.008 * soft)
+        return Image.fromarray(np.clip(soft + 0.5, 0, 255).astype(np.uint8))
+
+
+def smooth(low: float, high: float, value: np.ndarray) -> np.ndarray:
+    """Soft step from 0 at `low` to 1 at `high`."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
