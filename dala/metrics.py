@@ -34,8 +34,9 @@ class Report:
 def report(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) -> Report:
     """Figures of a classifier through scikit-learn and imbalanced-learn.
 
-    AUC is of the last class for two classes, and one-vs-rest macro for more. F1 is macro. IBA is the index of balanced
-    accuracy of the geometric mean (Garcia et al. 2009) with alpha 0.1, macro. A patient's score is the mean of his or
+    AUC is of the last class for two classes, and one-vs-rest macro for more. F1 is macro. GMean is the geometric mean
+    of the classes' recalls. IBA is the index of balanced accuracy with alpha 0.1 of the squared geometric mean of
+    sensitivity and specificity (Garcia et al. 2009), the mean over classes. A patient's score is the mean of his or
     her pictures' probabilities, the label that of most of them.
 
     Args:
@@ -48,6 +49,8 @@ def report(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) 
     ids = np.unique(patients)
     by_patient = np.stack([probabilities[patients == p].mean(0) for p in ids])
     patient_labels = np.array([np.bincount(labels[patients == p]).argmax() for p in ids])
+    # A class that no picture has is no part of a mean over classes.
+    present = np.unique(labels)
     iba = make_index_balanced_accuracy(alpha=0.1, squared=True)(geometric_mean_score)
     return Report(
         images=len(labels),
@@ -57,8 +60,8 @@ def report(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) 
         accuracy=float(accuracy_score(labels, predicted)),
         balanced_accuracy=float(balanced_accuracy_score(labels, predicted)),
         f1=float(f1_score(labels, predicted, average="macro", labels=classes, zero_division=0)),
-        gmean=float(geometric_mean_score(labels, predicted, average="macro", labels=classes)),
-        iba=float(iba(labels, predicted, average="macro", labels=classes)),
+        gmean=float(geometric_mean_score(labels, predicted, average="multiclass", labels=present)),
+        iba=float(np.mean(iba(labels, predicted, average=None, labels=present))),
         recall=recall_score(labels, predicted, average=None, labels=classes, zero_division=0).tolist(),
     )
 

@@ -16,6 +16,19 @@ def test_by_hand():
     assert r.recall == [0.5, 1]
     assert r.balanced_accuracy == 0.75
     assert r.f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert r.gmean == pytest.approx((0.5 * 1) ** 0.5)
+    # IBA of a class: (1 + 0.1 (sensitivity - specificity)) sensitivity specificity
+    assert r.iba == pytest.approx(((1 - 0.1 * 0.5) * 0.5 + (1 + 0.1 * 0.5) * 0.5) / 2)
+
+
+def test_gmean_and_iba_punish_imbalance():
+    # Sensitivity 0.2, specificity 1: balanced accuracy hides what the geometric mean shows.
+    labels = np.array([0] * 5 + [1] * 5)
+    p = np.array([0.1] * 5 + [0.9] + [0.1] * 4)
+    r = metrics.report(labels, np.stack([1 - p, p], 1), np.arange(10))
+    assert r.balanced_accuracy == pytest.approx(0.6)
+    assert r.gmean == pytest.approx(0.2**0.5)
+    assert r.iba == pytest.approx((1 - 0.1 * 0.8) * 0.2 / 2 + (1 + 0.1 * 0.8) * 0.2 / 2)
 
 
 def test_auc_counts_pairs():
