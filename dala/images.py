@@ -11,18 +11,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from dala.errors import DalaError
+
 __all__ = ["ImageError", "Preprocessing", "Source", "fit", "read", "to_tensor"]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+# Modes of one channel that Pillow would clip to 8 bits, and the TIFF tag that says black is the largest value.
+SCALED = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 Image.init()  # else a restriction to formats finds only those that Pillow registers by itself
 MIN_SIDE = 32
+MAX_SIDE = 4096
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 8.0
 
 
-class ImageError(ValueError):
+class ImageError(DalaError):
     """A picture that cannot be used; the message is one sentence for the person who gave it."""
 
 
@@ -50,12 +56,16 @@ class Preprocessing:
     um_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
-        if self.height < MIN_SIDE or self.width < MIN_SIDE:
-            raise ValueError(f"preprocessing wants a height and width of at least {MIN_SIDE} px")
+        sides = (self.height, self.width)
+        if not all(isinstance(s, int) and MIN_SIDE <= s <= MAX_SIDE for s in sides):
+            raise ValueError(f"preprocessing wants a height and width of {MIN_SIDE} to {MAX_SIDE} px, not {sides}")
         if self.interpolation not in ("bicubic", "bilinear", "lanczos"):
             raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError("preprocessing wants three means and three positive standard deviations")
+        statistics = (*self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
+            raise ValueError("preprocessing wants three means and three standard deviations")
+        if not np.isfinite(statistics).all() or min(self.std) <= 0:
+            raise ValueError("preprocessing wants finite means and positive standard deviations")
 
     @classmethod
     def of(cls, value: "Preprocessing | dict[str, Any] | None") -> "Preprocessing":
@@ -79,9 +89,10 @@ class Preprocessing:
 def read(source: Source) -> Image.Image:
     """Any PNG, JPEG, TIFF, WebP, BMP or GIF (first frame) as an 8-bit RGB picture.
 
-    EXIF orientation is applied and alpha is laid over white. Integers of more than 8 bits are divided by the smallest
-    of 2^8-1, 2^10-1, 2^12-1, 2^14-1, 2^16-1 that holds the largest value; floats by 1, 255 or 65535 likewise; what is
-    negative or larger still is stretched from its minimum to its maximum.
+    EXIF orientation is applied and alpha is laid over white. Gray integers of more than 8 bits are divided by the
+    smallest of 2^8-1, 2^10-1, 2^12-1, 2^14-1, 2^16-1 that holds the largest value; gray floats by 1, 255 or 65535
+    likewise; what is negative or larger still is stretched from its minimum to its maximum. Of 16-bit colour, which
+    Pillow reads by its high byte, a picture that leaves the upper two bits empty is refused.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array.
@@ -97,23 +108,32 @@ def read(source: Source) -> Image.Image:
     image = source if isinstance(source, Image.Image) else _open(source)
     _check_size(*image.size)
     try:
+        high_byte_only = image.mode == "RGB" and ";16" in str(getattr(image, "tile", ""))
+        inverted = image.mode in SCALED and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        picture = _to_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
-    # Decoders of seven formats raise OSError, SyntaxError, struct.error, zlib.error, ... at damaged bytes.
+    # Decoders of six formats raise OSError, SyntaxError, struct.error, zlib.error, ... at damaged bytes.
     except Exception as error:
         raise ImageError("The picture is damaged or incomplete: save it again and retry.") from error
+    if high_byte_only and np.asarray(picture).max() < 64:
+        raise ImageError("The picture uses a quarter or less of its 16 bits per channel: save it with 8 bits.")
+    return ImageOps.invert(picture) if inverted else picture
 
 
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """The picture at the size at which the network sees it: same aspect ratio, the area of the training size."""
     width, height = picture.size
-    scale = (preprocessing.height * preprocessing.width / (width * height)) ** 0.5
-    size = (max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale)))
-    if size == picture.size:
+    area = preprocessing.height * preprocessing.width
+    # Sides are whole pixels: what is as near as rounding allows has been fitted.
+    if abs(width * height - area) <= (width + height) / 2 + 0.25:
         return picture
-    return picture.resize(size, Image.Resampling[preprocessing.interpolation.upper()])
+    scale = max((area / (width * height)) ** 0.5, MIN_SIDE / min(width, height))
+    size = (round(width * scale), round(height * scale))
+    return (
+        picture if size == picture.size else picture.resize(size, Image.Resampling[preprocessing.interpolation.upper()])
+    )
 
 
 def to_tensor(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
@@ -126,24 +146,46 @@ def _open(source: str | Path | bytes) -> Image.Image:
     if isinstance(source, bytes):
         size, stream = len(source), BytesIO(source)
     else:
-        path = Path(source)
-        if not path.is_file():
-            raise ImageError("There is no such file." if not path.exists() else "This is a folder, not a picture.")
-        size, stream = path.stat().st_size, path  # type: ignore[assignment]
+        size, stream = _checked_path(Path(source)), source  # type: ignore[assignment]
     if size == 0:
         raise ImageError("The file is empty.")
     try:
         return Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise ImageError("This is not a picture: use PNG, JPEG, TIFF, WebP, BMP or GIF.") from error
+        kind = (
+            "a kind of TIFF that is not read: save it with 8 or 16 bits"
+            if _is_tiff(source)
+            else f"not a picture: {USE}"
+        )
+        raise ImageError(f"This is {kind}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_TOO_LARGE) from error
-    except PermissionError as error:
-        raise ImageError("The file cannot be read: its permissions forbid it.") from error
     except Exception as error:  # a header that names a known format and is damaged raises whatever its plugin raises
         raise ImageError("The picture is damaged or incomplete: save it again and retry.") from error
 
 
+def _checked_path(path: Path) -> int:
+    try:
+        if path.is_file():
+            with path.open("rb"):
+                return path.stat().st_size
+        what = "This is a folder, not a picture." if path.is_dir() else "There is no such file."
+    # No permission, a name that is too long, a name with a zero byte.
+    except (OSError, ValueError) as error:
+        what = f"The file cannot be read: {getattr(error, 'strerror', None) or error}."
+    raise ImageError(what)
+
+
+def _is_tiff(source: str | Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        start = source[:4]
+    else:
+        with Path(source).open("rb") as stream:
+            start = stream.read(4)
+    return start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+USE = "use PNG, JPEG, TIFF, WebP, BMP or GIF"
 _TOO_LARGE = f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: crop the region of interest first."
 
 
@@ -157,13 +199,14 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if image.mode in SCALED:
         image = Image.fromarray(_to_8_bit(np.asarray(image)))
     if image.has_transparency_data or image.mode in ("LA", "PA", "RGBa"):
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    # A copy, never the caller's own object, without the file's metadata.
-    return image.convert("RGB") if image.mode != "RGB" else Image.frombytes("RGB", image.size, image.tobytes())
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
+    # Pixels alone: names of patients and colour profiles travel in a file's metadata.
+    return Image.frombytes("RGB", image.size, image.tobytes())
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:

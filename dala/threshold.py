@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["DEFAULT_RULE", "RULES", "Rule", "Threshold", "ThresholdError", "apply", "table"]
+from dala.errors import DalaError
+
+__all__ = ["DEFAULT_RULE", "RULES", "Rule", "Threshold", "ThresholdError", "apply", "check", "table"]
 
 
-class ThresholdError(ValueError):
+class ThresholdError(DalaError):
     """A rule or a strength that does not exist."""
 
 
@@ -67,9 +69,10 @@ def mean_std(heat: Tensor, k: Tensor) -> Tensor:
 
 def otsu(heat: Tensor, strengths: Tensor) -> Tensor:
     """Otsu's threshold (1979): the centre of the one of 256 bins that best separates two classes by variance."""
-    values = heat.numpy(force=True).ravel()
-    if values.min() == values.max():
-        return torch.full_like(strengths, float(values[0]))
+    values = heat.numpy(force=True).ravel().astype(float)
+    # What differs by no more than float32 rounds is flat, and kept whole.
+    if values.max() - values.min() <= 1e-6 * abs(values.max()):
+        return torch.full_like(strengths, values.min())
     counts, edges = np.histogram(values, 256)
     centres = (edges[:-1] + edges[1:]) / 2
     below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
@@ -109,7 +112,7 @@ def apply(heat: Tensor, rule: str = DEFAULT_RULE, strength: float | None = None)
     Raises:
         ThresholdError: no such rule, or a strength outside its range.
     """
-    chosen, value = _checked(rule, strength)
+    chosen, value = check(rule, strength)
     tau = float(_taus(chosen, heat, [value])[0])
     mask = (heat >= tau) & (heat.max() > 0)
     return Threshold(rule, value if chosen.parameter else None, tau, float(mask.double().mean()), mask)
@@ -117,7 +120,7 @@ def apply(heat: Tensor, rule: str = DEFAULT_RULE, strength: float | None = None)
 
 def table(heat: Tensor, rule: str) -> list[tuple[float, float, float]]:
     """(strength, tau, kept area) at every stop of a rule's control: `apply` for the whole slider at once."""
-    chosen, _ = _checked(rule, None)
+    chosen, _ = check(rule, None)
     taus = _taus(chosen, heat, chosen.strengths())
     ordered = heat.flatten().cpu().sort().values
     kept = (len(ordered) - torch.searchsorted(ordered, taus)) * bool(ordered[-1] > 0)
@@ -128,7 +131,8 @@ def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:
     return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64)).float()
 
 
-def _checked(rule: str, strength: float | None) -> tuple[Rule, float]:
+def check(rule: str, strength: float | None = None) -> tuple[Rule, float]:
+    """The rule of a name, and the strength given or its default; ThresholdError if either does not exist."""
     if rule not in RULES:
         raise ThresholdError(f"There is no threshold rule {rule!r}: choose one of {', '.join(RULES)}.")
     chosen = RULES[rule]

@@ -83,6 +83,28 @@ def test_16_bit_rgb_keeps_its_high_byte(ramp):
     assert np.abs(got[..., 1].astype(int) - (ramp >> 9)).max() <= 1
 
 
+def test_what_pillow_would_turn_black_is_refused(ramp):
+    twelve = tiff(np.stack([ramp >> 4] * 3, -1).astype(np.uint16), photometric="rgb")
+    with pytest.raises(ImageError, match="a quarter or less of its 16 bits"):
+        images.read(twelve)
+    for values in (ramp.astype(np.float64) / 65535, np.stack([ramp / 65535] * 3, -1).astype(np.float32)):
+        with pytest.raises(ImageError, match="a kind of TIFF that is not read"):
+            images.read(tiff(values))
+
+
+def test_16_bit_gray_of_which_zero_is_white(ramp):
+    black = np.asarray(images.read(tiff(ramp, photometric="minisblack"))).astype(int)
+    white = np.asarray(images.read(tiff(ramp, photometric="miniswhite"))).astype(int)
+    np.testing.assert_array_equal(white, 255 - black)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
+def test_metadata_stays_behind(patch, mode):
+    image = patch.convert(mode)
+    image.info.update({"Patient": "Jane Doe", "icc_profile": b"x"})
+    assert images.read(image).info == {}
+
+
 @pytest.mark.parametrize(("top", "offset"), [(1.0, 0), (255.0, 0), (65535.0, 0), (1e6, 0), (3.0, -1.5)])
 def test_float_tiff_is_scaled_to_its_range(top, offset):
     values = (np.linspace(0, top, 64 * 64) + offset).astype(np.float32).reshape(64, 64)
@@ -118,6 +140,8 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(patch, patch_file, broke
         (encode(Image.new("RGB", (40, 2000)), "PNG"), "too long and thin"),
         (tmp_path / "nowhere.png", "no such file"),
         (tmp_path, "folder"),
+        ("x" * 5000, "cannot be read: File name too long"),
+        ("zero\0byte.png", "cannot be read|no such file"),
         (np.zeros((64, 64), np.uint8), "must be"),
         (np.zeros((64, 64, 3), np.float32), "must be"),
         (np.zeros((0, 64, 3), np.uint8), "too small"),
@@ -147,6 +171,25 @@ def test_fit_keeps_the_aspect_ratio_and_the_area():
         assert width * height == pytest.approx(700 * 460, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("size", "training"),
+    [
+        ((1920, 1080), (460, 700)),
+        ((1253, 194), (460, 700)),
+        ((256, 32), (32, 32)),
+        ((32, 256), (32, 32)),
+        ((97, 61), (64, 64)),
+    ],
+)
+def test_what_was_fitted_fits(size, training):
+    wanted = Preprocessing(*training)
+    once = images.fit(Image.new("RGB", size), wanted)
+    assert images.fit(once, wanted) is once
+    assert min(once.size) >= 32
+    assert once.width / once.height == pytest.approx(size[0] / size[1], rel=0.02)
+    assert images.to_tensor(Image.new("RGB", size), wanted).shape[2:] == once.size[::-1]
+
+
 def test_to_tensor_equals_torchvision_on_the_untouched_patch(patch):
     steps = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     expected = v2.Normalize(list(Preprocessing().mean), list(Preprocessing().std))(steps(patch))
@@ -157,6 +200,15 @@ def test_to_tensor_equals_torchvision_on_the_untouched_patch(patch):
 def test_preprocessing_survives_json_and_refuses_nonsense():
     wanted = Preprocessing(96, 128, magnification="100X", um_per_pixel=0.5)
     assert Preprocessing.of(wanted.to_json()) == wanted
-    for wrong in ({"height": 8}, {"interpolation": "magic"}, {"std": [0, 1, 1]}, {"mean": [0, 0]}, {"colour": 1}):
+    for wrong in (
+        {"height": 8},
+        {"height": 1e9},
+        {"interpolation": "magic"},
+        {"std": [0, 1, 1]},
+        {"mean": [0, 0]},
+        {"mean": ["a", "b", "c"]},
+        {"mean": [float("nan"), 0, 0]},
+        {"colour": 1},
+    ):
         with pytest.raises(ValueError, match="preprocessing"):
             Preprocessing.of(wrong)
