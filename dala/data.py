@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dala.errors import DalaError
+
 __all__ = ["DataError", "Item", "LeakageError", "assert_disjoint", "balanced_weights", "breakhis", "folder", "split"]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
@@ -15,7 +17,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 BREAKHIS_NAME = re.compile(r"SOB_(?P<label>[BM])_[A-Z]+-\d+-(?P<slide>(?P<patient>\d+)[A-Z]*)-(?P<zoom>\d+)-\d+")
 
 
-class DataError(ValueError):
+class DataError(DalaError):
     """A data set that cannot be used; the message says what is wrong and what to do."""
 
 
@@ -57,7 +59,9 @@ def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[
 
 
 def folder(root: Path) -> tuple[list[Item], list[str]]:
-    """A plain folder with one sub-folder per class; each picture counts as a patient of its own.
+    """A plain folder with one sub-folder per class.
+
+    Each picture counts as a patient of its own: pictures of one patient may land on both sides of a split.
 
     Returns:
         the pictures in a fixed order, and the sub-folders' names as class names.
@@ -66,7 +70,7 @@ def folder(root: Path) -> tuple[list[Item], list[str]]:
     if len(names) < 2:
         raise DataError(f"{root}: needs one sub-folder with pictures per class, and has {len(names)}.")
     items = [
-        Item(path, label, f"{name}/{path.stem}", f"{name}/{path.stem}")
+        Item(path, label, str(path.relative_to(root)), str(path.relative_to(root)))
         for label, name in enumerate(names)
         for path in _pictures(root / name)
     ]
@@ -86,7 +90,10 @@ def split(items: Sequence[Item], fraction: float = 0.25, seed: int = 0) -> tuple
     """
     from sklearn.model_selection import StratifiedKFold
 
-    labels = {p: Counter(i.label for i in items if i.patient == p).most_common(1)[0][0] for p in _patients(items)}
+    seen: dict[str, Counter[int]] = {p: Counter() for p in _patients(items)}
+    for item in items:
+        seen[item.patient][item.label] += 1
+    labels = {p: count.most_common(1)[0][0] for p, count in seen.items()}
     patients, y = np.array(list(labels)), list(labels.values())
     folds = max(2, round(1 / fraction))
     if min(Counter(y).values()) < folds:

@@ -1,20 +1,28 @@
 """Scores of a network, and of colour alone, on labelled pictures."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, Dataset
 
 from dala import images, metrics
-from dala.data import Item, balanced_weights
+from dala.data import DataError, Item, balanced_weights
 from dala.model import DALAResNet50
 
-__all__ = ["colour_features", "colour_probabilities", "picture_loader", "probabilities", "report"]
+__all__ = ["colour_features", "colour_probabilities", "picture_loader", "probabilities", "read", "report"]
+
+
+def read(item: Item) -> Image.Image:
+    """The RGB picture of an item; DataError naming the file if it cannot be used."""
+    try:
+        return images.read(item.path)
+    except images.ImageError as error:
+        raise DataError(f"{item.path}: {error}") from error
 
 
 class _Pictures(Dataset[torch.Tensor]):
@@ -25,12 +33,12 @@ class _Pictures(Dataset[torch.Tensor]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return images.to_tensor(images.read(self.items[index].path), self.preprocessing)
+        return images.to_tensor(read(self.items[index]), self.preprocessing)
 
 
 def picture_loader(
     items: Sequence[Item], preprocessing: images.Preprocessing, workers: int | None
-) -> Iterator[torch.Tensor] | Any:
+) -> Iterable[torch.Tensor]:
     """The pictures one by one, as the app preprocesses them: an iterable of (1, 3, H, W) float32 tensors."""
     return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers or 0)
 
@@ -74,7 +82,7 @@ def colour_probabilities(train: Sequence[Item], test: Sequence[Item]) -> np.ndar
     The yardstick for any network: what it does not add to this, it may owe to the stain. Classes and patients are
     weighted equally, as in training.
     """
-    x, z = (np.stack([colour_features(np.asarray(images.read(i.path))) for i in side]) for side in (train, test))
+    x, z = (np.stack([colour_features(np.asarray(read(i))) for i in side]) for side in (train, test))
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     weights = balanced_weights(train) * len(train)
     model.fit(x, [i.label for i in train], logisticregression__sample_weight=weights)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dala import data, evaluate, images, metrics
 from dala.data import Item
 from dala.model import STAGES, DALAResNet50
-from dala.settings import Settings
+from dala.settings import Settings, SettingsError
 
 __all__ = ["Run", "freeze_batch_norm", "load_last", "quarter_turns", "score", "trained_parameters"]
 
@@ -26,7 +26,7 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
         j = settings.jitter
         self.augment = v2.Compose(
             [
-                v2.RandomCrop(settings.crop, pad_if_needed=True, padding_mode="reflect"),
+                v2.RandomCrop(settings.crop, pad_if_needed=True, padding_mode="edge"),
                 v2.RandomHorizontalFlip(),
                 v2.Lambda(quarter_turns),
                 v2.ColorJitter(j, j, j, j / 5) if j else v2.Identity(),
@@ -39,7 +39,7 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = images.fit(images.read(self.items[index].path), self.preprocessing)
+        picture = images.fit(evaluate.read(self.items[index]), self.preprocessing)
         return self.augment(v2.functional.pil_to_tensor(picture)), self.items[index].label
 
 
@@ -56,6 +56,9 @@ class Run:
         model: on its device; trained in place.
         sides: training and held-out pictures.
         state: what `load_last` gave, to go on from; None to start, by scoring the network as it is.
+
+    Raises:
+        SettingsError: a state of other settings or another split.
 
     Attributes:
         epoch: how many are done.
@@ -83,6 +86,8 @@ class Run:
         if state is None:
             self._score(loss=None, rate=None)
         else:
+            if state["same"] != _same(settings, self.items, self.held_out):
+                raise SettingsError("OUT/last.pt comes from other settings or other patients: resume with the same.")
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             self.epoch, self.log, self.best = state["epoch"], state["log"], state["best"]
@@ -138,6 +143,7 @@ class Run:
             "epoch": self.epoch,
             "log": self.log,
             "best": self.best,
+            "same": _same(self.settings, self.items, self.held_out),
         }
         torch.save(state, out / "last.pt.part")
         (out / "last.pt.part").replace(out / "last.pt")
@@ -177,6 +183,11 @@ def trained_parameters(model: DALAResNet50, first: str) -> list[nn.Parameter]:
         for name in ("conv1", "bn1") if stage == "stem" else (stage,):
             getattr(model, name).requires_grad_(False)
     return [p for p in model.parameters() if p.requires_grad]
+
+
+def _same(settings: Settings, *sides: Sequence[Item]) -> list[Any]:
+    # A network that goes on with another split has seen patients who are held out now.
+    return [settings.public(), *(sorted({i.patient for i in side}) for side in sides)]
 
 
 def _warmup_cosine(optimizer: torch.optim.Optimizer, steps: int, share: float) -> LRScheduler:

@@ -1,13 +1,23 @@
 """What a training run depends on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from dala.errors import DalaError
 from dala.model import STAGES
 
-__all__ = ["Settings"]
+__all__ = ["PRIVATE", "Settings", "SettingsError"]
+
+# Where a run reads and writes is its owner's business; a report is public.
+PRIVATE = ("data", "init", "out", "device", "workers", "resume")
+
+
+class SettingsError(DalaError):
+    """A setting outside its range."""
 
 
 def _option(default: Any, text: str, choices: Sequence[str] | None = None) -> Any:
@@ -28,7 +38,7 @@ class Settings:
     out: Path = _option(Path("runs/last"), "folder for everything the run writes")
     height: int = _option(460, "of the pictures in training and in use, pixels")
     width: int = _option(700, "of the pictures in training and in use, pixels")
-    crop: int = _option(448, "side of the square training crop at native scale, pixels")
+    crop: int | None = _option(None, "side of the square training crop at native scale; default: 448, or what fits")
     train_from: str = _option("layer4", "first stage that is fine-tuned", STAGES)
     probe_epochs: int = _option(60, "epochs of attention and head on the frozen start's pooled features")
     probe_lr: float = _option(1e-3, "their learning rate")
@@ -44,6 +54,50 @@ class Settings:
     held_out: float = _option(0.25, "share of the patients that is held out")
     seed: int = _option(0, "of the split, the start and every draw")
     workers: int | None = _option(None, "processes that decode pictures; default: 4 beside a GPU, else none")
-    precision: str = _option("bf16", "of the network in training and scoring", ("bf16", "fp32"))
+    precision: str | None = _option(None, "default: bf16 where the processor has it, else fp32", ("bf16", "fp32"))
     device: str | None = _option(None, "cpu, cuda, mps; default: the best there is")
     resume: bool = _option(False, "go on from OUT/last.pt")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            SettingsError: a number outside its range.
+        """
+        for name, low, high in (
+            ("height", 32, 4096),
+            ("width", 32, 4096),
+            ("batch", 1, 4096),
+            ("epochs", 0, 100_000),
+            ("probe_epochs", 0, 100_000),
+            ("held_out", 0.01, 0.5),
+            ("warmup", 0, 1),
+            ("dropout", 0, 0.99),
+            ("label_smoothing", 0, 0.99),
+            ("jitter", 0, 0.99),
+            ("seed", 0, 2**31),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"--{name.replace('_', '-')} goes from {low:g} to {high:g}, not {value:g}.")
+        if self.crop is not None and not 32 <= self.crop <= min(self.height, self.width):
+            raise SettingsError(f"--crop goes from 32 to the shorter side, {min(self.height, self.width)}.")
+
+    def public(self) -> dict[str, Any]:
+        """What a report may tell, as plain JSON."""
+        return {k: v for k, v in asdict(self).items() if k not in PRIVATE}
+
+    def on(self, device: torch.device) -> "Settings":
+        """The same with every default that depends on the device or on other settings filled in."""
+        # A second process takes a core from the network, and every layer waits for its slowest thread.
+        workers = (0 if device.type == "cpu" else 4) if self.workers is None else self.workers
+        crop = min(448, self.height, self.width) if self.crop is None else self.crop
+        precision = ("bf16" if _has_bf16(device) else "fp32") if self.precision is None else self.precision
+        return replace(self, workers=workers, crop=crop, precision=precision)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # PyTorch knows, but has no public name for it.
+    return device.type == "cpu" and bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

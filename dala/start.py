@@ -34,31 +34,38 @@ def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
     """
     if init is None:
         return {"name": "random", "loaded": 0}
-    file = Path(init)
-    if file.suffix == ".safetensors":
-        if not file.is_file():
-            raise weights.WeightsError(f"{init}: no such file to start from.")
-        state, told = weights.read_state(file), {"name": file.name, "sha256": weights.sha256(file)}
-    else:
-        if init not in ResNet50_Weights.__members__:
-            raise weights.WeightsError(f"{init}: neither a .safetensors file nor one of ResNet50_Weights.")
-        try:
-            state = dict(ResNet50_Weights[init].get_state_dict(progress=True, check_hash=True))
-        except OSError as error:
-            raise weights.WeightsError(f"{init}: could not be downloaded; give a local .safetensors file.") from error
-        told = {"name": f"torchvision {init}"}
+    state, told = _read_start(init)
     own = {k: v for k, v in model.state_dict().items() if not k.startswith(("attention.", "head."))}
-    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    fitting = {k: v for k, v in state.items() if k in own}
+    unfit = [k for k, v in fitting.items() if v.shape != own[k].shape]
+    if unfit or not fitting:
+        raise weights.WeightsError(
+            f"{init}: {unfit[0] if unfit else 'no key'} does not fit a ResNet-50 of torchvision."
+        )
     # PyTorch counts batches in a buffer that inference never reads, and other frameworks do not export it.
     missing = sorted(k for k in own.keys() - fitting.keys() if not k.endswith("num_batches_tracked"))
     extra = sorted(state.keys() - fitting.keys())
-    if not fitting:
-        raise weights.WeightsError(f"{init}: none of its keys fit a ResNet-50 with torchvision's names.")
     model.load_state_dict(fitting, strict=False)
     for word, keys in (("missing", missing), ("left over", extra)):
         if keys:
             print(f"{told['name']}: {len(keys)} keys {word}: {', '.join(keys)}")
     return {**told, "loaded": len(fitting), "missing": missing, "left_over": extra}
+
+
+def _read_start(init: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    file = Path(init)
+    if file.suffix == ".safetensors":
+        if not file.is_file():
+            raise weights.WeightsError(f"{init}: no such file to start from.")
+        return weights.read_state(file), {"name": file.name, "sha256": weights.sha256(file)}
+    if init not in ResNet50_Weights.__members__:
+        raise weights.WeightsError(f"{init}: neither a .safetensors file nor one of ResNet50_Weights.")
+    try:
+        state = ResNet50_Weights[init].get_state_dict(progress=True, check_hash=True)
+    # RuntimeError: what was downloaded has another hash.
+    except (OSError, RuntimeError) as error:
+        raise weights.WeightsError(f"{init}: could not be downloaded; give a local .safetensors file.") from error
+    return dict(state), {"name": f"torchvision {init}"}
 
 
 def probe(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> list[float]:
@@ -108,4 +115,4 @@ def pooled_features(
             for stage in ("stem", "layer1", "layer2", "layer3", "layer4"):
                 flips = getattr(model, stage)(flips)
         rows.append(flips.float().mean((2, 3)).cpu())
-    return torch.stack(rows).clone()
+    return torch.stack(rows)

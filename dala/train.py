@@ -11,7 +11,6 @@ arXiv 2202.10054). The best epoch is chosen by AUC on held-out patients. Writes 
 """
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,6 @@ from dala.settings import Settings
 __all__ = ["SIDES", "Settings", "train"]
 
 SIDES = ("train", "held_out")
-# Where a run reads and writes is its owner's business; a report is public.
-PRIVATE = ("data", "init", "out", "device", "workers", "resume")
 
 
 def train(settings: Settings) -> dict[str, Any]:
@@ -41,9 +38,7 @@ def train(settings: Settings) -> dict[str, Any]:
     """
     torch.manual_seed(settings.seed)
     device = find_device(settings.device)
-    if settings.workers is None:
-        # A second process takes a core from the network, and every layer waits for its slowest thread.
-        settings = replace(settings, workers=0 if device.type == "cpu" else 4)
+    settings = settings.on(device)
     if settings.format == "breakhis":
         items, names = data.breakhis(settings.data, settings.magnification)
     else:
@@ -51,7 +46,6 @@ def train(settings: Settings) -> dict[str, Any]:
     sides = data.split(items, settings.held_out, settings.seed)
     settings.out.mkdir(parents=True, exist_ok=True)
     patients = {name: sorted({i.patient for i in side}) for name, side in zip(SIDES, sides, strict=True)}
-    _write_json(settings.out / "split.json", patients)
 
     preprocessing = images.Preprocessing(
         settings.height,
@@ -66,6 +60,7 @@ def train(settings: Settings) -> dict[str, Any]:
     if state is None:
         start.probe(model, sides[0], settings)
     run = Run(settings, model, sides, state)
+    _write_json(settings.out / "split.json", patients)
     while run.epoch < settings.epochs:
         run.one_epoch()
     return _publish(run, sides, started)
@@ -92,10 +87,11 @@ def _publish(run: Run, sides: tuple[list[Item], list[Item]], started: dict[str, 
         },
         "held_out": evaluate.report(sides[1], shipped).to_json(),
         "held_out_colour_only": evaluate.report(sides[1], evaluate.colour_probabilities(*sides)).to_json(),
-        "chosen_epoch": run.best["epoch"],
+        "chosen": f"epoch {run.best['epoch']}, the best of {len(run.log)} scorings by AUC on these very patients",
+        "held_out_before_choosing": run.log[0],
         "log": run.log,
         "images_per_second": round(float(np.median(rates)), 2) if rates else None,
-        "settings": {k: v for k, v in asdict(settings).items() if k not in PRIVATE},
+        "settings": settings.public(),
         "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__},
     }
     _write_json(settings.out / "report.json", report)

@@ -46,7 +46,7 @@ def test_a_plain_folder(tree, tmp_path):
         Image.new("RGB", (40, 40)).save(root / name)
     items, names = data.folder(root)
     assert names == ["a", "b"]
-    assert [(i.label, i.patient) for i in items] == [(0, "a/three"), (0, "a/two"), (1, "b/one")]
+    assert [(i.label, i.patient) for i in items] == [(0, "a/three.jpg"), (0, "a/two.png"), (1, "b/one.png")]
     for wrong in (root / "a", root / "nowhere"):
         with pytest.raises(DataError, match="one sub-folder with pictures per class"):
             data.folder(wrong)

@@ -2,16 +2,18 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dala import data, evaluate, images, phantom, start, weights
 from dala.finetune import Run, freeze_batch_norm, quarter_turns, trained_parameters
 from dala.model import DALAResNet50
-from dala.settings import Settings
+from dala.settings import Settings, SettingsError
 from dala.train import train
 
 
@@ -71,6 +73,43 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(whole, settings, t
     assert all(torch.equal(last[0][k], last[1][k]) for k in last[0])
 
 
+@pytest.mark.parametrize("change", [{"seed": 1}, {"epochs": 5}, {"held_out": 0.5}])
+def test_a_run_is_not_resumed_under_other_settings_or_with_other_patients(whole, settings, change):
+    split = (settings.out / "split.json").read_text()
+    with pytest.raises(SettingsError, match="other settings or other patients"):
+        train(replace(settings, resume=True, **change))
+    assert (settings.out / "split.json").read_text() == split
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch": 0}, "--batch"),
+        ({"held_out": 0}, "--held-out"),
+        ({"crop": 128}, "--crop"),
+        ({"height": 8}, "--height"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_refused(settings, change, words):
+    with pytest.raises(SettingsError, match=words):
+        replace(settings, **change)
+
+
+def test_defaults_fit_the_device_and_the_size():
+    small = Settings(height=224, width=224).on(torch.device("cpu"))
+    assert (small.crop, small.workers) == (224, 0)
+    assert small.precision in ("bf16", "fp32")
+
+
+def test_a_broken_picture_is_named(tree, settings, tmp_path):
+    broken = tmp_path / "tree"
+    shutil.copytree(tree, broken)
+    file = next(broken.rglob("*.png"))
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(data.DataError, match=file.name):
+        train(replace(settings, data=broken, out=tmp_path / "out"))
+
+
 def test_what_is_reported_is_what_is_shipped(whole, settings):
     items, _ = data.folder(settings.data)
     _, held_out = data.split(items, settings.held_out, settings.seed)
@@ -128,13 +167,19 @@ def test_the_probes_pooled_features_are_exact(tree):
 def test_missing_and_left_over_keys_are_counted(tmp_path, capsys):
     state = weights.read_state(weights.SHIPPED / "model.safetensors")
     state["fc.weight"] = state.pop("conv1.weight")
-    from safetensors.torch import save_file
-
     save_file(state, tmp_path / "start.safetensors")
     told = start.load_imagenet(DALAResNet50(), str(tmp_path / "start.safetensors"))
     assert told["missing"] == ["conv1.weight"]
     assert "fc.weight" in told["left_over"]
     assert "1 keys missing: conv1.weight" in capsys.readouterr().out
+
+
+def test_a_start_of_other_shapes_is_refused(tmp_path):
+    state = weights.read_state(weights.SHIPPED / "model.safetensors")
+    state["conv1.weight"] = state["conv1.weight"][:, :1].clone()
+    save_file(state, tmp_path / "start.safetensors")
+    with pytest.raises(weights.WeightsError, match=r"conv1.weight does not fit"):
+        start.load_imagenet(DALAResNet50(), str(tmp_path / "start.safetensors"))
 
 
 @pytest.mark.parametrize("init", ["nowhere.safetensors", "IMAGENET1K_V9"])

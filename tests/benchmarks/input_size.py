@@ -8,6 +8,7 @@ of the pictures over all folds together, balanced accuracy at 0.5. Colour alone 
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dala import data, evaluate, images, metrics, start
 from dala.model import DALAResNet50
