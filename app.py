@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from dala import Explainer, samples
+from dala.errors import DalaError
 from dala.ui import compare
 from dala.ui.theme import CSS, theme
 
@@ -19,8 +20,8 @@ def build(explainer: Explainer) -> gr.Blocks:
         gr.HTML(_head(explainer))
         compare.build(demo, explainer, samples.find())
         gr.Markdown(
-            "A picture you send stays on this server for up to an hour and is then deleted; "
-            "send nothing that identifies a patient.",
+            "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
+            "displace it; send nothing that identifies a patient.",
             elem_classes="small",
         )
     return demo
@@ -35,6 +36,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size="20mb",
+        state_session_capacity=100,
         ssr_mode=False,
         footer_links=["api"],
         **options,
@@ -53,4 +55,8 @@ def _head(explainer: Explainer) -> str:
 
 
 if __name__ == "__main__":
-    launch(build(Explainer.load()))
+    try:
+        demo = build(Explainer.load())
+    except DalaError as error:
+        raise SystemExit(str(error)) from None
+    launch(demo)

@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import count
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_args, get_type_hints
 
 from dala import threshold
+from dala.errors import DalaError
 
 __all__ = ["main"]
 
@@ -30,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(given)
     try:
         return int(args.run(args))
-    # ImageError, WeightsError, DataError, ThresholdError, ExplainError: all of them sentences
-    except ValueError as error:
+    except DalaError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         return _refuse("Interrupted.", 130)
@@ -55,8 +55,9 @@ def _explain(args: argparse.Namespace) -> int:
     from dala.explain import Explainer
     from dala.images import ImageError
 
+    threshold.check(args.rule, args.strength)
     explainer = Explainer.load(args.model, args.device)
-    seen: Counter[str] = Counter()
+    used: set[str] = set()
     failed = False
     for image in args.images:
         try:
@@ -65,8 +66,9 @@ def _explain(args: argparse.Namespace) -> int:
             failed = True
             _refuse(f"{image}: {error}")
             continue
-        seen[image.stem] += 1
-        folder = args.out / (image.stem if seen[image.stem] == 1 else f"{image.stem}-{seen[image.stem]}")
+        names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
+        used.add(name := next(n for n in names if n not in used))
+        folder = args.out / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, content in export.files(explanation, explainer, args.rule, args.strength).items():

@@ -12,12 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from dala import cam, images, threshold, weights
+from dala.errors import DalaError
 from dala.model import DALAResNet50
 
 __all__ = ["ExplainError", "Explainer", "Explanation", "find_device"]
 
 
-class ExplainError(ValueError):
+class ExplainError(DalaError):
     """A class, method or device that does not exist."""
 
 
@@ -134,7 +135,7 @@ class Explainer:
         unknown = [m for m in methods if m not in cam.METHODS]
         if unknown:
             raise ExplainError(f"There is no method {unknown[0]!r}: choose one of {', '.join(cam.METHODS)}.")
-        activations, index = explanation.activations, _index(explanation.class_names, target)
+        activations, index = explanation.activations.to(self.device), _index(explanation.class_names, target)
         _, gradient = cam.head_gradient(self.model.head, activations, index)
         maps = {m: cam.METHODS[m](activations, gradient, self.model.head)[0].float().cpu() for m in methods}
         return replace(explanation, target=target, gradient=gradient, maps=maps)

@@ -89,7 +89,7 @@ class DALAResNet50(
     Args:
         class_names: one name per logit, in order.
         preprocessing: how a picture becomes the input; see `dala.images.Preprocessing`.
-        provenance: what the weights were trained on, from which start; any JSON.
+        provenance: what the weights were trained on, from which start; a JSON object.
         reduction: bottleneck of the attention.
         dropout: of the head, in training only.
     """

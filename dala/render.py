@@ -5,17 +5,24 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from dala.errors import DalaError
 from dala.threshold import Threshold
 
-__all__ = ["DEFAULT_OPACITY", "PALETTES", "describe", "overlay", "palette", "place"]
+__all__ = ["DEFAULT_OPACITY", "PALETTES", "RenderError", "describe", "overlay", "palette", "place"]
 
 # Perceptually uniform ones first; jet, which invents edges, only because so much of the literature uses it.
 PALETTES = ("viridis", "inferno", "magma", "cividis", "turbo", "jet")
 DEFAULT_OPACITY = 0.5
 
 
+class RenderError(DalaError):
+    """A palette that does not exist."""
+
+
 def palette(name: str = PALETTES[0]) -> np.ndarray:
     """A colour table, (256, 3) uint8, of one of `PALETTES`."""
+    if name not in PALETTES:
+        raise RenderError(f"There is no palette {name!r}: choose one of {', '.join(PALETTES)}.")
     return matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
 
 

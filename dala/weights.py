@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dala.errors import DalaError
 from dala.model import DALAResNet50
 
 __all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "read_state", "save", "sha256"]
@@ -30,7 +31,7 @@ FILE, CONFIG = "model.safetensors", "config.json"
 HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
-class WeightsError(ValueError):
+class WeightsError(DalaError):
     """Weights that cannot be used; the message says what is wrong and where."""
 
 
@@ -65,7 +66,7 @@ def load(source: str | Path | None = None, **hub: Any) -> LoadedModel:
     """
     source = str(source or os.environ.get("DALA_MODEL") or SHIPPED)
     path = Path(source)
-    if path.exists():
+    if _exists(path):
         folder, file = (path, path / FILE) if path.is_dir() else (path.parent, path)
         name, revision = folder.resolve().name, None
         config_file = folder / CONFIG
@@ -79,7 +80,10 @@ def load(source: str | Path | None = None, **hub: Any) -> LoadedModel:
     config = _read_config(config_file)
     if not file.is_file():
         raise WeightsError(f"{file.parent}: holds no {FILE}; other formats are not read.")
-    digest = sha256(file)
+    try:
+        digest = sha256(file)
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read: {error.strerror}.") from error
     if config.get("sha256") not in (None, digest):
         raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
     model = _build(config, config_file)
@@ -140,6 +144,13 @@ def _fill(model: DALAResNet50, state: dict[str, Tensor], file: Path) -> None:
     model.load_state_dict(state, strict=True)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -162,10 +173,12 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
     names = config.get("class_names")
     if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
         raise WeightsError(f"{file}: class_names must be a list of names.")
+    if not isinstance(config.get("provenance", {}), dict):
+        raise WeightsError(f"{file}: provenance must be a JSON object.")
     optional = {k: config[k] for k in ("preprocessing", "provenance", "reduction", "dropout") if k in config}
     try:
         return DALAResNet50(names, **optional)
-    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         raise WeightsError(f"{file}: {error}.") from error
 
 

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import GradCAM, HiResCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torchcam.methods import GradCAM as TorchCam
+from torchcam.methods import XGradCAM
 
 from dala import cam, phantom
 from dala.model import DualActivatedHead
@@ -83,6 +84,20 @@ def test_displayed_map_equals_pytorch_grad_cam(split, x, target):
     scaled = torch.stack([cam.upsample(min_max(m), (96, 128)) for m in raw])
     shown = torch.stack([min_max(m) for m in scaled])
     assert (shown - theirs).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_hires_and_xgrad_are_the_same_map_after_a_head_that_pools_first(split, x, target):
+    # The peers' own, at this layer: what the app says of them is so.
+    raw = ours(split, x, target)
+    with XGradCAM(split, split.below) as extractor:
+        theirs = extractor(target, split(x), normalized=False)[0].detach()
+    assert (raw - theirs).abs().max() <= 1e-5 * raw.max()
+    shown = []
+    for kind in (GradCAM, HiResCAM):
+        with kind(split, [split.below]) as extractor:
+            shown.append(extractor(x, [ClassifierOutputTarget(target)] * 2))
+    assert abs(shown[0] - shown[1]).max() <= 1e-4
 
 
 def min_max(m):

@@ -80,6 +80,16 @@ def test_the_same_command_twice_gives_the_same_bytes(explainer, patch_file):
             assert first[name] == second[name]
 
 
+def test_no_result_is_overwritten_by_another_of_the_same_call(patch_file, tmp_path):
+    files = [tmp_path / "a" / "p.png", tmp_path / "p-2.png", tmp_path / "b" / "p.png"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(patch_file.read_bytes())
+    out = tmp_path / "out"
+    assert cli.main(["explain", str(files[0]), str(files[2]), str(files[1]), "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["p", "p-2", "p-2-2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -90,7 +100,8 @@ def test_the_same_command_twice_gives_the_same_bytes(explainer, patch_file):
     ],
 )
 def test_bad_arguments_are_one_sentence_and_exit_code_2(patch_file, tmp_path, capsys, arguments, words):
-    assert cli.main(["explain", str(patch_file), "--out", str(tmp_path), *arguments]) == 2
+    assert cli.main(["explain", str(patch_file), "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert not (tmp_path / "out").exists()
     told = capsys.readouterr().err
     assert words in told
     assert told.count("\n") == 1

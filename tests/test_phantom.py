@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dala import phantom
+from dala import phantom, slide
 
 SEEDS = range(6)
 
@@ -24,7 +24,7 @@ def benign() -> list[phantom.Phantom]:
 def haematoxylin(picture: Image.Image) -> np.ndarray:
     """Haematoxylin density (height, width), by inverting the Beer-Lambert law with the two stain vectors."""
     density = -np.log(np.clip(np.asarray(picture, float), 1, None) / 240)
-    return (density @ np.linalg.pinv(np.stack([phantom.HAEMATOXYLIN, phantom.EOSIN])))[..., 0]
+    return (density @ np.linalg.pinv(np.stack([slide.HAEMATOXYLIN, slide.EOSIN])))[..., 0]
 
 
 def mean_colour(phantoms: list[phantom.Phantom]) -> np.ndarray:

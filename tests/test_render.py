@@ -70,4 +70,6 @@ def test_empty_map_and_empty_threshold_are_two_sentences(heat):
 
 
 def test_palettes_exist_and_differ():
+    with pytest.raises(render.RenderError, match="no palette 'magic'"):
+        render.palette("magic")
     assert len({render.palette(name).tobytes() for name in render.PALETTES}) == len(render.PALETTES)

@@ -106,7 +106,7 @@ def tab(explainer):
 
 def test_a_sample_is_explained_once_for_everybody(tab):
     first, second = tab.first(), tab.first()
-    assert first[1] is second[1]
+    assert first[1].activations is second[1].activations
     assert first[3] is second[3]
     assert {name for _, name in first[2].choices} == {"benign", "malignant"}
 
@@ -114,8 +114,12 @@ def test_a_sample_is_explained_once_for_everybody(tab):
 def test_another_class_keeps_the_forward_pass(tab):
     explanation = tab.first()[1]
     other = "benign" if explanation.target == "malignant" else "malignant"
-    again, view = tab.target(other, explanation)
+    again, name, view = tab.target(other, explanation)
+    assert name == other
     assert again.activations is explanation.activations
+    assert again.gradient.numel() == 0
+    with pytest.raises(gr.Error, match="expired"):
+        tab.target(other, None)
     assert view["target"] == other
     with pytest.raises(gr.Error, match="no class"):
         tab.target("cancer", explanation)

@@ -120,7 +120,10 @@ def test_a_folder_with_only_a_pickle_is_refused(folder):
         ('{"class_names": "ab"}', "class_names"),
         ('{"class_names": ["a"]}', "class_names"),
         ('{"class_names": ["a", "b"], "preprocessing": {"height": 1}}', "height"),
+        ('{"class_names": ["a", "b"], "preprocessing": {"mean": ["a", "b", "c"]}}', "means"),
         ('{"class_names": ["a", "b"], "reduction": 0}', "zero"),
+        ('{"class_names": ["a", "b"], "reduction": -1}', "config.json: "),
+        ('{"class_names": ["a", "b"], "provenance": "text"}', "provenance"),
         ('{"architecture": "VGG16", "class_names": ["a", "b"]}', "VGG16"),
     ],
 )
@@ -130,7 +133,9 @@ def test_a_config_that_cannot_be(folder, config, words):
         weights.load(folder)
 
 
-@pytest.mark.parametrize("source", ["nowhere", "/nowhere/at/all", "a/b/c", "user/repo@", "no/file.safetensors"])
+@pytest.mark.parametrize(
+    "source", ["nowhere", "/nowhere/at/all", "a/b/c", "user/repo@", "no/file.safetensors", "x" * 5000]
+)
 def test_a_source_that_is_none(source):
     with pytest.raises(WeightsError, match="no such folder or file"):
         weights.load(source)

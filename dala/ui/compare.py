@@ -1,28 +1,40 @@
 """The first tab: a patch, Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
 
-import tempfile
+import base64
+import io
+import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from dala import export, images, threshold
+from dala.errors import DalaError
 from dala.explain import Explainer, Explanation
-from dala.samples import Sample
+from dala.samples import Sample, SamplesError
 from dala.ui.mapview import MapView, payload
 from dala.ui.uploads import sentence, uploaded_file
 
 __all__ = ["Compare", "build"]
 
-# A laptop's browser hands the zip's address to its own download.
-SAVE = """file => {
-  const link = Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name});
-  link.click();
+# The zip travels as text and never lies on the server's disk.
+SAVE = """async zip => {
+  if (!zip) return;
+  const href = URL.createObjectURL(await (await fetch(zip)).blob());
+  Object.assign(document.createElement('a'), {href, download: 'explanation.zip'}).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60000);
 }"""
+
+
+class ExpiredError(DalaError):
+    """A page was left alone for so long that its state is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("This explanation has expired: choose the picture again.")
 
 
 class Compare:
@@ -37,9 +49,9 @@ class Compare:
         """A picture was dropped, pasted or chosen: explain the predicted class."""
         try:
             explanation = self.explainer.explain(uploaded_file(value))
-        except ValueError as error:
+        except DalaError as error:
             raise sentence(error) from None
-        return self._shown(explanation, payload(explanation))
+        return self._shown(explanation, payload(explanation), "scale of this picture unknown")
 
     def sample(self, event: gr.SelectData) -> list[Any]:
         """A sample was clicked."""
@@ -52,12 +64,12 @@ class Compare:
     def target(self, name: str, explanation: Explanation | None) -> tuple[Any, ...]:
         """Another class was chosen: the head alone runs again."""
         if explanation is None:
-            return gr.skip(), gr.skip()
+            raise sentence(ExpiredError())
         try:
             explanation = self.explainer.retarget(explanation, name)
-        except ValueError as error:
+        except DalaError as error:
             raise sentence(error) from None
-        return explanation, payload(explanation)
+        return _light(explanation), name, payload(explanation)
 
     def restore(self, explanation: Explanation | None) -> Image.Image | None:
         """After a file that could not be used: the picture that is still explained."""
@@ -68,19 +80,19 @@ class Compare:
         return None, None, gr.Radio(choices=[], value=None), ""
 
     def download(self, explanation: Explanation | None, event: gr.EventData) -> str:
-        """What is on screen as one zip: overlays, raw maps, every number."""
+        """What is on screen as one zip, in a data URL: overlays, raw maps, every number."""
         if explanation is None:
-            raise gr.Error("There is nothing to download yet.", print_exception=False)
+            raise sentence(ExpiredError())
         display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
         try:
             written = export.files(explanation, self.explainer, event.rule, event.strength, display)
-        except ValueError as error:
+        except DalaError as error:
             raise sentence(error) from None
-        folder = Path(tempfile.mkdtemp())
-        with zipfile.ZipFile(folder / "explanation.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in written.items():
                 archive.writestr(name, content)
-        return str(folder / "explanation.zip")
+        return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()
 
     def explain(
         self, image: Any, target: str | None = None, rule: str = threshold.DEFAULT_RULE, strength: float | None = None
@@ -99,22 +111,26 @@ class Compare:
         try:
             explanation = self.explainer.explain(uploaded_file(image), target or None)
             kept = explanation.threshold(rule or threshold.DEFAULT_RULE, strength)
-        except ValueError as error:
+        except DalaError as error:
             raise sentence(error) from None
         pictures = export.pictures(explanation, kept)
         return export.values(explanation, kept, self.explainer), pictures["grad_cam"], pictures["dt_grad_cam"]
 
-    def _explain_sample(self, index: int) -> tuple[Explanation, dict[str, Any]]:
-        explanation = self.explainer.explain(self.samples[index].file)
-        return explanation, payload(explanation)
+    def _explain_sample(self, index: int) -> tuple[Explanation, dict[str, Any], str]:
+        sample = self.samples[index]
+        explanation = self.explainer.explain(sample.file)
+        scale = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else "scale of this picture unknown"
+        return explanation, payload(explanation), " · ".join(filter(None, (scale, sample.origin, sample.licence)))
 
-    def _shown(self, explanation: Explanation, view: dict[str, Any]) -> list[Any]:
-        e = explanation
+    def _shown(self, explanation: Explanation, view: dict[str, Any], about: str) -> list[Any]:
+        e, expected = explanation, self.explainer.model.preprocessing.magnification
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
         choices = [(f"{name}  {probability:.3f}", name) for name, probability in ranked]
         resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
-        run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
-        return [e.picture, e, gr.Radio(choices=choices, value=e.target), view, run]
+        run = f"{e.device.upper()} · forward pass {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
+        wanted = f"the weights expect {expected}" if expected else "the weights do not say which scale they expect"
+        lines = [_plain(line) for line in (run, f"{about} · {wanted}")]
+        return [e.picture, _light(e), gr.Radio(choices=choices, value=e.target), view, "  \n".join(lines)]
 
 
 def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> None:
@@ -124,25 +140,27 @@ def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> N
     with gr.Row():
         with gr.Column(scale=1, min_width=270, elem_classes="side"):
             patch = gr.Image(
-                label="Patch", type="filepath", format="png", sources=["upload", "clipboard"],
-                buttons=["fullscreen"], elem_classes="patch", placeholder="Drop, paste or choose a patch",
+                label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
+                type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"],
+                elem_classes="patch",
             )  # fmt: skip
             gallery = gr.Gallery(
-                [(_thumbnail(s.file), s.caption) for s in samples], label="Samples", columns=1, allow_preview=False,
+                [(_thumbnail(s), s.caption) for s in samples], label="Samples", columns=1, allow_preview=False,
                 object_fit="cover", height="auto", buttons=[], interactive=False, elem_classes="samples",
             )  # fmt: skip
             classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
             run = gr.Markdown(elem_classes="run")
         with gr.Column(scale=3, min_width=300):
             view = MapView(elem_id="maps")
-    archive = gr.File(visible="hidden")
+    archive = gr.Textbox(visible="hidden")
     shown = [patch, state, classes, view, run]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
     plumbing: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    model["trigger_mode"] = "always_last"  # "once" would drop a second choice while the first is under way
     patch.upload(tab.upload, patch, shown, preprocess=False, **model).failure(tab.restore, state, patch, **plumbing)
     patch.clear(tab.clear, None, [state, view, classes, run], **plumbing)
     gallery.select(tab.sample, None, shown, **model)
-    classes.input(tab.target, [classes, state], [state, view], **model)
+    classes.input(tab.target, [classes, state], [state, classes, view], **model)
     view.download(tab.download, state, archive, **plumbing).then(None, archive, None, js=SAVE)
     demo.load(tab.first, None, shown, **model)
     _endpoint(tab)
@@ -160,10 +178,24 @@ def _endpoint(tab: Compare) -> None:
     )  # fmt: skip
 
 
-def _thumbnail(file: Path) -> Image.Image:
-    picture = images.read(file)
+def _thumbnail(sample: Sample) -> Image.Image:
+    try:
+        picture = images.read(sample.file)
+    except images.ImageError as error:
+        raise SamplesError(f"{sample.file}: {error}") from error
     picture.thumbnail((240, 160))
     return picture
+
+
+def _light(explanation: Explanation) -> Explanation:
+    """Without what a later choice does not need, and off the GPU: a session may keep it for an hour."""
+    e = explanation
+    return replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
+
+
+def _plain(text: str) -> str:
+    """Text of a samples file or a config, as text in Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|&~$])", r"\\\1", text)
 
 
 def _size(size: tuple[int, int]) -> str:

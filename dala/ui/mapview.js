@@ -69,8 +69,9 @@ function paintKept(panel, tau) {
   panel.pen.putImageData(panel.image, 0, 0);
 }
 
-function number(x) {
-  return Math.abs(x) >= 100 ? x.toFixed(0) : x.toFixed(Math.abs(x) < 1 ? 3 : 2);
+// Three significant digits of the maximum, and as many decimals for every threshold of the same map.
+function number(x, max) {
+  return x.toFixed(max > 0 ? Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(max)))) : 0);
 }
 
 function describe(map, area) {
@@ -98,7 +99,7 @@ function repaint() {
     if (kept) {
       paintKept(panel, tau);
       panel.cut.style.width = `${map.max > 0 ? Math.min(100, Math.max(0, 100 * tau / map.max)) : 100}%`;
-      panel.reading.textContent = `τ = ${number(tau)} · keeps ${(100 * area).toFixed(1)} %`;
+      panel.reading.textContent = `τ = ${number(tau, map.max)} · keeps ${(100 * area).toFixed(1)} %`;
       panel.notice.textContent = map.max <= 0 ? said : area === 0 ? 'The threshold lies above the maximum: nothing is kept.' : '';
       words.textContent = said;
     } else {
@@ -123,22 +124,23 @@ function recolour() {
 
 function build(sent) {
   const figure = make('figure', panels), {width, height} = view, map = view.maps[sent.map];
-  make('h3', figure, {textContent: sent.title});
+  make('h2', figure, {textContent: sent.title});
   const stage = make('div', figure, {className: 'stage'});
   const canvas = make('canvas', stage, {width, height});
   canvas.setAttribute('role', 'img');
   const notice = make('p', stage, {className: 'notice'}), scale = make('div', figure, {className: 'scale'});
   make('span', scale, {textContent: '0'});
   const bar = make('div', scale, {className: 'bar'});
-  make('span', scale, {textContent: number(map.max), title: 'maximum of the raw map, in units of the logit'});
+  make('span', scale, {textContent: number(map.max, map.max), title: 'maximum of the raw map, in units of the logit'});
   const cut = sent.kept ? make('i', bar) : null;
-  const reading = make('p', figure, {className: 'reading', textContent: `raw maximum ${number(map.max)}`});
+  const reading = make('p', figure, {className: 'reading', textContent: `raw maximum ${number(map.max, map.max)}`});
   const image = new ImageData(width, height), out = new Uint32Array(image.data.buffer);
   return {...sent, map, canvas, notice, bar, cut, reading, image, out, pen: canvas.getContext('2d')};
 }
 
 async function show() {
   const sent = props.value;
+  panels.setAttribute('aria-busy', String(Boolean(sent)));
   if (!sent) {
     view = null;
     panels.replaceChildren();

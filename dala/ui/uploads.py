@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from dala.errors import DalaError
 from dala.images import ImageError
 
 __all__ = ["sentence", "uploaded_file"]
@@ -23,12 +24,15 @@ def uploaded_file(value: Any) -> Path:
     path = value.get("path") if isinstance(value, dict) else None
     if not isinstance(path, str) or not path:
         raise ImageError("There is no picture: drop one, paste one, or choose a sample.")
-    file = Path(path).resolve()
-    if not file.is_relative_to(Path(get_upload_folder()).resolve()):
+    try:
+        file = Path(path).resolve()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        file = None
+    if file is None or not file.is_relative_to(Path(get_upload_folder()).resolve()):
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
 
 
-def sentence(error: ValueError) -> gr.Error:
+def sentence(error: DalaError) -> gr.Error:
     """One of the project's own errors as the visitor sees it."""
     return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)

@@ -4,7 +4,9 @@ import base64
 import copy
 import io
 import json
+import math
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,9 +110,9 @@ def test_numbers_and_pixels_are_pythons(uploaded, rule):
         assert control.is_disabled()
     strengths = threshold.RULES[rule].strengths()
     kept = e.threshold(rule, strengths[int(control.input_value())])
-    digits = 3 if abs(kept.tau) < 1 else 2
-    assert reading(page) == f"τ = {kept.tau:.{digits}f} · keeps {100 * kept.kept_area:.1f} %"
     top = float(e.maps["grad_cam"].max())
+    decimals = max(0, 2 - math.floor(math.log10(top)))
+    assert reading(page) == f"τ = {kept.tau:.{decimals}f} · keeps {100 * kept.kept_area:.1f} %"
     for index, expected in (
         (0, render.overlay(e.picture, e.heat(), top)),
         (1, render.overlay(e.picture, e.heat(), top, kept.mask)),
@@ -152,16 +154,39 @@ def test_an_empty_map_says_so_in_words(browser, explainer):
     demo.close()
 
 
-def test_a_threshold_above_the_maximum_says_something_else(uploaded):
-    page, e = uploaded
-    rows = threshold.table(e.heat(), "mean_std")
+def test_a_threshold_above_the_maximum_says_something_else(browser, explainer):
+    # A map with two levels has no pixel four deviations above its mean.
+    class TwoLevels(Explainer):
+        def explain(self, image, *rest):
+            e = super().explain(image, *rest)
+            raw = torch.ones_like(e.maps["grad_cam"])
+            raw[:7] = 2
+            return replace(e, maps={"grad_cam": raw})
+
+    demo = app.build(TwoLevels(explainer.model, device="cpu"))
+    _, address, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
     page.locator("#maps .strength input").focus()
     page.keyboard.press("End")
-    if rows[-1][2] == 0:
-        assert "keeps nothing" in page.locator("#maps .words").inner_text()
-        assert "nothing is kept" in page.locator("#maps .notice").nth(1).inner_text()
-    else:
-        assert f"keeps {100 * rows[-1][2]:.1f} %" in reading(page)
+    assert page.locator("#maps .words").inner_text().endswith("lies above the map's maximum and keeps nothing.")
+    assert page.locator("#maps .notice").nth(1).inner_text() == "The threshold lies above the maximum: nothing is kept."
+    assert page.locator("#maps .notice").nth(0).inner_text() == ""
+    page.close()
+    demo.close()
+
+
+def test_the_last_of_quick_choices_is_shown(uploaded):
+    page, e = uploaded
+    for _ in range(2):
+        for name in reversed(e.class_names):
+            page.locator(f".classes input[value={name}]").check()
+    last = e.class_names[0]
+    page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('for {last}')")
+    page.wait_for_timeout(1500)
+    assert f"for {last}" in page.locator("#maps .words").inner_text()
+    assert page.locator(f".classes input[value={last}]").is_checked()
 
 
 @pytest.mark.parametrize(
