@@ -45,9 +45,9 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
 
 def _head(explainer: Explainer) -> str:
     # Text from a config is escaped: it comes from whoever made the weights.
-    model = explainer.model
-    scale = model.preprocessing.magnification
-    name = html.escape(f"{scale} {model.provenance.get('format', '')}".strip() if scale else "unknown magnification")
+    told = explainer.model.provenance
+    scale = explainer.model.preprocessing.magnification or "unknown magnification"
+    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}")
     return (
         "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
         f"<p>for teaching, not for diagnosis · model: {name}</p></div>"

@@ -28,6 +28,7 @@ from dala.settings import Settings
 __all__ = ["SIDES", "Settings", "train"]
 
 SIDES = ("train", "held_out")
+TITLES = {"breakhis": "BreakHis", "folder": "a folder of pictures"}
 
 
 def train(settings: Settings) -> dict[str, Any]:
@@ -73,15 +74,14 @@ def _publish(run: Run, sides: tuple[list[Item], list[Item]], started: dict[str, 
         for name, side in zip(SIDES, sides, strict=True)
     }
     model.load_state_dict(run.best["model"])
-    model.provenance = {"format": settings.format, "magnification": model.preprocessing.magnification}
-    model.provenance |= {**counts, "start": started}
+    model.provenance = {"data": TITLES[settings.format], **counts, "start": started}
     digest = weights.save(model, settings.out)
     # What is reported is what is shipped: the fp16 file, read back as a user would, in fp32.
     shipped = evaluate.probabilities(weights.load(settings.out).model, sides[1], settings.workers)
     rates = [row["images_per_second"] for row in run.log if row["images_per_second"]]
     report = {
         "sha256": digest,
-        "data": model.provenance,
+        "provenance": model.provenance,
         "held_out_patients": {
             name: sorted({i.patient for i in sides[1] if i.label == k}) for k, name in enumerate(model.class_names)
         },

@@ -142,8 +142,8 @@ def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch)
 
 
 def test_a_config_cannot_bring_markup_into_the_page(small):
-    small.model.provenance["format"] = "<img src=x onerror=alert(1)>"
+    small.model.provenance["data"] = "<img src=x onerror=alert(1)>"
     try:
         assert "<img" not in app._head(small)
     finally:
-        del small.model.provenance["format"]
+        del small.model.provenance["data"]
