@@ -1,26 +1,165 @@
-"""Class activation maps: pure functions of feature maps and the gradient of a score with respect to them."""
+"""Class activation maps: pure, batched functions of feature maps and of the gradient of a score.
 
-from collections.abc import Callable
+Every method that needs the maps alone takes `(activations, gradient, heads)`:
+
+- activations: (N, C, h, w) feature maps A, with no graph below;
+- gradient: (N, C, h, w), of each picture's score y with respect to A;
+- heads: N functions, one a picture, from (M, C, h', w') feature maps to (M,) scores.
+
+It returns (N, h, w), signed where the method tells for from against; what is shown is its positive part. Scores are
+logits or differences of logits, never a softmax, whose gradient mixes in the other classes and vanishes where the
+network is sure.
+
+After a head that pools globally first, the gradient is the same at every position. Then `grad_cam`, `hires_cam` and
+`xgrad_cam` are one and the same map: the mean of a constant is the constant, and so is its mean weighted by A.
+"""
+
+import os
+import runpy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-__all__ = ["METHODS", "Method", "grad_cam", "head_gradient", "upsample"]
+from dala.errors import DalaError
+from dala.targets import Score, total_score
 
-Method = Callable[[Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
+__all__ = [
+    "METHODS",
+    "Method",
+    "MethodsError",
+    "load_own",
+    "method",
+    "scaled_to_one",
+    "score_gradient",
+    "upsample",
+]
+
+Head = Callable[[Tensor], Tensor]
+MapFunction = Callable[..., Tensor]
+EPS = 1e-8
 
 
-def head_gradient(head: Callable[[Tensor], Tensor], activations: Tensor, target: int) -> tuple[Tensor, Tensor]:
-    """Logits, and the gradient of one of them with respect to the feature maps.
+class MethodsError(DalaError):
+    """A file of methods that cannot be used."""
 
-    The score is the logit, not its softmax: a softmax's gradient mixes in the other classes and vanishes where the
-    network is sure. The graph starts at `activations`; no parameter receives a gradient.
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method.
+
+    Attributes:
+        function: `(activations, gradient, heads)` -> map; or, where it `reruns`, see `dala.rerun`.
+        title: what people call it.
+        paper: where it comes from.
+        reruns: it runs the whole network again and again, so that it takes minutes rather than milliseconds.
+        control: it looks at neither picture nor network, and is there to be beaten.
+    """
+
+    function: MapFunction
+    title: str
+    paper: str
+    reruns: bool = False
+    control: bool = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Apply `function`."""
+        return self.function(*args, **kwargs)
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(name: str, title: str, paper: str = "", **flags: bool) -> Callable[[MapFunction], MapFunction]:
+    """Decorator: register a method under a name. A file of your own, named by `DALA_METHODS`, may use it too."""
+
+    def register(function: MapFunction) -> MapFunction:
+        METHODS[name] = Method(function, title, paper, **flags)
+        return function
+
+    return register
+
+
+@method("grad_cam", "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391")
+def grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """sum_k mean_xy(dy/dA_k) A_k (eq. 1 and 2, before the ReLU). Linear in the gradient."""
+    return torch.einsum("nc,nchw->nhw", gradient.mean((2, 3)), activations)
+
+
+@method("grad_cam_pp", "Grad-CAM++", "Chattopadhay et al. 2018, arXiv 1710.11063")
+def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """sum_k w_k A_k with w_k = sum_xy alpha_k ReLU(dy/dA_k), alpha_k = g^2 / (2 g^2 + g^3 sum_xy A_k) (eq. 19)."""
+    # Divided by g^2, which underflows where the gradient is small; where g is negative, the ReLU takes all.
+    positive = gradient.relu()
+    alpha = 1 / (2 + positive * activations.sum((2, 3), keepdim=True)).clamp(min=EPS)
+    weights = (alpha * positive).sum((2, 3))
+    return torch.einsum("nc,nchw->nhw", weights, activations)
+
+
+@method("hires_cam", "HiResCAM", "Draelos, Carin 2020, arXiv 2011.08891")
+def hires_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """sum_k dy/dA_k * A_k, position by position. Linear in the gradient."""
+    return torch.einsum("nchw,nchw->nhw", gradient, activations)
+
+
+@method("xgrad_cam", "XGrad-CAM", "Fu et al. 2020, arXiv 2008.02312")
+def xgrad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """sum_k w_k A_k with w_k the mean of dy/dA_k weighted by A_k. Linear in the gradient."""
+    weights = torch.einsum("nchw,nchw->nc", gradient, activations) / (activations.sum((2, 3)) + EPS)
+    return torch.einsum("nc,nchw->nhw", weights, activations)
+
+
+@method("layer_cam", "LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943")
+def layer_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """sum_k ReLU(dy/dA_k) * A_k, position by position."""
+    return torch.einsum("nchw,nchw->nhw", gradient.relu(), activations)
+
+
+@method("eigen_cam", "Eigen-CAM", "Muhammad, Yeasin 2020, arXiv 2008.00299")
+def eigen_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """Projection of A on its first principal component over positions. Knows no class.
+
+    A component's sign is arbitrary: it is turned so that it rises with the mean of A.
+    """
+    return _first_component(activations, activations.mean(1))
+
+
+@method("eigen_grad_cam", "EigenGrad-CAM", "Eigen-CAM of the gradient times A")
+def eigen_grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """Projection of dy/dA * A on its first principal component over positions, turned to rise with HiResCAM."""
+    product = gradient * activations
+    return _first_component(product, product.sum(1))
+
+
+@method("random", "random map", "control", control=True)
+def random(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """Uniform noise in [0, 1), the same at every call and for every picture of a size."""
+    n, _, h, w = activations.shape
+    noise = torch.rand(h, w, generator=torch.Generator().manual_seed(0))
+    return noise.to(activations.device).expand(n, h, w)
+
+
+@method("centre_gaussian", "centred Gaussian", "control", control=True)
+def centre_gaussian(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
+    """A Gaussian in the middle, its standard deviation a quarter of each side."""
+    n, _, h, w = activations.shape
+    y, x = (torch.linspace(-1 + 1 / size, 1 - 1 / size, size, device=activations.device) for size in (h, w))
+    return torch.exp(-2 * (y[:, None] ** 2 + x**2)).expand(n, h, w)
+
+
+def score_gradient(head: Head, activations: Tensor, scores: Sequence[Score]) -> tuple[Tensor, Tensor]:
+    """Logits, and the gradient of each picture's score with respect to its feature maps.
+
+    The graph starts at the feature maps; no parameter receives a gradient.
 
     Args:
         head: (N, C, h, w) -> (N, classes) logits.
         activations: (N, C, h, w), with no graph below.
-        target: class index.
+        scores: one a picture, (M, classes) logits -> (M,) scores.
 
     Returns:
         logits (N, classes) and gradient (N, C, h, w), both detached.
@@ -28,31 +167,46 @@ def head_gradient(head: Callable[[Tensor], Tensor], activations: Tensor, target:
     with torch.enable_grad():
         start = activations.detach().requires_grad_()
         logits = head(start)
-        (gradient,) = torch.autograd.grad(logits[:, target].sum(), start)
+        total = total_score(scores, logits)
+        (gradient,) = torch.autograd.grad(total, start)
     return logits.detach(), gradient
 
 
-def grad_cam(activations: Tensor, gradient: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
-    """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, eq. 1 and 2): ReLU(sum_k mean_xy(dy/dA_k) A_k).
+def load_own() -> None:
+    """Register the methods of the file that the environment's `DALA_METHODS` names, once.
 
-    After a head that pools globally first, the gradient is the same at every position, and HiResCAM and XGrad-CAM would
-    give this very map.
-
-    Args:
-        activations: (N, C, h, w).
-        gradient: (N, C, h, w), of the explained score.
-        head: not needed here.
-
-    Returns:
-        (N, h, w), at least 0, in units of the score.
+    Raises:
+        MethodsError: the file is not there or does not run.
     """
-    weights = gradient.mean((2, 3), keepdim=True)
-    return (weights * activations).sum(1).relu()
+    if file := os.environ.get("DALA_METHODS"):
+        _load(file)
 
 
-METHODS: dict[str, Method] = {"grad_cam": grad_cam}
+@lru_cache
+def _load(file: str) -> None:
+    try:
+        runpy.run_path(file)
+    except Exception as error:  # it is somebody's own code
+        raise MethodsError(f"DALA_METHODS={file}: {type(error).__name__}: {error}.") from error
+
+
+def scaled_to_one(maps: Tensor) -> Tensor:
+    """(C, h, w) -> the same, each map stretched from its minimum and maximum to 0 and 1; a flat one becomes 0."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low + EPS)
 
 
 def upsample(raw: Tensor, size: tuple[int, int]) -> Tensor:
     """Raw map (h, w) -> (height, width), bilinear, `align_corners=False`: the one place where a map is resized."""
     return interpolate(raw[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def _first_component(values: Tensor, direction: Tensor) -> Tensor:
+    n, _, h, w = values.shape
+    x = values.flatten(2).transpose(1, 2)
+    x = x - x.mean(1, keepdim=True)
+    # The Gram matrix of positions is smaller than a singular value decomposition of all channels.
+    size, vectors = torch.linalg.eigh(x @ x.transpose(1, 2))
+    component = vectors[..., -1] * size[:, -1:].clamp(min=0).sqrt()
+    centred = direction.flatten(1) - direction.flatten(1).mean(1, keepdim=True)
+    return (component * torch.sign((component * centred).sum(1, keepdim=True))).view(n, h, w)
