@@ -1,85 +1,88 @@
-"""Picture in, explanation out: the network runs once, every class and every threshold is asked of what it left."""
+"""Picture in, explanation out: the network runs once, every class, method and threshold is asked of what it left."""
 
-import os
-import time
-from collections.abc import Sequence
+import copy
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from dala import cam, images, threshold, weights
+from dala import (
+    ablation,  # noqa: F401  registers its methods
+    cam,
+    images,
+    rerun,
+    targets,
+    weights,
+)
+from dala.engine import Engine, find_device, folded
 from dala.errors import DalaError
-from dala.model import DALAResNet50
+from dala.explanation import Explanation
+from dala.model import STAGES, DALAResNet50
+from dala.targets import Target
 
-__all__ = ["ExplainError", "Explainer", "Explanation", "find_device"]
+__all__ = ["ExplainError", "Explainer", "Explanation"]
 
 
 class ExplainError(DalaError):
-    """A class, method or device that does not exist."""
+    """A method, layer or kind of evidence that does not exist."""
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """All that one forward pass and one small backward pass say about a picture.
+class _Question:
+    """What is asked of every picture of a group."""
 
-    Attributes:
-        picture: RGB, at the size (W, H) at which the network saw it.
-        original_size: (width, height) of the picture that was given.
-        class_names: in the order of the logits.
-        logits: (classes,).
-        target: name of the class explained.
-        layer: the stage whose feature maps are explained.
-        activations, gradient: (1, C, h, w), the feature maps and the gradient of the target's logit.
-        maps: raw maps by method, (h, w), at least 0, in units of the logit.
-        device: what the network ran on.
-        seconds: that the forward pass took.
-    """
-
-    picture: Image.Image
-    original_size: tuple[int, int]
-    class_names: tuple[str, ...]
-    logits: Tensor
-    target: str
-    layer: str
-    activations: Tensor
-    gradient: Tensor
-    maps: dict[str, Tensor]
-    device: str
-    seconds: float
-
-    @cached_property
-    def probabilities(self) -> dict[str, float]:
-        """Softmax of the logits by class name: of this network on this preprocessing, no more."""
-        return dict(zip(self.class_names, self.logits.double().softmax(0).tolist(), strict=True))
-
-    def heat(self, method: str = "grad_cam") -> Tensor:
-        """A map on the network's input grid, (H, W): what thresholds and pictures are made of."""
-        return cam.upsample(self.maps[method], self.picture.size[::-1])
-
-    def threshold(self, rule: str = threshold.DEFAULT_RULE, strength: float | None = None) -> threshold.Threshold:
-        """DT Grad-CAM: the Grad-CAM map under one of `dala.threshold.RULES`."""
-        return threshold.apply(self.heat(), rule, strength)
+    methods: Sequence[str]
+    layers: Sequence[str]
+    evidence: str
+    progress: rerun.Progress = lambda done, total: None
 
 
 class Explainer:
     """Runs a network once per picture and explains it as often as asked. Safe to call from several threads.
 
+    A DALAResNet50 is cut into its stages. Any other network needs its split point: `features` up to the feature maps,
+    `head` from there on; the one layer is then called "features".
+
     Args:
-        model: in evaluation mode; moved to the device, otherwise left as it is.
+        model: put in evaluation mode and moved to the device, otherwise left as it is.
         device: "cpu", "cuda", "mps", ...; None finds the best, or takes the environment's `DALA_DEVICE`.
         origin: where the weights came from, for the record.
+        features, head: (N, 3, H, W) -> (N, C, h, w) and (N, C, h, w) -> (N, classes), parts of `model`.
+        class_names: for another network; a DALAResNet50 brings its own.
+        preprocessing: likewise.
     """
 
     def __init__(
-        self, model: DALAResNet50, device: str | None = None, origin: weights.LoadedModel | None = None
+        self,
+        model: nn.Module,
+        device: str | None = None,
+        origin: weights.LoadedModel | None = None,
+        *,
+        features: Callable[[Tensor], Tensor] | None = None,
+        head: Callable[[Tensor], Tensor] | None = None,
+        class_names: Sequence[str] | None = None,
+        preprocessing: images.Preprocessing | None = None,
     ) -> None:
         self.device = find_device(device)
         self.model = model.eval().to(memory_format=torch.channels_last).to(self.device)
         self.origin = origin
+        self.provenance = getattr(model, "provenance", {})
+        if isinstance(model, DALAResNet50):
+            fast = folded(model)
+            self.engine = Engine({name: getattr(fast, name) for name in STAGES}, fast.head, self.device)
+            class_names, preprocessing = model.class_names, model.preprocessing
+        elif features is None or head is None or class_names is None:
+            raise ExplainError("Another network than DALAResNet50 needs features=, head= and class_names=.")
+        else:
+            self.engine = Engine({"features": features}, head, self.device)
+        self.class_names = tuple(class_names)
+        self.preprocessing = preprocessing or images.Preprocessing(224, 224)
+        self.layers = tuple(self.engine.stages)
+        cam.load_own()
 
     @classmethod
     def load(cls, source: str | Path | None = None, device: str | None = None) -> "Explainer":
@@ -89,78 +92,204 @@ class Explainer:
 
     def preprocess(self, picture: Image.Image) -> Tensor:
         """RGB picture -> (1, 3, H, W) float32 on the CPU: the one way into the network."""
-        return images.to_tensor(picture, self.model.preprocessing)
+        return images.to_tensor(picture, self.preprocessing)
 
     def explain(
-        self, image: images.Source, target: str | None = None, methods: Sequence[str] = ("grad_cam",)
+        self,
+        image: images.Source,
+        target: Target | None = None,
+        methods: Sequence[str] = ("grad_cam",),
+        layer: str | None = None,
+        evidence: str = "for",
+        progress: rerun.Progress | None = None,
     ) -> Explanation:
         """Explain one picture.
 
         Args:
             image: a path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array.
-            target: name of the class to explain; None for the predicted one.
-            methods: names from `dala.cam.METHODS`.
+            target: a class by name or index, a pair (a, b) for the margin of a over b, or a function of the logits;
+                None for the predicted class. See `dala.targets.resolve`.
+            methods: names from `dala.cam.METHODS`, all from one pass but those that say `reruns`.
+            layer: a name from `layers`; None for the last.
+            evidence: "for" the target, or "against" it.
+            progress: called with (done, total) network runs by methods that rerun; raise in it to cancel.
 
         Raises:
-            ImageError, ExplainError: a picture that cannot be used; a class or method that does not exist.
+            ImageError, TargetError, ExplainError: a picture that cannot be used; a class, method, layer or kind of
+                evidence that does not exist.
         """
-        names = self.model.class_names
+        chosen = layer or self.layers[-1]
+        return self.explain_layers(image, (chosen,), target, methods, evidence, progress)[chosen]
+
+    def explain_layers(
+        self,
+        image: images.Source,
+        layers: Sequence[str],
+        target: Target | None = None,
+        methods: Sequence[str] = ("grad_cam",),
+        evidence: str = "for",
+        progress: rerun.Progress | None = None,
+    ) -> dict[str, Explanation]:
+        """Explain one picture at several layers, which share the forward and the backward pass; see `explain`."""
+        for layer in layers:
+            self.check(methods, layer, evidence, target)
+        return self._group(
+            [images.read(image)], [target], _Question(methods, layers, evidence, *([progress] if progress else []))
+        )[0]
+
+    def explain_batch(
+        self,
+        pictures: Sequence[images.Source],
+        target: Target | list[Target | None] | None = None,
+        methods: Sequence[str] = ("grad_cam",),
+        layer: str | None = None,
+        evidence: str = "for",
+        chunk: int = 8,
+    ) -> list[Explanation]:
+        """Explain many pictures; those of one size share a forward pass, results come in the order given.
+
+        Args:
+            pictures, methods, layer, evidence: as in `explain`.
+            target: one for all, or a list with one a picture.
+            chunk: pictures in one forward pass.
+        """
+        chosen = layer or self.layers[-1]
+        wanted: list[Target | None] = target if isinstance(target, list) else [target] * len(pictures)
+        for one in wanted:
+            self.check(methods, chosen, evidence, one)
+        asked = _Question(methods, (chosen,), evidence)
+        read = [images.read(p) for p in pictures]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for i, picture in enumerate(read):
+            by_size.setdefault(images.fitted_size(picture.size, self.preprocessing), []).append(i)
+        found: dict[int, Explanation] = {}
+        for group in by_size.values():
+            for start in range(0, len(group), chunk):
+                part = group[start : start + chunk]
+                results = self._group([read[i] for i in part], [wanted[i] for i in part], asked)
+                found |= {i: result[chosen] for i, result in zip(part, results, strict=True)}
+        return [found[i] for i in range(len(pictures))]
+
+    def retarget(
+        self,
+        explanation: Explanation,
+        target: Target,
+        methods: Sequence[str] | None = None,
+        evidence: str | None = None,
+    ) -> Explanation:
+        """The same picture explained for another target: what lies above the layer runs again, and nothing below."""
+        e = explanation
+        methods, evidence = methods or tuple(e.signed), evidence or e.evidence
+        self.check(methods, e.layer, evidence, target)
+        name, score = targets.resolve(e.class_names, target)
+        score = _turned(score, evidence)
+        activations = e.activations.to(self.device)
+        _, gradient = cam.score_gradient(self.engine.head(e.layer), activations, [score])
+        x = self.preprocess(e.picture).to(self.device) if any(cam.METHODS[m].reruns for m in methods) else None
+        signed = self._maps(x, e.layer, activations, gradient, [score], _Question(methods, (e.layer,), evidence))
+        maps = {m: values[0] for m, values in signed.items()}
+        return replace(e, target=name, evidence=evidence, gradient=gradient, signed=maps)
+
+    def _group(
+        self, originals: list[Image.Image], wanted: Sequence[Target | None], asked: _Question
+    ) -> list[dict[str, Explanation]]:
+        """Explain pictures of one fitted size, by layer; in halves or on the CPU where a GPU's memory is too small."""
+        try:
+            return self._at_once(originals, wanted, asked)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        if len(originals) == 1:
+            warnings.warn("The GPU's memory holds not even one picture: explained on the CPU.", stacklevel=2)
+            return self._on_cpu()._at_once(originals, wanted, asked)
+        half = len(originals) // 2
+        warnings.warn(f"The GPU's memory is too small for {len(originals)} pictures: taken in halves.", stacklevel=2)
+        first = self._group(originals[:half], wanted[:half], asked)
+        return first + self._group(originals[half:], wanted[half:], asked)
+
+    def _on_cpu(self) -> "Explainer":
+        if not isinstance(self.model, DALAResNet50):
+            raise ExplainError("The GPU's memory is too small for this picture: use device='cpu'.")
+        return Explainer(copy.deepcopy(self.model), "cpu", self.origin)
+
+    def _at_once(
+        self, originals: list[Image.Image], wanted: Sequence[Target | None], asked: _Question
+    ) -> list[dict[str, Explanation]]:
+        pictures = [images.fit(p, self.preprocessing) for p in originals]
+        x = torch.cat([self.preprocess(p) for p in pictures])
+        titles: list[str] = []
+
+        def choose(logits: Tensor) -> list[targets.Score]:
+            chosen = [int(row.argmax()) if t is None else t for row, t in zip(logits, wanted, strict=True)]
+            named = [targets.resolve(self.class_names, t) for t in chosen]
+            titles.extend(title for title, _ in named)
+            return [_turned(score, asked.evidence) for _, score in named]
+
+        done = self.engine.run(x, asked.layers, choose)
+        results: list[dict[str, Explanation]] = [{} for _ in pictures]
+        for layer in asked.layers:
+            activations, gradient = done.activations[layer], done.gradients[layer]
+            signed = self._maps(x.to(self.device), layer, activations, gradient, done.scores, asked)
+            for i, result in enumerate(results):
+                result[layer] = Explanation(
+                    picture=pictures[i],
+                    original_size=originals[i].size,
+                    class_names=self.class_names,
+                    logits=done.logits[i].float().cpu(),
+                    target=titles[i],
+                    evidence=asked.evidence,
+                    layer=layer,
+                    activations=activations[i : i + 1],
+                    gradient=gradient[i : i + 1],
+                    signed={m: values[i] for m, values in signed.items()},
+                    device=self.device.type,
+                    seconds=done.seconds,
+                )
+        return results
+
+    @torch.no_grad()
+    def _maps(
+        self,
+        x: Tensor | None,
+        layer: str,
+        activations: Tensor,
+        gradient: Tensor,
+        scores: Sequence[targets.Score],
+        asked: _Question,
+    ) -> dict[str, Tensor]:
+        head = self.engine.head(layer)
+        heads = [_after(head, score) for score in scores]
+        networks = [_after(self.engine.network, score) for score in scores]
+        maps = {}
+        for name in asked.methods:
+            if cam.METHODS[name].reruns:
+                maps[name] = cam.METHODS[name](x, activations, networks, asked.progress)
+            else:
+                maps[name] = cam.METHODS[name](activations, gradient, heads)
+        return {name: values.float().cpu() for name, values in maps.items()}
+
+    def check(
+        self,
+        methods: Sequence[str] = (),
+        layer: str | None = None,
+        evidence: str = "for",
+        target: Target | None = None,
+    ) -> None:
+        """Raise TargetError or ExplainError if one of these does not exist, before any picture is read."""
+        for kind, given, known in (
+            ("method", methods, list(cam.METHODS)),
+            ("layer", [layer] if layer else [], list(self.layers)),
+            ("kind of evidence", [evidence], ["for", "against"]),
+        ):
+            unknown = [g for g in given if g not in known]
+            if unknown:
+                raise ExplainError(f"There is no {kind} {unknown[0]!r}: choose one of {', '.join(known)}.")
         if target is not None:
-            _index(names, target)
-        original = images.read(image)
-        picture = images.fit(original, self.model.preprocessing)
-        x = self.preprocess(picture).to(self.device, memory_format=torch.channels_last)
-        began = time.perf_counter()
-        with torch.no_grad():
-            activations = self.model.features(x)
-            logits = self.model.head(activations)[0].float().cpu()
-        seconds = time.perf_counter() - began
-        blank = Explanation(
-            picture=picture,
-            original_size=original.size,
-            class_names=names,
-            logits=logits,
-            target=target or names[int(logits.argmax())],
-            layer="attention",
-            activations=activations,
-            gradient=activations.new_empty(0),
-            maps={},
-            device=self.device.type,
-            seconds=seconds,
-        )
-        return self.retarget(blank, blank.target, methods)
-
-    def retarget(self, explanation: Explanation, target: str, methods: Sequence[str] = ("grad_cam",)) -> Explanation:
-        """The same picture explained for another class: the head alone runs again, which takes milliseconds."""
-        unknown = [m for m in methods if m not in cam.METHODS]
-        if unknown:
-            raise ExplainError(f"There is no method {unknown[0]!r}: choose one of {', '.join(cam.METHODS)}.")
-        activations, index = explanation.activations.to(self.device), _index(explanation.class_names, target)
-        _, gradient = cam.head_gradient(self.model.head, activations, index)
-        maps = {m: cam.METHODS[m](activations, gradient, self.model.head)[0].float().cpu() for m in methods}
-        return replace(explanation, target=target, gradient=gradient, maps=maps)
+            targets.resolve(self.class_names, target)
 
 
-def find_device(name: str | None = None) -> torch.device:
-    """The device asked for, by argument or `DALA_DEVICE`, else CUDA, else MPS, else the CPU.
-
-    Raises:
-        ExplainError: a device that does not exist here.
-    """
-    name = name or os.environ.get("DALA_DEVICE")
-    if not name:
-        return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ExplainError(f"The device {name!r} is not to be had here: leave it out, or use cpu.") from error
-    return device
+def _turned(score: targets.Score, evidence: str) -> targets.Score:
+    return score if evidence == "for" else lambda logits: -score(logits)
 
 
-def _index(names: Sequence[str], target: str) -> int:
-    if target not in names:
-        raise ExplainError(f"There is no class {target!r}: choose one of {', '.join(names)}.")
-    return list(names).index(target)
+def _after(function: Callable[[Tensor], Tensor], score: targets.Score) -> Callable[[Tensor], Tensor]:
+    return lambda x: score(function(x))

@@ -20,7 +20,7 @@ import torch
 
 from dala import data, evaluate, images, start, weights
 from dala.data import Item
-from dala.explain import find_device
+from dala.engine import find_device
 from dala.finetune import Run, load_last
 from dala.model import DALAResNet50
 from dala.settings import Settings

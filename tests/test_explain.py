@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from dala import DALAResNet50, Explainer, ImageError
-from dala.explain import ExplainError, find_device
+from dala.engine import DeviceError, find_device
+from dala.explain import ExplainError
+from dala.targets import TargetError
 
 
 def test_the_readmes_lines(small, patch, patch_file):
@@ -23,15 +25,16 @@ def test_the_readmes_lines(small, patch, patch_file):
 def test_logits_are_the_networks_own(small, patch):
     with torch.no_grad():
         expected = small.model(small.preprocess(patch).contiguous(memory_format=torch.channels_last))[0]
-    torch.testing.assert_close(small.explain(patch).logits, expected)
+    # Batch-norm is folded into the convolutions: the same function, rounded elsewhere.
+    assert (small.explain(patch).logits - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-def test_another_class_costs_no_forward_pass_and_changes_nothing_else(small, patch):
+def test_another_class_costs_no_forward_pass_and_changes_nothing_else(small, patch, monkeypatch):
     first = small.explain(patch, "malignant")
     runs = []
-    handle = small.model.conv1.register_forward_hook(lambda *_: runs.append(1))
-    second = small.retarget(first, "benign")
-    handle.remove()
+    with monkeypatch.context() as patched:
+        patched.setitem(small.engine.stages, "stem", lambda x: runs.append(1))
+        second = small.retarget(first, "benign")
     assert not runs
     direct = small.explain(patch, "benign")
     assert torch.equal(second.maps["grad_cam"], direct.maps["grad_cam"])
@@ -44,7 +47,7 @@ def test_the_network_is_left_as_it_was(small, patch):
     flags = [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
     wanted = [p.requires_grad for p in small.model.parameters()]
     small.explain(patch)
-    with pytest.raises(ExplainError):
+    with pytest.raises(TargetError):
         small.explain(patch, "nobody")
     assert all(torch.equal(v, before[k]) for k, v in small.model.state_dict().items())
     assert flags == [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
@@ -82,7 +85,7 @@ def test_any_number_of_classes_with_any_names(patch):
 
 
 def test_what_does_not_exist_is_refused_with_a_sentence(small, patch, broken_file):
-    with pytest.raises(ExplainError, match="no class 'cancer': choose one of benign, malignant"):
+    with pytest.raises(TargetError, match="no class 'cancer': choose one of benign, malignant"):
         small.explain(patch, "cancer")
     with pytest.raises(ExplainError, match="no method 'magic'"):
         small.explain(patch, methods=("magic",))
@@ -95,7 +98,7 @@ def test_devices(monkeypatch):
     monkeypatch.setenv("DALA_DEVICE", "cpu")
     assert find_device().type == "cpu"
     monkeypatch.setenv("DALA_DEVICE", "abacus")
-    with pytest.raises(ExplainError, match="'abacus' is not to be had"):
+    with pytest.raises(DeviceError, match="'abacus' is not to be had"):
         find_device()
 
 

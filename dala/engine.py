@@ -1,0 +1,146 @@
+"""Runs a network stage by stage: once, without a graph below the layers asked about, within the memory there is."""
+
+import copy
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from dala.errors import DalaError
+from dala.targets import Score, total_score
+
+__all__ = ["DeviceError", "Engine", "Pass", "find_device", "folded"]
+
+Stage = Callable[[Tensor], Tensor]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class DeviceError(DalaError):
+    """A device that does not exist here."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a forward and a small backward pass leave of N pictures.
+
+    Attributes:
+        logits: (N, classes).
+        activations, gradients: by layer, (N, C, h, w); the gradients are of each picture's score.
+        scores: one a picture, (M, classes) logits -> (M,).
+        seconds: that the passes took.
+    """
+
+    logits: Tensor
+    activations: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    scores: list[Score]
+    seconds: float
+
+
+class Engine:
+    """A network cut into stages. Keeps no state between calls, sets no hook, touches no parameter's gradient.
+
+    Args:
+        stages: functions by name, in the order of the data.
+        head: from the last stage's output to (N, classes) logits.
+        device: where inputs are moved to; the stages are there already.
+    """
+
+    def __init__(self, stages: Mapping[str, Stage], head: Stage, device: torch.device) -> None:
+        self.stages, self.last, self.device = dict(stages), head, device
+
+    def head(self, layer: str) -> Stage:
+        """The rest of the network from a layer's output on."""
+        names = list(self.stages)
+        rest = names[names.index(layer) + 1 :]
+
+        def run(x: Tensor) -> Tensor:
+            for name in rest:
+                x = self.stages[name](x)
+            return self.last(x)
+
+        return run
+
+    def network(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, classes) logits, without a graph."""
+        with torch.no_grad(), self._mixed():
+            for stage in self.stages.values():
+                x = stage(x)
+            return self.last(x).float()
+
+    def run(self, x: Tensor, layers: Sequence[str], choose: Callable[[Tensor], list[Score]]) -> Pass:
+        """One forward pass, and one backward pass that ends at the lowest of the layers.
+
+        Args:
+            x: (N, 3, H, W) normalised pictures.
+            layers: names of stages, one or more; several share both passes.
+            choose: from the logits to one score a picture.
+        """
+        began = time.perf_counter()
+        x = x.to(self.device, memory_format=torch.channels_last)
+        names = list(self.stages)
+        lowest = min(names.index(layer) for layer in layers)
+        with torch.no_grad(), self._mixed():
+            for name in names[: lowest + 1]:
+                x = self.stages[name](x)
+        with torch.enable_grad():
+            a = x.float().detach().requires_grad_()
+            kept = {names[lowest]: a}
+            for name in names[lowest + 1 :]:
+                a = self.stages[name](a)
+                kept |= {name: a} if name in layers else {}
+            logits = self.last(a)
+            scores = choose(logits.detach())
+            total = total_score(scores, logits)
+            gradients = torch.autograd.grad(total, list(kept.values()))
+        return Pass(
+            logits=logits.detach(),
+            activations={name: a.detach() for name, a in kept.items()},
+            gradients=dict(zip(kept, gradients, strict=True)),
+            scores=scores,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _mixed(self) -> torch.autocast:
+        # On a GPU, half the memory and twice the speed below the layer asked about; from it on, fp32.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+
+def find_device(name: str | None = None) -> torch.device:
+    """The device asked for, by argument or `DALA_DEVICE`, else CUDA, else MPS, else the CPU.
+
+    Raises:
+        DeviceError: a device that does not exist here.
+    """
+    name = name or os.environ.get("DALA_DEVICE")
+    if not name:
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DeviceError(f"The device {name!r} is not to be had here: leave it out, or use cpu.") from error
+    return device
+
+
+def folded(model: Network) -> Network:
+    """A copy for inference whose batch-norms are folded into the convolutions before them.
+
+    For networks that register each batch-norm right after its convolution, as torchvision's do. Fewer passes over
+    memory; the same function to float32's rounding.
+    """
+    result = copy.deepcopy(model).eval()
+    for module in list(result.modules()):
+        for (first, conv), (second, norm) in pairwise(list(module.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, first, fuse_conv_bn_eval(conv, norm))
+                setattr(module, second, nn.Identity())
+    return result

@@ -1,0 +1,95 @@
+"""What travels: everything that one pass of the network says about a picture."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from PIL import Image
+from torch import Tensor
+
+from dala import cam, threshold
+
+__all__ = ["Explanation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """All that one forward pass and one small backward pass say about a picture.
+
+    Attributes:
+        picture: RGB, at the size (W, H) at which the network saw it.
+        original_size: (width, height) of the picture that was given.
+        class_names: in the order of the logits.
+        logits: (classes,).
+        target: what is explained, in words: a class, or "a over b" for a margin.
+        evidence: "for" the target, or "against" it: the same with the score's sign turned.
+        layer: the stage whose feature maps are explained.
+        activations, gradient: (1, C, h, w), the feature maps and the gradient of the score.
+        signed: maps by method before the ReLU, (h, w), in units of the score.
+        maps: their positive part: what is shown.
+        device: what the network ran on.
+        seconds: that the forward pass took, for the whole batch.
+    """
+
+    picture: Image.Image
+    original_size: tuple[int, int]
+    class_names: tuple[str, ...]
+    logits: Tensor
+    target: str
+    evidence: str
+    layer: str
+    activations: Tensor
+    gradient: Tensor
+    signed: dict[str, Tensor]
+    device: str
+    seconds: float
+
+    @cached_property
+    def maps(self) -> dict[str, Tensor]:
+        """Raw maps by method, (h, w), at least 0: the positive part of `signed`."""
+        return {name: signed.relu() for name, signed in self.signed.items()}
+
+    @cached_property
+    def probabilities(self) -> dict[str, float]:
+        """Softmax of the logits by class name: of this network on this preprocessing, no more."""
+        return dict(zip(self.class_names, self.logits.double().softmax(0).tolist(), strict=True))
+
+    def heat(self, method: str = "grad_cam") -> Tensor:
+        """A map on the network's input grid, (H, W): what thresholds and pictures are made of."""
+        return cam.upsample(self.maps[method], self.picture.size[::-1])
+
+    def threshold(
+        self, rule: str = threshold.DEFAULT_RULE, strength: float | None = None, method: str = "grad_cam"
+    ) -> threshold.Threshold:
+        """DT Grad-CAM: a map under one of `dala.threshold.RULES`."""
+        return threshold.apply(self.heat(method), rule, strength)
+
+    def words(self) -> str:
+        """What is explained, for a sentence: "malignant", "against malignant", "malignant over benign"."""
+        return self.target if self.evidence == "for" else f"against {self.target}"
+
+    def coinciding(self) -> list[list[str]]:
+        """Groups of methods, in order, whose maps are the same here to 1e-4 of their maximum; most groups hold one.
+
+        Where the head pools globally first, Grad-CAM, HiResCAM and XGrad-CAM are one group; `coincidence` says why.
+        """
+        groups: list[list[str]] = []
+        for name, raw in self.maps.items():
+            for group in groups:
+                other = self.maps[group[0]]
+                if raw.shape == other.shape and (raw - other).abs().max() <= 1e-4 * other.max():
+                    group.append(name)
+                    break
+            else:
+                groups.append([name])
+        return groups
+
+    def coincidence(self) -> str:
+        """A sentence on methods whose maps are one and the same here, and why; empty where there are none."""
+        titles = [[cam.METHODS[name].title for name in group] for group in self.coinciding() if len(group) > 1]
+        if not titles:
+            return ""
+        told = "; ".join(f"{', '.join(group[:-1])} and {group[-1]} are the same map" for group in titles)
+        spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
+        if spread <= 1e-5 * self.gradient.abs().max():
+            return f"{told} at {self.layer}, because the head pools globally first: the gradient is equal everywhere."
+        return f"{told} at {self.layer} for this picture."
