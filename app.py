@@ -45,8 +45,8 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
 
 def _head(explainer: Explainer) -> str:
     # Text from a config is escaped: it comes from whoever made the weights.
-    told = explainer.model.provenance
-    scale = explainer.model.preprocessing.magnification or "unknown magnification"
+    told = explainer.provenance
+    scale = explainer.preprocessing.magnification or "unknown magnification"
     name = html.escape(f"{told.get('data', 'unknown data')}, {scale}")
     return (
         "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"

@@ -1,16 +1,20 @@
 """`python -m dala explain | train`. Bad input: one sentence on stderr, exit code 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dala import threshold
 from dala.errors import DalaError
+
+if TYPE_CHECKING:
+    from dala.explain import Explainer
 
 __all__ = ["main"]
 
@@ -38,46 +42,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder; one sub-folder per picture is made in it")
     parser.add_argument(
         "--model", metavar="SRC", help="folder, file, or user/repo[@revision]; default: the shipped weights"
     )
     parser.add_argument("--target", metavar="CLASS", help="class to explain; default: the predicted one")
+    parser.add_argument("--over", metavar="CLASS", help="explain the margin of --target over this class")
+    parser.add_argument("--evidence", choices=("for", "against"), default="for")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", default=["grad_cam"], help="names of CAM methods")
+    parser.add_argument("--layer", help="stem, layer1 to layer4, or attention (the default)")
     parser.add_argument("--rule", choices=list(threshold.RULES), default=threshold.DEFAULT_RULE)
     parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")
     parser.add_argument("--device", help="cpu, cuda, mps; default: the best there is")
+    parser.add_argument("--overwrite", action="store_true", help="in folders, do finished pictures again")
+    parser.add_argument("--workers", type=int, default=1, help="in folders, processes that decode (default: 1)")
     parser.set_defaults(run=_explain)
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from dala import export
     from dala.explain import Explainer
-    from dala.images import ImageError
 
     threshold.check(args.rule, args.strength)
+    if args.over and not args.target:
+        return _refuse("--over needs --target, the class whose margin is explained.")
     explainer = Explainer.load(args.model, args.device)
+    options = {
+        "target": (args.target, args.over) if args.over else args.target,
+        "methods": args.methods,
+        "layer": args.layer,
+        "evidence": args.evidence,
+    }
+    explainer.check(**options)
     used: set[str] = set()
-    failed = False
-    for image in args.images:
-        try:
-            explanation = explainer.explain(image, args.target)
-        except ImageError as error:
-            failed = True
-            _refuse(f"{image}: {error}")
-            continue
-        names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
-        used.add(name := next(n for n in names if n not in used))
-        folder = args.out / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in export.files(explanation, explainer, args.rule, args.strength).items():
-                (folder / name).write_bytes(content)
-        except OSError as error:
-            return _refuse(f"{folder}: cannot be written: {error.strerror}.")
-        probability = explanation.probabilities[explanation.target]
-        print(f"{image}: {explanation.target} {probability:.3f} -> {folder}")
-    return 2 if failed else 0
+    try:
+        results = [
+            _explain_folder(args, image, explainer, options)
+            if image.is_dir()
+            else _explain_one(args, image, explainer, options, used)
+            for image in args.images
+        ]
+    except OSError as error:
+        return _refuse(f"{error.filename or args.out}: {error.strerror}.")
+    return max(results)
+
+
+def _explain_one(
+    args: argparse.Namespace, image: Path, explainer: "Explainer", options: dict[str, Any], used: set[str]
+) -> int:
+    from dala import export
+    from dala.images import ImageError
+
+    try:
+        explanation = explainer.explain(image, **options)
+    except ImageError as error:
+        return _refuse(f"{image}: {error}")
+    names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
+    used.add(name := next(n for n in names if n not in used))
+    folder = args.out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in export.files(explanation, explainer, args.rule, args.strength).items():
+        (folder / name).write_bytes(content)
+    told = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())
+    print(f"{image}: {explanation.words()} ({told}) -> {folder}")
+    return 0
+
+
+def _explain_folder(args: argparse.Namespace, root: Path, explainer: "Explainer", options: dict[str, Any]) -> int:
+    from dala.folder import Job, explain_folder
+
+    # Set by torchrun: every machine does its share.
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    job = Job(root, args.out, options, args.rule, args.strength, args.overwrite, args.workers, rank, world)
+    errors = explain_folder(explainer, job)
+    for name, sentence in errors.items():
+        _refuse(f"{root / name}: {sentence}")
+    print(f"{root} -> {args.out}")
+    return 2 if errors else 0
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,17 @@ import numpy as np
 
 from dala.errors import DalaError
 
-__all__ = ["DataError", "Item", "LeakageError", "assert_disjoint", "balanced_weights", "breakhis", "folder", "split"]
+__all__ = [
+    "DataError",
+    "Item",
+    "LeakageError",
+    "assert_disjoint",
+    "balanced_weights",
+    "breakhis",
+    "folder",
+    "pictures",
+    "split",
+]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 # SOB_B_A-14-22549AB-100-001.png: biopsy, class, tumour type, year, slide id, magnification, sequence number
@@ -49,7 +59,7 @@ def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[
         the pictures in a fixed order, and the class names.
     """
     items = []
-    for path in _pictures(root):
+    for path in pictures(root):
         name = BREAKHIS_NAME.fullmatch(path.stem)
         if name and f"{name['zoom']}X" == magnification:
             items.append(Item(path, int(name["label"] == "M"), name["patient"], name["slide"]))
@@ -66,13 +76,13 @@ def folder(root: Path) -> tuple[list[Item], list[str]]:
     Returns:
         the pictures in a fixed order, and the sub-folders' names as class names.
     """
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and _pictures(p)) if root.is_dir() else []
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and pictures(p)) if root.is_dir() else []
     if len(names) < 2:
         raise DataError(f"{root}: needs one sub-folder with pictures per class, and has {len(names)}.")
     items = [
         Item(path, label, str(path.relative_to(root)), str(path.relative_to(root)))
         for label, name in enumerate(names)
-        for path in _pictures(root / name)
+        for path in pictures(root / name)
     ]
     return items, names
 
@@ -117,13 +127,14 @@ def assert_disjoint(*sides: Sequence[Item]) -> None:
 
 def balanced_weights(items: Sequence[Item]) -> np.ndarray:
     """Sampling weights (n,), sum 1, under which every class, and within it every patient, is drawn equally often."""
-    pictures = Counter((i.label, i.patient) for i in items)
-    patients = Counter(label for label, _ in pictures)
-    weights = np.array([1 / (patients[i.label] * pictures[i.label, i.patient]) for i in items])
+    count = Counter((i.label, i.patient) for i in items)
+    patients = Counter(label for label, _ in count)
+    weights = np.array([1 / (patients[i.label] * count[i.label, i.patient]) for i in items])
     return weights / weights.sum()
 
 
-def _pictures(root: Path) -> list[Path]:
+def pictures(root: Path) -> list[Path]:
+    """The pictures in and below a folder, by name of file, in a fixed order."""
     return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 

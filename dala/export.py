@@ -11,46 +11,59 @@ import torchvision
 from PIL import Image
 
 import dala
-from dala import render
-from dala.explain import Explainer, Explanation
+from dala import cam, render
+from dala.explain import Explainer
+from dala.explanation import Explanation
 from dala.threshold import DEFAULT_RULE, Threshold
 
-__all__ = ["files", "pictures", "values"]
+__all__ = ["files", "pictures", "thresholds", "values"]
 
 
 def pictures(
     explanation: Explanation,
-    kept: Threshold,
+    kept: Mapping[str, Threshold],
     colours: str = render.PALETTES[0],
     opacity: float = render.DEFAULT_OPACITY,
     contour: bool = False,
 ) -> dict[str, Image.Image]:
-    """The two overlays, `grad_cam` and `dt_grad_cam`, at the network's input size."""
-    heat, top = explanation.heat(), float(explanation.maps["grad_cam"].max())
-    picture = explanation.picture
-    return {
-        "grad_cam": render.overlay(picture, heat, top, None, colours, opacity),
-        "dt_grad_cam": render.overlay(picture, heat, top, kept.mask, colours, opacity, contour),
-    }
+    """Two overlays a method, such as `grad_cam` and `dt_grad_cam`, at the network's input size."""
+    made = {}
+    for method, raw in explanation.maps.items():
+        heat, top, picture = explanation.heat(method), float(raw.max()), explanation.picture
+        made[method] = render.overlay(picture, heat, top, None, colours, opacity)
+        made[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
+    return made
 
 
-def values(explanation: Explanation, kept: Threshold, explainer: Explainer) -> dict[str, Any]:
+def thresholds(
+    explanation: Explanation, rule: str = DEFAULT_RULE, strength: float | None = None
+) -> dict[str, Threshold]:
+    """Every method's map under one rule, by method."""
+    return {method: explanation.threshold(rule, strength, method) for method in explanation.maps}
+
+
+def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: Explainer) -> dict[str, Any]:
     """Every number behind the pictures, as plain JSON."""
-    e, model, origin = explanation, explainer.model, explainer.origin
+    e, origin, first = explanation, explainer.origin, next(iter(kept.values()))
     return {
         "target": e.target,
         "layer": e.layer,
         "probabilities": e.probabilities,
         "logits": dict(zip(e.class_names, e.logits.tolist(), strict=True)),
-        "rule": kept.rule,
-        "strength": kept.strength,
-        "tau": kept.tau,
-        "kept_area": kept.kept_area,
-        "raw_max": {name: float(raw.max()) for name, raw in e.maps.items()},
-        "description": render.describe(e.target, e.layer, e.heat(), kept),
+        "evidence": e.evidence,
+        "rule": first.rule,
+        "strength": first.strength,
+        "tau": {method: k.tau for method, k in kept.items()},
+        "kept_area": {method: k.kept_area for method, k in kept.items()},
+        "raw_max": {method: float(raw.max()) for method, raw in e.maps.items()},
+        "description": {
+            method: render.describe(cam.METHODS[method].title, e.words(), e.layer, e.heat(method), kept[method])
+            for method in e.maps
+        },
+        "coincidence": e.coincidence(),
         "original_size": list(e.original_size),
         "input_size": list(e.picture.size),
-        "preprocessing": model.preprocessing.to_json(),
+        "preprocessing": explainer.preprocessing.to_json(),
         "model": {
             "source": origin.source if origin else None,
             "revision": origin.revision if origin else None,
@@ -70,14 +83,14 @@ def files(
     strength: float | None = None,
     display: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
-    """`grad_cam.png`, `dt_grad_cam.png`, `maps.npz` (raw maps) and `explanation.json`, by name.
+    """Two overlays a method, `maps.npz` (raw maps) and, last, `explanation.json`, by name.
 
     Args:
         explanation, explainer: what to write, and what made it.
         rule, strength: of `dala.threshold.apply`.
         display: `colours`, `opacity` and `contour` of `pictures`.
     """
-    kept = explanation.threshold(rule, strength)
+    kept = thresholds(explanation, rule, strength)
     written = {}
     for name, picture in pictures(explanation, kept, **(display or {})).items():
         stream = io.BytesIO()

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 
 from dala.errors import DalaError
 
-__all__ = ["ImageError", "Preprocessing", "Source", "fit", "read", "to_tensor"]
+__all__ = ["ImageError", "Preprocessing", "Source", "fit", "fitted_size", "read", "to_tensor"]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
@@ -122,24 +122,33 @@ def read(source: Source) -> Image.Image:
     return ImageOps.invert(picture) if inverted else picture
 
 
-def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The picture at the size at which the network sees it: same aspect ratio, the area of the training size."""
-    width, height = picture.size
+def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """(width, height) at which the network sees a picture of a size: same aspect ratio, the area of the training size.
+
+    What has been fitted fits: sides are whole pixels, and what is as near as rounding allows is left alone.
+    """
+    width, height = size
     area = preprocessing.height * preprocessing.width
-    # Sides are whole pixels: what is as near as rounding allows has been fitted.
     if abs(width * height - area) <= (width + height) / 2 + 0.25:
-        return picture
+        return size
     scale = max((area / (width * height)) ** 0.5, MIN_SIDE / min(width, height))
-    size = (round(width * scale), round(height * scale))
-    return (
-        picture if size == picture.size else picture.resize(size, Image.Resampling[preprocessing.interpolation.upper()])
-    )
+    return round(width * scale), round(height * scale)
+
+
+def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The picture at the size at which the network sees it; see `fitted_size`."""
+    size = fitted_size(picture.size, preprocessing)
+    return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
 
 
 def to_tensor(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
     """RGB picture -> (1, 3, H, W) float32, scaled by `fit` and normalised."""
     pixels = F.to_dtype(F.pil_to_tensor(fit(picture, preprocessing)), torch.float32, scale=True)
     return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
+
+
+def _filter(preprocessing: Preprocessing) -> Image.Resampling:
+    return Image.Resampling[preprocessing.interpolation.upper()]
 
 
 def _open(source: str | Path | bytes) -> Image.Image:

@@ -68,11 +68,11 @@ def place(heat: Tensor) -> str:
     return f"{row or 'middle'} {column}".removeprefix("middle ") if column else (f"{row} middle" if row else "centre")
 
 
-def describe(target: str, layer: str, heat: Tensor, kept: Threshold) -> str:
-    """One sentence that says what both pictures show; it is also their alt text."""
+def describe(title: str, target: str, layer: str, heat: Tensor, kept: Threshold) -> str:
+    """One sentence that says what both pictures of a method show; it is also their alt text."""
     if heat.max() <= 0:
         return f"No positive evidence for {target} at {layer}: the map is zero everywhere."
-    start = f"Grad-CAM for {target} is strongest at the {place(heat)}; "
+    start = f"{title} for {target} is strongest at the {place(heat)}; "
     if kept.kept_area == 0:
         return start + "the dynamic threshold lies above the map's maximum and keeps nothing."
     return start + f"the dynamic threshold keeps {100 * kept.kept_area:.1f} % of the area."

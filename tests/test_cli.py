@@ -1,3 +1,4 @@
+import csv
 import json
 import subprocess
 import sys
@@ -58,14 +59,14 @@ def test_the_files_say_what_python_says(done, explainer, patch_file):
     told = json.loads((folder / "explanation.json").read_text())
     assert told["probabilities"] == pytest.approx(e.probabilities, abs=1e-5)
     assert (told["rule"], told["strength"]) == ("percentile", 90)
-    assert told["tau"] == pytest.approx(kept.tau, rel=1e-4)
-    assert told["kept_area"] == pytest.approx(0.1, abs=0.01)
+    assert told["tau"]["grad_cam"] == pytest.approx(kept.tau, rel=1e-4)
+    assert told["kept_area"]["grad_cam"] == pytest.approx(0.1, abs=0.01)
     assert told["model"]["sha256"] == explainer.origin.sha256
     assert told["versions"]["torch"]
     np.testing.assert_allclose(
         np.load(folder / "maps.npz")["grad_cam"], e.maps["grad_cam"].numpy(), rtol=1e-3, atol=1e-6
     )
-    for name, picture in export.pictures(e, kept).items():
+    for name, picture in export.pictures(e, {"grad_cam": kept}).items():
         saved = np.asarray(Image.open(folder / f"{name}.png")).astype(int)
         assert (np.abs(saved - np.asarray(picture)) <= 1).mean() > 0.999
 
@@ -90,6 +91,81 @@ def test_no_result_is_overwritten_by_another_of_the_same_call(patch_file, tmp_pa
     assert sorted(p.name for p in out.iterdir()) == ["p", "p-2", "p-2-2"]
 
 
+def test_methods_layers_margins_and_evidence(patch_file, tmp_path):
+    arguments = ["--methods", "grad_cam", "hires_cam", "eigen_cam", "--layer", "attention", "--evidence", "against"]
+    code = cli.main(
+        ["explain", str(patch_file), "--out", str(tmp_path), "--target", "malignant", "--over", "benign", *arguments]
+    )
+    assert code == 0
+    told = json.loads((tmp_path / "patch" / "explanation.json").read_text())
+    assert (told["target"], told["evidence"], told["layer"]) == ("malignant over benign", "against", "attention")
+    assert told["coincidence"].startswith("Grad-CAM and HiResCAM are the same map")
+    assert set(np.load(tmp_path / "patch" / "maps.npz")) == {"grad_cam", "hires_cam", "eigen_cam"}
+    assert (tmp_path / "patch" / "dt_eigen_cam.png").is_file()
+    assert "against malignant over benign" in told["description"]["grad_cam"]
+
+
+@pytest.fixture
+def pictures(patch, patch_file, broken_file, tmp_path):
+    """A folder with four pictures, one of them in a sub-folder and of another shape, and a broken one."""
+    root = tmp_path / "pictures"
+    (root / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.png", "c.png"):
+        (root / name).write_bytes(patch_file.read_bytes())
+    (root / "broken.png").write_bytes(broken_file.read_bytes())
+    patch.rotate(90, expand=True).save(root / "sub" / "d.png")
+    return root
+
+
+def rows(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_folder(pictures, tmp_path, capsys, explainer):
+    out = tmp_path / "out"
+    assert cli.main(["explain", str(pictures), "--out", str(out), "--target", "malignant"]) == 2
+    assert "broken.png: The picture is damaged" in capsys.readouterr().err
+    told = rows(out / "summary.csv")
+    assert [r["image"] for r in told] == ["a.png", "b.png", "broken.png", "c.png", "sub/d.png"]
+    assert [bool(r["error"]) for r in told] == [False, False, True, False, False]
+    e = explainer.explain(pictures / "a.png", "malignant")
+    assert float(told[0]["probability malignant"]) == pytest.approx(e.probabilities["malignant"], abs=1e-5)
+    assert float(told[4]["tau grad_cam"]) > 0
+    np.testing.assert_allclose(
+        np.load(out / "a.png" / "maps.npz")["grad_cam"], e.maps["grad_cam"], rtol=1e-3, atol=1e-6
+    )
+    assert not list(out.rglob("*.part"))
+
+
+def test_finished_pictures_are_skipped_unless_told_otherwise(pictures, tmp_path):
+    (pictures / "broken.png").unlink()
+    out = tmp_path / "out"
+    arguments = ["explain", str(pictures), "--out", str(out), "--workers", "0"]
+    assert cli.main(arguments) == 0
+    (out / "b.png" / "explanation.json").unlink()
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("explanation.json")}
+    assert cli.main(arguments) == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (out / "b.png" / "explanation.json").is_file()
+    assert len(rows(out / "summary.csv")) == 4
+    assert cli.main([*arguments, "--overwrite"]) == 0
+    assert all(p.stat().st_mtime_ns > t for p, t in before.items())
+
+
+def test_every_rank_does_its_share(pictures, tmp_path, monkeypatch):
+    (pictures / "broken.png").unlink()
+    out = tmp_path / "out"
+    shares = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        assert cli.main(["explain", str(pictures), "--out", str(out), "--workers", "0"]) == 0
+        shares.append([r["image"] for r in rows(out / f"summary-{rank}.csv")])
+    assert shares == [["a.png", "sub/d.png"], ["b.png"], ["c.png"]]
+    assert len(list(out.rglob("explanation.json"))) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -97,6 +173,9 @@ def test_no_result_is_overwritten_by_another_of_the_same_call(patch_file, tmp_pa
         (["--model", "nowhere"], "no such folder or file"),
         (["--strength", "99"], "goes from -1 to 4"),
         (["--device", "abacus"], "'abacus' is not to be had"),
+        (["--methods", "magic"], "no method 'magic'"),
+        (["--layer", "layer9"], "no layer 'layer9'"),
+        (["--over", "benign"], "--over needs --target"),
     ],
 )
 def test_bad_arguments_are_one_sentence_and_exit_code_2(patch_file, tmp_path, capsys, arguments, words):
@@ -131,5 +210,5 @@ def test_every_setting_of_training_is_explained(capsys):
 
 def test_the_description_is_the_renders(done, explainer, patch_file):
     e = explainer.explain(patch_file)
-    told = json.loads((done[1] / "patch" / "explanation.json").read_text())["description"]
-    assert told == render.describe(e.target, e.layer, e.heat(), e.threshold("percentile", 90))
+    told = json.loads((done[1] / "patch" / "explanation.json").read_text())["description"]["grad_cam"]
+    assert told == render.describe("Grad-CAM", e.target, e.layer, e.heat(), e.threshold("percentile", 90))

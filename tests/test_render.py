@@ -59,14 +59,16 @@ def test_place(y, x, words):
 def test_empty_map_and_empty_threshold_are_two_sentences(heat):
     empty = torch.zeros(9, 9)
     assert "No positive evidence for benign at attention" in render.describe(
-        "benign", "attention", empty, threshold.apply(empty)
+        "Grad-CAM", "benign", "attention", empty, threshold.apply(empty)
     )
     spot = torch.zeros(9, 9) + 0.1
     spot[:5] = 0.2
-    words = render.describe("benign", "attention", spot, threshold.apply(spot, "mean_std", 4))
+    words = render.describe("Grad-CAM", "benign", "attention", spot, threshold.apply(spot, "mean_std", 4))
     assert "above the map's maximum and keeps nothing" in words
     kept = threshold.apply(heat)
-    assert f"keeps {100 * kept.kept_area:.1f} % of the area" in render.describe("benign", "attention", heat, kept)
+    assert f"keeps {100 * kept.kept_area:.1f} % of the area" in render.describe(
+        "Grad-CAM", "benign", "attention", heat, kept
+    )
 
 
 def test_palettes_exist_and_differ():

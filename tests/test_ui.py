@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from dala import cam, render, samples, threshold
+from dala import render, samples, threshold
 from dala.images import ImageError
 from dala.ui.compare import Compare
 from dala.ui.mapview import payload
@@ -39,7 +39,7 @@ def test_the_endpoint_says_what_python_says(client, explainer, patch_file):
     numbers, plain, kept = client.predict(handle_file(patch_file), "malignant", "percentile", 90, api_name="/explain")
     e = explainer.explain(patch_file, "malignant")
     assert numbers["probabilities"] == pytest.approx(e.probabilities, abs=1e-5)
-    assert numbers["tau"] == pytest.approx(e.threshold("percentile", 90).tau, rel=1e-4)
+    assert numbers["tau"]["grad_cam"] == pytest.approx(e.threshold("percentile", 90).tau, rel=1e-4)
     assert numbers["model"]["sha256"] == explainer.origin.sha256
     assert Image.open(plain).size == Image.open(kept).size == e.picture.size
     expected = render.overlay(e.picture, e.heat(), float(e.maps["grad_cam"].max()))
@@ -120,7 +120,7 @@ def test_another_class_keeps_the_forward_pass(tab):
     assert again.gradient.numel() == 0
     with pytest.raises(gr.Error, match="expired"):
         tab.target(other, None)
-    assert view["target"] == other
+    assert view["words"] == other
     with pytest.raises(gr.Error, match="no class"):
         tab.target("cancer", explanation)
 
@@ -138,7 +138,6 @@ def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch)
             kept = threshold.apply(e.heat(), rule, strength)
             assert (tau, area) == (kept.tau, pytest.approx(kept.kept_area))
     assert [p["title"] for p in sent["panels"]] == ["Grad-CAM", "DT Grad-CAM"]
-    assert list(cam.METHODS) == ["grad_cam"]
 
 
 def test_a_config_cannot_bring_markup_into_the_page(small):

@@ -14,7 +14,8 @@ from PIL import Image
 
 from dala import export, images, threshold
 from dala.errors import DalaError
-from dala.explain import Explainer, Explanation
+from dala.explain import Explainer
+from dala.explanation import Explanation
 from dala.samples import Sample, SamplesError
 from dala.ui.mapview import MapView, payload
 from dala.ui.uploads import sentence, uploaded_file
@@ -110,7 +111,7 @@ class Compare:
         """
         try:
             explanation = self.explainer.explain(uploaded_file(image), target or None)
-            kept = explanation.threshold(rule or threshold.DEFAULT_RULE, strength)
+            kept = export.thresholds(explanation, rule or threshold.DEFAULT_RULE, strength)
         except DalaError as error:
             raise sentence(error) from None
         pictures = export.pictures(explanation, kept)
@@ -123,7 +124,7 @@ class Compare:
         return explanation, payload(explanation), " · ".join(filter(None, (scale, sample.origin, sample.licence)))
 
     def _shown(self, explanation: Explanation, view: dict[str, Any], about: str) -> list[Any]:
-        e, expected = explanation, self.explainer.model.preprocessing.magnification
+        e, expected = explanation, self.explainer.preprocessing.magnification
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
         choices = [(f"{name}  {probability:.3f}", name) for name, probability in ranked]
         resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"

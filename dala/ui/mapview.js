@@ -1,5 +1,5 @@
 // The map view: draws what Python sent, and holds no rule and no statistics of its own.
-// props.value: {picture, target, layer, maps: [{raw, grid, max, place, tables}], panels: [{title, map, kept}]}, or null.
+// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables}], panels: [{title, map, kept}]}, or null.
 // A table's rows are [strength, tau, kept area]. props is a proxy: it is read once a value, never in a loop.
 
 const find = selector => element.querySelector(selector);
@@ -75,9 +75,9 @@ function number(x, max) {
 }
 
 function describe(map, area) {
-  const {target, layer} = view;
+  const {words: target, layer} = view, {title} = map;
   if (map.max <= 0) return `No positive evidence for ${target} at ${layer}: the map is zero everywhere.`;
-  const start = `Grad-CAM for ${target} is strongest at the ${map.place}; `;
+  const start = `${title} for ${target} is strongest at the ${map.place}; `;
   if (area === 0) return start + "the dynamic threshold lies above the map's maximum and keeps nothing.";
   return start + `the dynamic threshold keeps ${(100 * area).toFixed(1)} % of the area.`;
 }
@@ -151,14 +151,14 @@ async function show() {
   const picture = new Image();
   picture.src = sent.picture;
   await picture.decode();
-  if (sent.picture !== props.value?.picture || sent.target !== props.value.target) return;  // a later value has come in
+  if (sent.picture !== props.value?.picture || sent.words !== props.value.words) return;  // a later value has come in
   const {naturalWidth: width, naturalHeight: height} = picture;
   const pen = Object.assign(document.createElement('canvas'), {width, height}).getContext('2d');
   pen.drawImage(picture, 0, 0);
   const tissue = pen.getImageData(0, 0, width, height).data;
   const maps = sent.maps.map(({raw, grid, ...rest}) =>
     ({...rest, heat: upsample(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
-  view = {target: sent.target, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
+  view = {words: sent.words, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
   panels.replaceChildren();
   view.panels = [...sent.panels].map(build);
   panels.setAttribute('aria-busy', 'false');

@@ -13,13 +13,12 @@ from typing import Any
 import gradio as gr
 from torch import Tensor
 
-from dala import render, threshold
-from dala.explain import Explanation
+from dala import cam, render, threshold
+from dala.explanation import Explanation
 
 __all__ = ["MapView", "payload"]
 
 _HERE = Path(__file__).parent
-_TITLES = {"grad_cam": "Grad-CAM"}
 _numbers = count()
 
 
@@ -54,11 +53,13 @@ def payload(explanation: Explanation) -> dict[str, Any]:
     names = list(explanation.maps)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(),
-        "target": explanation.target,
+        "words": explanation.words(),
         "layer": explanation.layer,
-        "maps": [_map(explanation.maps[name], explanation.heat(name)) for name in names],
+        "maps": [
+            {"title": cam.METHODS[name].title, **_map(explanation.maps[name], explanation.heat(name))} for name in names
+        ],
         "panels": [
-            {"title": prefix + _TITLES.get(name, name), "map": i, "kept": kept}
+            {"title": prefix + cam.METHODS[name].title, "map": i, "kept": kept}
             for i, name in enumerate(names)
             for prefix, kept in (("", False), ("DT ", True))
         ],

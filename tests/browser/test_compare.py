@@ -70,7 +70,7 @@ def test_the_main_job(uploaded):
     assert f"{e.target}  {e.probabilities[e.target]:.3f}" in page.locator(".classes").inner_text().replace(
         "\u00a0", " "
     )
-    told = render.describe(e.target, e.layer, e.heat(), e.threshold())
+    told = render.describe("Grad-CAM", e.target, e.layer, e.heat(), e.threshold())
     assert page.locator("#maps .words").inner_text() == told
     assert page.locator("#maps canvas").nth(1).get_attribute("aria-label") == f"DT Grad-CAM. {told}"
 
@@ -161,7 +161,7 @@ def test_a_threshold_above_the_maximum_says_something_else(browser, explainer):
             e = super().explain(image, *rest)
             raw = torch.ones_like(e.maps["grad_cam"])
             raw[:7] = 2
-            return replace(e, maps={"grad_cam": raw})
+            return replace(e, signed={"grad_cam": raw})
 
     demo = app.build(TwoLevels(explainer.model, device="cpu"))
     _, address, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")

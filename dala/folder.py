@@ -1,0 +1,134 @@
+"""A folder of pictures explained: decoded beside the network, resumable, shared out over machines."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from dala import data, export, images
+from dala.explain import Explainer
+from dala.threshold import DEFAULT_RULE
+
+__all__ = ["Job", "explain_folder"]
+
+MARK = "explanation.json"  # written last: where it lies, the picture is finished
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with every picture.
+
+    Attributes:
+        root, out: pictures in or below a folder; results in `out/<path below root>/`, and `out/summary.csv`.
+        explain: keyword arguments of `Explainer.explain_batch`.
+        rule, strength: of `dala.threshold.apply`.
+        overwrite: do finished pictures again.
+        workers: processes that decode while the network runs.
+        rank, world: this machine does every `world`-th picture, from the `rank`-th on, as torchrun numbers them.
+        chunk: pictures in one forward pass.
+    """
+
+    root: Path
+    out: Path
+    explain: dict[str, Any] = field(default_factory=dict)
+    rule: str = DEFAULT_RULE
+    strength: float | None = None
+    overwrite: bool = False
+    workers: int = 1
+    rank: int = 0
+    world: int = 1
+    chunk: int = 8
+
+
+class _Decoded(Dataset[Image.Image | str]):
+    """Pictures as the network sees them (and their size as it was), or the sentence that says why not."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Image.Image | str:
+        try:
+            return images.read(self.files[index])
+        except images.ImageError as error:
+            return str(error)
+
+
+def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
+    """Explain what is not finished yet; broken files are told and passed over.
+
+    Returns:
+        the sentence by file, of those that could not be used.
+
+    Raises:
+        DataError: no pictures in or below the folder.
+    """
+    files = data.pictures(job.root)
+    if not files:
+        raise data.DataError(f"{job.root}: holds no pictures.")
+    mine = files[job.rank :: job.world]
+    todo = [f for f in mine if job.overwrite or not (_place(job, f) / MARK).is_file()]
+    errors: dict[str, str] = {}
+    loader = DataLoader(_Decoded(todo), batch_size=None, num_workers=min(job.workers, len(todo)))
+    waiting: list[tuple[Path, Image.Image]] = []
+    with tqdm(total=len(todo), unit="image", disable=None) as bar:
+        for file, picture in zip(todo, loader, strict=True):
+            if isinstance(picture, str):
+                errors[str(file.relative_to(job.root))] = picture
+                bar.update()
+            else:
+                waiting.append((file, picture))
+            if len(waiting) == job.chunk:
+                bar.update(_finish(explainer, job, waiting))
+        bar.update(_finish(explainer, job, waiting))
+    _summarise(job, mine, errors)
+    return errors
+
+
+def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Image]]) -> int:
+    explanations = explainer.explain_batch([picture for _, picture in waiting], chunk=job.chunk, **job.explain)
+    for (file, _), explanation in zip(waiting, explanations, strict=True):
+        folder = _place(job, file)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in export.files(explanation, explainer, job.rule, job.strength).items():
+            part = folder / f".{name}.part"
+            part.write_bytes(content)
+            part.replace(folder / name)
+    done = len(waiting)
+    waiting.clear()
+    return done
+
+
+def _place(job: Job, file: Path) -> Path:
+    return job.out / file.relative_to(job.root)
+
+
+def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
+    """One row a picture, finished now or earlier, in the order of the files."""
+    rows = []
+    for file in files:
+        name = str(file.relative_to(job.root))
+        row: dict[str, Any] = {"image": name, "error": errors.get(name, "")}
+        mark = _place(job, file) / MARK
+        if not row["error"] and mark.is_file():
+            told = json.loads(mark.read_text(encoding="utf-8"))
+            row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
+            row |= {f"probability {c}": p for c, p in told["probabilities"].items()}
+            for key in ("tau", "kept_area", "raw_max"):
+                row |= {f"{key} {method}": value for method, value in told[key].items()}
+        rows.append(row)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    job.out.mkdir(parents=True, exist_ok=True)
+    name = "summary.csv" if job.world == 1 else f"summary-{job.rank}.csv"
+    with (job.out / name).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
