@@ -90,11 +90,16 @@ def _explain(args: argparse.Namespace) -> int:
 def _explain_one(
     args: argparse.Namespace, image: Path, explainer: "Explainer", options: dict[str, Any], used: set[str]
 ) -> int:
-    from dala import export
+    from tqdm import tqdm
+
+    from dala import cam, export
     from dala.images import ImageError
 
+    # Minutes of a method that reruns the network, with an estimate of how many are left; Ctrl-C cancels.
+    hidden = None if any(cam.METHODS[m].reruns for m in options["methods"]) else True
     try:
-        explanation = explainer.explain(image, **options)
+        with tqdm(unit="run", disable=hidden) as bar:
+            explanation = explainer.explain(image, **options, progress=lambda done, total: _advance(bar, done, total))
     except ImageError as error:
         return _refuse(f"{image}: {error}")
     names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
@@ -106,6 +111,11 @@ def _explain_one(
     told = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())
     print(f"{image}: {explanation.words()} ({told}) -> {folder}")
     return 0
+
+
+def _advance(bar: Any, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
 
 
 def _explain_folder(args: argparse.Namespace, root: Path, explainer: "Explainer", options: dict[str, Any]) -> int:

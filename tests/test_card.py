@@ -13,6 +13,7 @@ from dala.data import assert_disjoint
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = json.loads((weights.SHIPPED / "report.json").read_text())
 SIZES = json.loads((weights.SHIPPED / "input_size.json").read_text())
+PEERS = json.loads((ROOT / "tests" / "benchmarks" / "peers.json").read_text())
 CARD = (weights.SHIPPED / "README.md").read_text()
 README = (ROOT / "README.md").read_text()
 
@@ -46,6 +47,31 @@ def test_the_readmes_results():
     keys = ("auc", "balanced_accuracy", "accuracy")
     for start, source in (("these weights", "held_out"), ("colour alone", "held_out_colour_only")):
         assert row(README, start) == pytest.approx([REPORT[source][k] for k in keys], abs=0.0005001)
+
+
+@pytest.mark.parametrize(
+    ("start", "job"),
+    [
+        ("Grad-CAM, dala", "Grad-CAM: dala"),
+        ("Grad-CAM, captum", "Grad-CAM: captum"),
+        ("Grad-CAM, torchcam", "Grad-CAM: torchcam"),
+        ("Grad-CAM, pytorch-grad-cam", "Grad-CAM: pytorch-grad-cam"),
+        ("all seven", "seven methods and DT: dala"),
+        ("Ablation-CAM over", "Ablation-CAM, 2048 channels: dala"),
+    ],
+)
+def test_the_readmes_speeds(start, job):
+    assert row(README, start) == [PEERS["224x224"][job], PEERS["700x460"][job]]
+
+
+def test_the_readmes_other_measurements():
+    text = " ".join(README.split())
+    assert f"takes {PEERS['Ablation-CAM at 224x224, pytorch-grad-cam over ours']} times as long" in text
+    assert f"and {PEERS['the same where it need not rerun the network']} times where" in text
+    ours, *theirs = (PEERS[f"batch of 32 at 224x224: {n}"] for n in ("dala", "torchcam", "captum", "pytorch-grad-cam"))
+    assert f"runs at {ours['images/s']} images/s and peaks at {ours['peak MB']} MB" in text
+    assert "{}, {} and {} images/s".format(*(t["images/s"] for t in theirs)) in text
+    assert f"{min(t['peak MB'] for t in theirs)} MB or more" in text
 
 
 def test_the_chosen_epoch_and_the_counts():
