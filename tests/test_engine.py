@@ -194,10 +194,28 @@ def test_folding_is_exact_and_leaves_the_network_alone(small, patch):
     fast = folded(small.model)
     x = small.preprocess(patch)
     with torch.no_grad():
-        expected, got = small.model(x), fast(x)
+        expected, got = small.model.features(x), fast.features(x)
     assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()
     assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
     assert all(torch.equal(v, before[k]) for k, v in small.model.state_dict().items())
+
+
+def test_folding_that_would_not_be_exact_is_not_done(small):
+    model = copy.deepcopy(small.model)
+    # The same function, but batch-norm subtracts a large number and adds it again, which folding cancels beforehand.
+    norm = model.layer4[2].bn3
+    with torch.no_grad():
+        norm.running_mean += 1e5
+        norm.bias += 1e5 * norm.weight / (norm.running_var + norm.eps).sqrt()
+    assert folded(model) is model
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mixed_precision_on_a_gpu_is_within_one_percent(small, patch):
+    fast = Explainer(copy.deepcopy(small.model), "cuda")
+    expected, got = (x.explain(patch, "malignant", SEVEN) for x in (small, fast))
+    for name in SEVEN:
+        assert (got.signed[name] - expected.signed[name]).abs().max() <= 0.01 * expected.signed[name].abs().max()
 
 
 def test_too_little_memory_takes_halves_then_the_cpu_and_says_so(small, patch, monkeypatch):

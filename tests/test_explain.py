@@ -56,9 +56,9 @@ def test_the_network_is_left_as_it_was(small, patch):
 
 
 def test_threads_share_one_network(small, patch):
-    pictures = [patch.rotate(90 * i, expand=True) for i in range(4)] * 2
+    pictures = [patch.rotate(90 * i, expand=True) for i in range(4)] * 4
     serial = [small.explain(p).maps["grad_cam"] for p in pictures]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(16) as pool:
         parallel = list(pool.map(lambda p: small.explain(p).maps["grad_cam"], pictures))
     for a, b in zip(serial, parallel, strict=True):
         torch.testing.assert_close(a, b)

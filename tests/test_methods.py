@@ -3,7 +3,6 @@
 import copy
 import math
 
-import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
@@ -67,11 +66,15 @@ def x():
     return torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 
 
-def signed(net, x, name, target=1, scale=1.0):
+def passed(net, x, target=1, scale=1.0):
     with torch.no_grad():
         activations = net.below(x)
-    scores = [lambda logits: scale * logits[:, target]] * len(x)
-    _, gradient = cam.score_gradient(net.head, activations, scores)
+    _, gradient = cam.score_gradient(net.head, activations, [lambda logits: scale * logits[:, target]] * len(x))
+    return activations, gradient
+
+
+def signed(net, x, name, target=1, scale=1.0):
+    activations, gradient = passed(net, x, target, scale)
     heads = [lambda a: scale * net.head(a)[:, target]] * len(x)
     with torch.no_grad():
         return cam.METHODS[name](activations, gradient, heads)
@@ -131,6 +134,9 @@ def test_grad_cam_pp_follows_the_paper_where_the_peers_part(net, x):
     assert (displayed(signed(loud, x, "grad_cam_pp"), (32, 48)) - theirs).abs().max() <= 1e-4
     with TorchCamPP(loud, loud.below) as extractor:
         without = extractor(1, loud(x), normalized=False)[0].detach()
+    activations, gradient = passed(loud, x)
+    weights = (gradient**2 * gradient.relu()).sum((2, 3))
+    torch.testing.assert_close(without, torch.einsum("nc,nchw->nhw", weights, activations).relu(), rtol=1e-4, atol=0)
     raw = signed(loud, x, "grad_cam_pp").relu()
     assert (raw / raw.max() - without / without.max()).abs().max() > 1e-3
 
@@ -222,30 +228,42 @@ def test_scaling_the_logits_scales_the_map(name, scale):
     )
 
 
+SEEDS = st.integers(0, 2**31 - 1)
+
+
 @pytest.mark.parametrize("name", ZERO_WITHOUT_GRADIENT)
-def test_a_zero_gradient_gives_a_zero_map(name):
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_a_zero_gradient_gives_a_zero_map(name, seed):
     # Not Eigen-CAM, which has no class, nor those that ask the head, nor the controls.
-    activations = torch.rand(2, 4, 3, 5)
+    activations = torch.rand(2, 4, 3, 5, generator=torch.Generator().manual_seed(seed))
     assert cam.METHODS[name](activations, torch.zeros_like(activations), []).abs().max() == 0
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
-def test_flipping_the_input_flips_the_map(name):
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_flipping_the_input_flips_the_map(name, seed):
     # A 1x1 network is equivariant. Not the random control.
     torch.manual_seed(5)
     net = nn.Module()
     net.below = nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU())
     net.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
-    x = torch.randn(1, 3, 8, 10)
-    torch.testing.assert_close(signed(net, x.flip(3), name), signed(net, x, name).flip(2), rtol=1e-3, atol=1e-4)
+    x = torch.randn(1, 3, 8, 10, generator=torch.Generator().manual_seed(seed))
+    expected = signed(net, x, name).flip(2)
+    assert (signed(net, x.flip(3), name) - expected).abs().max() <= 1e-3 * expected.abs().max() + 1e-7
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_a_batch_is_its_singles(net, x, name):
-    together = signed(net, x, name)
-    alone = torch.cat([signed(net, x[i : i + 1], name) for i in range(2)])
-    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5)
-    assert together.shape == (2, 8, 12)
+@given(seed=SEEDS)
+@settings(max_examples=5, deadline=None)
+def test_a_batch_is_its_singles(name, seed):
+    for net in (Small(False).eval(), Small(True).eval()):
+        x = torch.randn(3, 3, 32, 48, generator=torch.Generator().manual_seed(seed))
+        together = signed(net, x, name)
+        alone = torch.cat([signed(net, x[i : i + 1], name) for i in range(3)])
+        assert together.shape == (3, 8, 12)
+        assert (together - alone).abs().max() <= 1e-3 * together.abs().max() + 1e-7
 
 
 def test_the_controls_see_nothing():
@@ -264,4 +282,3 @@ def test_every_method_says_whence_it_comes():
         assert m.paper, name
         assert m.function.__doc__
     assert {n for n, m in cam.METHODS.items() if m.reruns} == {"score_cam", "occlusion"}
-    assert np.isfinite(len(cam.METHODS))
