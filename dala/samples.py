@@ -10,7 +10,7 @@ from dala.errors import DalaError
 __all__ = ["SHIPPED", "Sample", "SamplesError", "find"]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples"
-MOST = 48
+MOST = 24
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 
 

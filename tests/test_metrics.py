@@ -46,6 +46,7 @@ def test_a_patients_score_is_the_mean_of_the_pictures():
     assert r.auc == pytest.approx(0.625)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_one_class_alone_has_no_auc_and_the_json_says_so():
     r = metrics.report(np.zeros(3, int), np.full((3, 2), 0.5), np.arange(3))
     assert np.isnan(r.auc)

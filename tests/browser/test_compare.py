@@ -205,6 +205,7 @@ def test_a_bad_file_gives_our_sentence_and_loses_nothing(uploaded, name, content
     page.wait_for_timeout(500)
     np.testing.assert_array_equal(pixels(page, 0), before)
     assert page.locator(".patch img").count() >= 1
+    assert page.locator("[data-testid=status-tracker] .error:visible").count() == 0
     assert e.target in page.locator("#maps .words").inner_text()
 
 
@@ -238,6 +239,17 @@ def test_the_download_is_what_is_on_screen(uploaded):
     for index, name in enumerate(("grad_cam.png", "dt_grad_cam.png")):
         saved = np.asarray(Image.open(io.BytesIO(archive.read(name)))).astype(int)
         assert (np.abs(saved - pixels(page, index)).max(-1) <= 1).mean() >= 0.999
+
+
+def test_removing_the_picture_moves_nothing(page):
+    before = page.locator(".head").bounding_box(), page.locator("#maps").bounding_box()
+    page.get_by_label("Remove Image").click()
+    page.wait_for_function("() => document.querySelector('#maps .words').innerText === 'Choose a patch.'")
+    after = page.locator(".head").bounding_box(), page.locator("#maps").bounding_box()
+    for a, b in zip(before, after, strict=True):
+        assert (a["x"], a["y"], a["width"]) == (b["x"], b["y"], b["width"])
+    assert abs(before[1]["height"] - after[1]["height"]) < 30
+    assert page.locator("#maps .download").is_disabled()
 
 
 def test_at_390_px_nothing_overflows(browser, url):
