@@ -95,7 +95,8 @@ def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) ->
     """sum_k w_k A_k with w_k = sum_xy alpha_k ReLU(dy/dA_k), alpha_k = g^2 / (2 g^2 + g^3 sum_xy A_k) (eq. 19)."""
     # Divided by g^2, which underflows where the gradient is small; where g is negative, the ReLU takes all.
     positive = gradient.relu()
-    alpha = 1 / (2 + positive * activations.sum((2, 3), keepdim=True)).clamp(min=EPS)
+    below = 2 + positive * activations.sum((2, 3), keepdim=True)
+    alpha = 1 / torch.where(below.abs() < EPS, EPS, below)
     weights = (alpha * positive).sum((2, 3))
     return torch.einsum("nc,nchw->nhw", weights, activations)
 
@@ -202,11 +203,21 @@ def upsample(raw: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _first_component(values: Tensor, direction: Tensor) -> Tensor:
-    n, _, h, w = values.shape
+    n, c, h, w = values.shape
     x = values.flatten(2).transpose(1, 2)
     x = x - x.mean(1, keepdim=True)
-    # The Gram matrix of positions is smaller than a singular value decomposition of all channels.
-    size, vectors = torch.linalg.eigh(x @ x.transpose(1, 2))
-    component = vectors[..., -1] * size[:, -1:].clamp(min=0).sqrt()
+    # The smaller of the two Gram matrices, of positions or of channels, instead of a singular value decomposition.
+    if h * w <= c:
+        size, vectors = _eigh(x @ x.transpose(1, 2))
+        component = vectors[..., -1] * size[:, -1:].clamp(min=0).sqrt()
+    else:
+        component = (x @ _eigh(x.transpose(1, 2) @ x)[1][..., -1:])[..., 0]
     centred = direction.flatten(1) - direction.flatten(1).mean(1, keepdim=True)
-    return (component * torch.sign((component * centred).sum(1, keepdim=True))).view(n, h, w)
+    falls = (component * centred).sum(1, keepdim=True) < 0
+    return torch.where(falls, -component, component).view(n, h, w)
+
+
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    # On the CPU: not every device has it, and the matrix is small.
+    size, vectors = torch.linalg.eigh(matrix.cpu())
+    return size.to(matrix.device), vectors.to(matrix.device)

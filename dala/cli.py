@@ -56,7 +56,7 @@ def _explain_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")
     parser.add_argument("--device", help="cpu, cuda, mps; default: the best there is")
     parser.add_argument("--overwrite", action="store_true", help="in folders, do finished pictures again")
-    parser.add_argument("--workers", type=int, default=1, help="in folders, processes that decode (default: 1)")
+    parser.add_argument("--workers", type=_count, default=1, help="in folders, processes that decode (default: 1)")
     parser.set_defaults(run=_explain)
 
 
@@ -74,6 +74,8 @@ def _explain(args: argparse.Namespace) -> int:
         "evidence": args.evidence,
     }
     explainer.check(**options)
+    if sum(image.is_dir() for image in args.images) > 1:
+        return _refuse("Give one folder at a time: each needs an --out of its own.")
     used: set[str] = set()
     try:
         results = [
@@ -128,7 +130,8 @@ def _explain_folder(args: argparse.Namespace, root: Path, explainer: "Explainer"
     for name, sentence in errors.items():
         _refuse(f"{root / name}: {sentence}")
     print(f"{root} -> {args.out}")
-    return 2 if errors else 0
+    # Under torchrun a failing process ends all the others: the summary tells of broken files instead.
+    return 2 if errors and world == 1 else 0
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +161,12 @@ def _train(args: argparse.Namespace) -> int:
     report = train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
     print(json.dumps({k: report[k] for k in ("held_out", "held_out_colour_only", "images_per_second")}, indent=2))
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _refuse(sentence: str, code: int = 2) -> int:

@@ -135,7 +135,9 @@ def balanced_weights(items: Sequence[Item]) -> np.ndarray:
 
 def pictures(root: Path) -> list[Path]:
     """The pictures in and below a folder, by name of file, in a fixed order."""
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(
+        p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+    )
 
 
 def _patients(items: Sequence[Item]) -> list[str]:

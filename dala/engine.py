@@ -60,6 +60,7 @@ class Engine:
         rest = names[names.index(layer) + 1 :]
 
         def run(x: Tensor) -> Tensor:
+            x = x.clone()  # a stage may write into what it is given
             for name in rest:
                 x = self.stages[name](x)
             return self.last(x)
@@ -91,6 +92,7 @@ class Engine:
         with torch.enable_grad():
             a = x.float().detach().requires_grad_()
             kept = {names[lowest]: a}
+            a = a.clone()  # a stage may write into what it is given
             for name in names[lowest + 1 :]:
                 a = self.stages[name](a)
                 kept |= {name: a} if name in layers else {}
@@ -118,10 +120,11 @@ def find_device(name: str | None = None) -> torch.device:
         DeviceError: a device that does not exist here.
     """
     name = name or os.environ.get("DALA_DEVICE")
+    if not name and torch.cuda.is_available():
+        # torchrun starts one process for each GPU of a machine.
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     if not name:
-        return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -134,9 +137,9 @@ def folded(model: DALAResNet50) -> DALAResNet50:
     """A copy of a network in evaluation mode whose batch-norms are folded into the convolutions before them.
 
     Fewer passes over memory, the same function to float32's rounding: where the feature maps would part by more than
-    1e-5 of their largest value, the network itself is returned.
+    1e-5 of their largest value, the copy is left unfolded.
     """
-    result = copy.deepcopy(model).eval()
+    plain, result = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
     # torchvision registers each batch-norm right after its convolution.
     for module in list(result.modules()):
         for (first, conv), (second, norm) in pairwise(list(module.named_children())):
@@ -145,5 +148,5 @@ def folded(model: DALAResNet50) -> DALAResNet50:
                 setattr(module, second, nn.Identity())
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(next(model.parameters()).device)
     with torch.no_grad():
-        expected, got = model.features(x), result.features(x)
-    return result if (got - expected).abs().max() <= 1e-5 * expected.abs().max() else model
+        expected, got = plain.features(x), result.features(x)
+    return result if (got - expected).abs().max() <= 1e-5 * expected.abs().max() else plain

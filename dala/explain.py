@@ -1,9 +1,9 @@
 """Picture in, explanation out: the network runs once, every class, method and threshold is asked of what it left."""
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -44,12 +44,13 @@ class _Question:
 class Explainer:
     """Runs a network once per picture and explains it as often as asked. Safe to call from several threads.
 
-    A DALAResNet50 is cut into its stages. Any other network needs its split point: `features` up to the feature maps,
-    `head` from there on; the one layer is then called "features".
+    A DALAResNet50 is copied as it is now, its batch-norm folded, and cut into its stages; after more training, make a
+    new Explainer. Any other network needs its split point: `features` up to the feature maps, `head` from there on; the
+    one layer is then called "features", and the network is used as it is, in evaluation mode and where it lies.
 
     Args:
-        model: put in evaluation mode and moved to the device, otherwise left as it is.
-        device: "cpu", "cuda", "mps", ...; None finds the best, or takes the environment's `DALA_DEVICE`.
+        model: left as it is.
+        device: of a DALAResNet50's copy, "cpu", "cuda", "mps", ...; None finds the best, or takes `DALA_DEVICE`.
         origin: where the weights came from, for the record.
         features, head: (N, 3, H, W) -> (N, C, h, w) and (N, C, h, w) -> (N, classes), parts of `model`.
         class_names: for another network; a DALAResNet50 brings its own.
@@ -67,17 +68,19 @@ class Explainer:
         class_names: Sequence[str] | None = None,
         preprocessing: images.Preprocessing | None = None,
     ) -> None:
-        self.device = find_device(device)
-        self.model = model.eval().to(memory_format=torch.channels_last).to(self.device)
-        self.origin = origin
+        self.model, self.origin = model, origin
         self.provenance = getattr(model, "provenance", {})
         if isinstance(model, DALAResNet50):
-            fast = folded(model)
+            self.device = find_device(device)
+            fast = folded(model).to(memory_format=torch.channels_last).to(self.device)
             self.engine = Engine({name: getattr(fast, name) for name in STAGES}, fast.head, self.device)
             class_names, preprocessing = model.class_names, model.preprocessing
         elif features is None or head is None or class_names is None:
             raise ExplainError("Another network than DALAResNet50 needs features=, head= and class_names=.")
+        elif model.training:
+            raise ExplainError("The network is in training mode: call its eval() first.")
         else:
+            self.device = next(model.parameters()).device
             self.engine = Engine({"features": features}, head, self.device)
         self.class_names = tuple(class_names)
         self.preprocessing = preprocessing or images.Preprocessing(224, 224)
@@ -131,6 +134,8 @@ class Explainer:
         progress: rerun.Progress | None = None,
     ) -> dict[str, Explanation]:
         """Explain one picture at several layers, which share the forward and the backward pass; see `explain`."""
+        if not layers:
+            raise ExplainError(f"Name a layer: {', '.join(self.layers)}.")
         for layer in layers:
             self.check(methods, layer, evidence, target)
         return self._group(
@@ -145,19 +150,22 @@ class Explainer:
         layer: str | None = None,
         evidence: str = "for",
         chunk: int = 8,
+        progress: rerun.Progress | None = None,
     ) -> list[Explanation]:
         """Explain many pictures; those of one size share a forward pass, results come in the order given.
 
         Args:
-            pictures, methods, layer, evidence: as in `explain`.
+            pictures, methods, layer, evidence, progress: as in `explain`; progress counts anew for each chunk.
             target: one for all, or a list with one a picture.
             chunk: pictures in one forward pass.
         """
         chosen = layer or self.layers[-1]
         wanted: list[Target | None] = target if isinstance(target, list) else [target] * len(pictures)
+        if len(wanted) != len(pictures) or chunk < 1:
+            raise ExplainError("Give one target for all or one for each picture, and at least one picture a chunk.")
         for one in wanted:
             self.check(methods, chosen, evidence, one)
-        asked = _Question(methods, (chosen,), evidence)
+        asked = _Question(methods, (chosen,), evidence, *([progress] if progress else []))
         read = [images.read(p) for p in pictures]
         by_size: dict[tuple[int, int], list[int]] = {}
         for i, picture in enumerate(read):
@@ -200,16 +208,19 @@ class Explainer:
             torch.cuda.empty_cache()
         if len(originals) == 1:
             warnings.warn("The GPU's memory holds not even one picture: explained on the CPU.", stacklevel=2)
-            return self._on_cpu()._at_once(originals, wanted, asked)
+            return self._on_cpu._at_once(originals, wanted, asked)
         half = len(originals) // 2
         warnings.warn(f"The GPU's memory is too small for {len(originals)} pictures: taken in halves.", stacklevel=2)
         first = self._group(originals[:half], wanted[:half], asked)
         return first + self._group(originals[half:], wanted[half:], asked)
 
+    @cached_property
     def _on_cpu(self) -> "Explainer":
         if not isinstance(self.model, DALAResNet50):
-            raise ExplainError("The GPU's memory is too small for this picture: use device='cpu'.")
-        return Explainer(copy.deepcopy(self.model), "cpu", self.origin)
+            raise ExplainError("The GPU's memory is too small for this picture: use a smaller one, or the CPU.")
+        model = DALAResNet50(self.class_names, self.preprocessing, self.provenance, self.model.reduction)
+        model.load_state_dict({name: value.cpu() for name, value in self.model.state_dict().items()})
+        return Explainer(model, "cpu", self.origin)
 
     def _at_once(
         self, originals: list[Image.Image], wanted: Sequence[Target | None], asked: _Question
@@ -238,9 +249,10 @@ class Explainer:
                     target=titles[i],
                     evidence=asked.evidence,
                     layer=layer,
-                    activations=activations[i : i + 1],
-                    gradient=gradient[i : i + 1],
-                    signed={m: values[i] for m, values in signed.items()},
+                    # Copies: a view would keep the whole batch alive.
+                    activations=activations[i : i + 1].clone(),
+                    gradient=gradient[i : i + 1].clone(),
+                    signed={m: values[i].clone() for m, values in signed.items()},
                     device=self.device.type,
                     seconds=done.seconds,
                 )
@@ -269,12 +281,14 @@ class Explainer:
 
     def check(
         self,
-        methods: Sequence[str] = (),
+        methods: Sequence[str] = ("grad_cam",),
         layer: str | None = None,
         evidence: str = "for",
         target: Target | None = None,
     ) -> None:
         """Raise TargetError or ExplainError if one of these does not exist, before any picture is read."""
+        if not methods:
+            raise ExplainError(f"Name a method: {', '.join(cam.METHODS)}.")
         for kind, given, known in (
             ("method", methods, list(cam.METHODS)),
             ("layer", [layer] if layer else [], list(self.layers)),

@@ -10,6 +10,8 @@ from dala import cam, threshold
 
 __all__ = ["Explanation"]
 
+POOLED = "the head pools globally first: the gradient is equal everywhere"
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -53,12 +55,12 @@ class Explanation:
         """Softmax of the logits by class name: of this network on this preprocessing, no more."""
         return dict(zip(self.class_names, self.logits.double().softmax(0).tolist(), strict=True))
 
-    def heat(self, method: str = "grad_cam") -> Tensor:
-        """A map on the network's input grid, (H, W): what thresholds and pictures are made of."""
-        return cam.upsample(self.maps[method], self.picture.size[::-1])
+    def heat(self, method: str | None = None) -> Tensor:
+        """A map on the network's input grid, (H, W): what thresholds and pictures are made of. None: the first map."""
+        return cam.upsample(self.maps[method or next(iter(self.maps))], self.picture.size[::-1])
 
     def threshold(
-        self, rule: str = threshold.DEFAULT_RULE, strength: float | None = None, method: str = "grad_cam"
+        self, rule: str = threshold.DEFAULT_RULE, strength: float | None = None, method: str | None = None
     ) -> threshold.Threshold:
         """DT Grad-CAM: a map under one of `dala.threshold.RULES`."""
         return threshold.apply(self.heat(method), rule, strength)
@@ -68,15 +70,15 @@ class Explanation:
         return self.target if self.evidence == "for" else f"against {self.target}"
 
     def coinciding(self) -> list[list[str]]:
-        """Groups of methods, in order, whose maps are the same here to 1e-4 of their maximum; most groups hold one.
+        """Groups of methods, in order, whose signed maps are the same here to 1e-4 of their largest value.
 
-        Where the head pools globally first, Grad-CAM, HiResCAM and XGrad-CAM are one group; `coincidence` says why.
+        Most groups hold one method; `coincidence` says why some hold more.
         """
         groups: list[list[str]] = []
-        for name, raw in self.maps.items():
+        for name, signed in self.signed.items():
             for group in groups:
-                other = self.maps[group[0]]
-                if raw.shape == other.shape and (raw - other).abs().max() <= 1e-4 * other.max():
+                other = self.signed[group[0]]
+                if signed.shape == other.shape and (signed - other).abs().max() <= 1e-4 * other.abs().max():
                     group.append(name)
                     break
             else:
@@ -85,11 +87,13 @@ class Explanation:
 
     def coincidence(self) -> str:
         """A sentence on methods whose maps are one and the same here, and why; empty where there are none."""
-        titles = [[cam.METHODS[name].title for name in group] for group in self.coinciding() if len(group) > 1]
-        if not titles:
-            return ""
-        told = "; ".join(f"{', '.join(group[:-1])} and {group[-1]} are the same map" for group in titles)
         spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
-        if spread <= 1e-5 * self.gradient.abs().max():
-            return f"{told} at {self.layer}, because the head pools globally first: the gradient is equal everywhere."
-        return f"{told} at {self.layer} for this picture."
+        pools = spread <= 1e-5 * self.gradient.abs().max()
+        told = []
+        for group in self.coinciding():
+            if len(group) > 1:
+                titles = [cam.METHODS[name].title for name in group]
+                known = pools and {*group} <= {"grad_cam", "hires_cam", "xgrad_cam"}
+                why = f", because {POOLED}" if known else " for this picture"
+                told.append(f"{', '.join(titles[:-1])} and {titles[-1]} are the same map at {self.layer}{why}.")
+        return " ".join(told)

@@ -82,6 +82,7 @@ def files(
     rule: str = DEFAULT_RULE,
     strength: float | None = None,
     display: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
     """Two overlays a method, `maps.npz` (raw maps) and, last, `explanation.json`, by name.
 
@@ -89,6 +90,7 @@ def files(
         explanation, explainer: what to write, and what made it.
         rule, strength: of `dala.threshold.apply`.
         display: `colours`, `opacity` and `contour` of `pictures`.
+        more: further entries of `explanation.json`.
     """
     kept = thresholds(explanation, rule, strength)
     written = {}
@@ -100,6 +102,6 @@ def files(
     arrays: dict[str, Any] = {name: raw.numpy() for name, raw in explanation.maps.items()}
     np.savez(stream, **arrays)
     written["maps.npz"] = stream.getvalue()
-    text = json.dumps(values(explanation, kept, explainer), indent=2, ensure_ascii=False)
+    text = json.dumps(values(explanation, kept, explainer) | dict(more or {}), indent=2, ensure_ascii=False)
     written["explanation.json"] = (text + "\n").encode()
     return written

@@ -25,10 +25,12 @@ class Job:
     """What is done with every picture.
 
     Attributes:
-        root, out: pictures in or below a folder; results in `out/<path below root>/`, and `out/summary.csv`.
-        explain: keyword arguments of `Explainer.explain_batch`.
+        root, out: pictures in or below a folder; results in `out/<path below root>/`, and `out/summary.csv`. What lies
+            in `out` is never taken for a picture.
+        explain: keyword arguments of `Explainer.explain_batch`, plain JSON.
         rule, strength: of `dala.threshold.apply`.
-        overwrite: do finished pictures again.
+        overwrite: do finished pictures again; those finished under other settings, by another network or of another
+            file are done again in any case.
         workers: processes that decode while the network runs.
         rank, world: this machine does every `world`-th picture, from the `rank`-th on, as torchrun numbers them.
         chunk: pictures in one forward pass.
@@ -47,7 +49,7 @@ class Job:
 
 
 class _Decoded(Dataset[Image.Image | str]):
-    """Pictures as the network sees them (and their size as it was), or the sentence that says why not."""
+    """RGB pictures, or the sentence that says why not."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
@@ -63,20 +65,31 @@ class _Decoded(Dataset[Image.Image | str]):
 
 
 def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
-    """Explain what is not finished yet; broken files are told and passed over.
+    """Explain what is not finished yet; broken files are told and passed over. The summary is written in any case.
 
     Returns:
         the sentence by file, of those that could not be used.
 
     Raises:
-        DataError: no pictures in or below the folder.
+        DataError: no pictures in or below the folder, or results that would lie among them.
     """
-    files = data.pictures(job.root)
+    out = job.out.resolve()
+    if job.root.resolve().is_relative_to(out):
+        raise data.DataError(f"{job.out}: holds the pictures themselves; choose another folder for the results.")
+    files = [f for f in data.pictures(job.root) if not f.resolve().is_relative_to(out)]
     if not files:
         raise data.DataError(f"{job.root}: holds no pictures.")
     mine = files[job.rank :: job.world]
-    todo = [f for f in mine if job.overwrite or not (_place(job, f) / MARK).is_file()]
+    todo = [f for f in mine if job.overwrite or _told(job, f).get("asked") != _asked(explainer, job, f)]
     errors: dict[str, str] = {}
+    try:
+        _work_off(explainer, job, todo, errors)
+    finally:
+        _summarise(job, mine, errors)
+    return errors
+
+
+def _work_off(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict[str, str]) -> None:
     loader = DataLoader(_Decoded(todo), batch_size=None, num_workers=min(job.workers, len(todo)))
     waiting: list[tuple[Path, Image.Image]] = []
     with tqdm(total=len(todo), unit="image", disable=None) as bar:
@@ -89,8 +102,6 @@ def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
             if len(waiting) == job.chunk:
                 bar.update(_finish(explainer, job, waiting))
         bar.update(_finish(explainer, job, waiting))
-    _summarise(job, mine, errors)
-    return errors
 
 
 def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Image]]) -> int:
@@ -98,13 +109,37 @@ def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Imag
     for (file, _), explanation in zip(waiting, explanations, strict=True):
         folder = _place(job, file)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in export.files(explanation, explainer, job.rule, job.strength).items():
+        # The mark goes first and comes last: killed in between, the picture is not finished.
+        for old in sorted(folder.iterdir(), key=lambda f: f.name != MARK):
+            if old.is_file():
+                old.unlink()
+        more = {"asked": _asked(explainer, job, file)}
+        for name, content in export.files(explanation, explainer, job.rule, job.strength, more=more).items():
             part = folder / f".{name}.part"
             part.write_bytes(content)
             part.replace(folder / name)
     done = len(waiting)
     waiting.clear()
     return done
+
+
+def _asked(explainer: Explainer, job: Job, file: Path) -> dict[str, Any]:
+    """All that a result depends on, as it comes back from JSON."""
+    about = file.stat()
+    asked = {
+        "explain": job.explain,
+        "rule": job.rule,
+        "strength": job.strength,
+        "weights": explainer.origin.sha256 if explainer.origin else None,
+        "bytes": about.st_size,
+        "changed": about.st_mtime_ns,
+    }
+    return json.loads(json.dumps(asked))
+
+
+def _told(job: Job, file: Path) -> dict[str, Any]:
+    mark = _place(job, file) / MARK
+    return json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
 
 
 def _place(job: Job, file: Path) -> Path:
@@ -117,9 +152,8 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     for file in files:
         name = str(file.relative_to(job.root))
         row: dict[str, Any] = {"image": name, "error": errors.get(name, "")}
-        mark = _place(job, file) / MARK
-        if not row["error"] and mark.is_file():
-            told = json.loads(mark.read_text(encoding="utf-8"))
+        told = {} if row["error"] else _told(job, file)
+        if told:
             row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
             row |= {f"probability {c}": p for c, p in told["probabilities"].items()}
             for key in ("tau", "kept_area", "raw_max"):
@@ -128,7 +162,9 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     job.out.mkdir(parents=True, exist_ok=True)
     name = "summary.csv" if job.world == 1 else f"summary-{job.rank}.csv"
-    with (job.out / name).open("w", newline="", encoding="utf-8") as stream:
+    part = job.out / f".{name}.part"
+    with part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
         writer.writerows(rows)
+    part.replace(job.out / name)

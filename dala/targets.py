@@ -1,6 +1,8 @@
 """What is explained: a score made of the logits."""
 
+import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -28,15 +30,25 @@ def resolve(names: Sequence[str], target: Target) -> tuple[str, Score]:
         target: a class by name or index, a pair (a, b) for the margin of a over b, or any function of the logits.
 
     Raises:
-        TargetError: a class that does not exist.
+        TargetError: a class that does not exist, or later a score of another shape.
     """
-    if isinstance(target, tuple):
+    if isinstance(target, tuple) and len(target) == 2:
         first, second = (_index(names, t) for t in target)
         return f"{names[first]} over {names[second]}", lambda logits: logits[:, first] - logits[:, second]
-    if isinstance(target, str | int):
-        index = _index(names, target)
-        return names[index], lambda logits: logits[:, index]
-    return getattr(target, "__name__", "score"), target
+    if callable(target):
+        return getattr(target, "__name__", "score"), _checked(target)
+    index = _index(names, target)
+    return names[index], lambda logits: logits[:, index]
+
+
+def _checked(score: Score) -> Score:
+    def run(logits: Tensor) -> Tensor:
+        result = score(logits)
+        if not isinstance(result, Tensor) or result.shape != logits.shape[:1]:
+            raise TargetError("A score must turn logits (M, classes) into a tensor (M,).")
+        return result
+
+    return run
 
 
 def total_score(scores: Sequence[Score], logits: Tensor) -> Tensor:
@@ -51,9 +63,13 @@ def total_score(scores: Sequence[Score], logits: Tensor) -> Tensor:
     return nothing + sum(score(logits[i : i + 1]).sum() for i, score in enumerate(scores))
 
 
-def _index(names: Sequence[str], target: str | int) -> int:
-    if isinstance(target, int) and 0 <= target < len(names):
-        return target
-    if target in names:
-        return list(names).index(str(target))
-    raise TargetError(f"There is no class {target!r}: choose one of {', '.join(names)}.")
+def _index(names: Sequence[str], target: Any) -> int:
+    if isinstance(target, str) and target in names:
+        return list(names).index(target)
+    try:
+        index = operator.index(target)
+    except TypeError:
+        index = -1
+    if not 0 <= index < len(names):
+        raise TargetError(f"There is no class {target!r}: choose one of {', '.join(names)}.")
+    return index

@@ -28,7 +28,7 @@ def small(explainer: Explainer) -> Explainer:
     """The shipped weights on inputs of 128x96 px, which cost a twenty-sixth."""
     model = DALAResNet50(explainer.model.class_names, SMALL)
     model.load_state_dict(explainer.model.state_dict())
-    return Explainer(model, device="cpu")
+    return Explainer(model.eval(), device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,8 @@ def test_the_readmes_other_measurements():
     text = " ".join(README.split())
     assert f"takes {PEERS['Ablation-CAM at 224x224, pytorch-grad-cam over ours']} times as long" in text
     assert f"and {PEERS['the same where it need not rerun the network']} times where" in text
+    for job, words in (("our forward, batch-norm folded", "folded"), ("plain forward, NCHW", "the naive one in NCHW")):
+        assert f"{words} {PEERS['224x224'][job]} and {PEERS['700x460'][job]}" in text
     ours, *theirs = (PEERS[f"batch of 32 at 224x224: {n}"] for n in ("dala", "torchcam", "captum", "pytorch-grad-cam"))
     assert f"runs at {ours['images/s']} images/s and peaks at {ours['peak MB']} MB" in text
     assert "{}, {} and {} images/s".format(*(t["images/s"] for t in theirs)) in text

@@ -153,8 +153,54 @@ def test_finished_pictures_are_skipped_unless_told_otherwise(pictures, tmp_path)
     assert all(p.stat().st_mtime_ns > t for p, t in before.items())
 
 
-def test_every_rank_does_its_share(pictures, tmp_path, monkeypatch):
+def test_other_settings_or_another_file_are_done_again(pictures, tmp_path):
     (pictures / "broken.png").unlink()
+    out = tmp_path / "out"
+    arguments = ["explain", str(pictures), "--out", str(out), "--workers", "0"]
+    assert cli.main([*arguments, "--target", "malignant"]) == 0
+    assert cli.main([*arguments, "--target", "benign", "--methods", "layer_cam", "--rule", "otsu"]) == 0
+    told = rows(out / "summary.csv")
+    assert {(r["target"], r["rule"]) for r in told} == {("benign", "otsu")}
+    assert sorted(p.name for p in (out / "a.png").iterdir()) == [
+        "dt_layer_cam.png", "explanation.json", "layer_cam.png", "maps.npz",
+    ]  # fmt: skip
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("explanation.json")}
+    (pictures / "b.png").write_bytes((pictures / "sub" / "d.png").read_bytes())
+    assert cli.main([*arguments, "--target", "benign", "--methods", "layer_cam", "--rule", "otsu"]) == 0
+    assert [p.parent.name for p, t in before.items() if p.stat().st_mtime_ns > t] == ["b.png"]
+
+
+def test_killed_in_the_middle_a_picture_is_not_finished(pictures, tmp_path, monkeypatch):
+    (pictures / "broken.png").unlink()
+    out = tmp_path / "out"
+    arguments = ["explain", str(pictures), "--out", str(out), "--workers", "0", "--methods", "grad_cam"]
+    assert cli.main([*arguments, "--target", "malignant"]) == 0
+
+    def killed(path, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        assert cli.main([*arguments, "--target", "malignant", "--overwrite"]) == 130
+    assert not (out / "a.png" / "explanation.json").exists()
+    assert cli.main([*arguments, "--target", "malignant"]) == 0
+    assert len(list(out.rglob("explanation.json"))) == 4
+    assert not list(out.rglob("*.part"))
+
+
+def test_results_are_never_taken_for_pictures(pictures, tmp_path, capsys):
+    (pictures / "broken.png").unlink()
+    arguments = ["explain", str(pictures), "--out", str(pictures / "out"), "--workers", "0"]
+    assert cli.main(arguments) == 0
+    assert cli.main(arguments) == 0
+    assert len(rows(pictures / "out" / "summary.csv")) == 4
+    assert cli.main(["explain", str(pictures), "--out", str(pictures)]) == 2
+    assert "holds the pictures themselves" in capsys.readouterr().err
+    assert cli.main(["explain", str(pictures), str(pictures / "sub"), "--out", str(tmp_path / "o")]) == 2
+    assert "one folder at a time" in capsys.readouterr().err
+
+
+def test_every_rank_does_its_share(pictures, tmp_path, monkeypatch):
     out = tmp_path / "out"
     shares = []
     for rank in range(3):
@@ -162,7 +208,8 @@ def test_every_rank_does_its_share(pictures, tmp_path, monkeypatch):
         monkeypatch.setenv("WORLD_SIZE", "3")
         assert cli.main(["explain", str(pictures), "--out", str(out), "--workers", "0"]) == 0
         shares.append([r["image"] for r in rows(out / f"summary-{rank}.csv")])
-    assert shares == [["a.png", "sub/d.png"], ["b.png"], ["c.png"]]
+    # The rank that meets the broken file goes on, and does not end the others.
+    assert shares == [["a.png", "c.png"], ["b.png", "sub/d.png"], ["broken.png"]]
     assert len(list(out.rglob("explanation.json"))) == 4
 
 

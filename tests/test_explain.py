@@ -1,3 +1,4 @@
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from dala import DALAResNet50, Explainer, ImageError
+from dala.cam import METHODS
 from dala.engine import DeviceError, find_device
 from dala.explain import ExplainError
 from dala.targets import TargetError
@@ -42,17 +44,39 @@ def test_another_class_costs_no_forward_pass_and_changes_nothing_else(small, pat
     assert second.probabilities == first.probabilities
 
 
-def test_the_network_is_left_as_it_was(small, patch):
-    before = {k: v.clone() for k, v in small.model.state_dict().items()}
-    flags = [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
-    wanted = [p.requires_grad for p in small.model.parameters()]
-    small.explain(patch)
+def everything(explainer):
+    """Weights, modes, hooks and gradients of the network given and of the copy that runs."""
+    parts = [
+        explainer.model,
+        explainer.engine.last,
+        *(m for m in explainer.engine.stages.values() if hasattr(m, "modules")),
+    ]
+    modules = [m for part in parts for m in part.modules()]
+    flags = [(m.training, len(m._forward_hooks), len(m._backward_hooks), len(m._forward_pre_hooks)) for m in modules]
+    values = [(p.detach().clone(), p.requires_grad, p.grad) for part in parts for p in part.parameters()]
+    return flags, values
+
+
+def test_the_networks_are_left_as_they_were(small, patch):
+    flags, values = everything(small)
+    small.explain(patch, methods=[m for m in METHODS if not METHODS[m].reruns])
     with pytest.raises(TargetError):
         small.explain(patch, "nobody")
-    assert all(torch.equal(v, before[k]) for k, v in small.model.state_dict().items())
-    assert flags == [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in small.model.modules()]
-    assert wanted == [p.requires_grad for p in small.model.parameters()]
-    assert all(p.grad is None for p in small.model.parameters())
+    with pytest.raises(ZeroDivisionError):
+        small.explain(patch, lambda logits: logits[:, 1 // 0])
+    after = everything(small)
+    assert after[0] == flags
+    for (before, wanted, none), (now, wants, grad) in zip(values, after[1], strict=True):
+        assert torch.equal(before, now)
+        assert wanted == wants
+        assert none is grad is None
+
+
+def test_a_network_in_training_keeps_its_mode(small, patch):
+    model = copy.deepcopy(small.model).train()
+    got = Explainer(model, "cpu").explain(patch, "malignant")
+    assert model.training
+    assert torch.equal(got.signed["grad_cam"], small.explain(patch, "malignant").signed["grad_cam"])
 
 
 def test_threads_share_one_network(small, patch):

@@ -153,6 +153,35 @@ def test_grad_cam_pp_is_equation_19_by_hand():
     torch.testing.assert_close(cam.METHODS["grad_cam_pp"](activations, gradient, [])[0], expected)
 
 
+def test_grad_cam_pp_is_equation_19_for_negative_activations():
+    activations, gradient = -torch.ones(1, 2, 4, 4), torch.full((1, 2, 4, 4), 0.5)
+    # alpha = 0.25 / (0.5 - 0.125 * 16) = -1/6; weight = 16 * alpha * 0.5; map = sum_k weight * -1
+    expected = 2 * 16 * 0.5 / 6
+    torch.testing.assert_close(cam.METHODS["grad_cam_pp"](activations, gradient, []), torch.full((1, 4, 4), expected))
+
+
+def test_components_are_the_same_by_either_gram_matrix_and_have_a_sign():
+    generator = torch.Generator().manual_seed(4)
+    for c, h, w in ((40, 3, 4), (5, 9, 8)):
+        a = torch.rand(1, c, h, w, generator=generator)
+        x = (a[0].flatten(1) - a[0].flatten(1).mean(1, keepdim=True)).T
+        u, s, _ = torch.linalg.svd(x, full_matrices=False)
+        ours = cam.METHODS["eigen_cam"](a, a, [])[0].flatten()
+        expected = u[:, 0] * s[0]
+        assert min((ours - expected).abs().max(), (ours + expected).abs().max()) <= 1e-4 * expected.abs().max()
+    # Two channels that mirror each other: their mean is flat, and the component still is no zero.
+    z = torch.rand(1, 1, 5, 5, generator=generator)
+    assert cam.METHODS["eigen_cam"](torch.cat([z, 1 - z], 1), z, []).abs().max() > 0.1
+
+
+def test_a_quiet_head_that_does_not_pool_is_not_taken_for_one_that_does(x):
+    net = Small().eval()
+    activations = net.below(x[:1]).detach()
+    assert not ablation.pools_first(
+        lambda a: 1e-5 * nn.functional.conv2d(a, torch.ones(1, 16, 3, 3), padding=1).relu().amax((1, 2, 3)), activations
+    )
+
+
 def test_a_negative_score_does_not_turn_ablation_around():
     # Channel 0 raises the score from -3 to -2, channel 1 lowers it: evidence for is channel 0.
     activations = torch.ones(1, 2, 1, 2)
@@ -161,7 +190,7 @@ def test_a_negative_score_does_not_turn_ablation_around():
 
 
 def test_occlusion_equals_captum(net, x):
-    explainer = Explainer(net, "cpu", features=net.below, head=net.head, class_names="abc")
+    explainer = Explainer(net, features=net.below, head=net.head, class_names="abc")
     activations = net.below(x).detach()
     networks = [lambda v: explainer.engine.network(v)[:, 1]] * 2
     ours = rerun.occlusion(x, activations, networks, lambda done, total: None)
