@@ -31,6 +31,18 @@ SAVE = """async zip => {
 }"""
 
 
+READING = """
+- **Grad-CAM** shows where the feature maps that speak for a class are strong. It does not say why, and it is no
+  segmentation: one value stands for 32×32 pixels.
+- **DT Grad-CAM** is the same map from a threshold τ on that is taken from the map itself. It changes what is shown, not
+  which place ranks above which.
+- Colours run from 0 to the raw maximum beside the bar. A faint map looks as bright as a strong one: compare the maxima.
+- Here HiResCAM and XGrad-CAM would give this very Grad-CAM, because the head pools globally first and the gradient is
+  the same at every position.
+- A probability is this network's on this picture, whatever the picture shows. A cat gets one too.
+"""
+
+
 class ExpiredError(DalaError):
     """A page was left alone for so long that its state is gone."""
 
@@ -153,6 +165,8 @@ def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> N
             run = gr.Markdown(elem_classes="run")
         with gr.Column(scale=3, min_width=300):
             view = MapView(elem_id="maps")
+            with gr.Accordion("How to read the pictures", open=False):
+                gr.Markdown(READING)
     archive = gr.Textbox(visible="hidden")
     shown = [patch, state, classes, view, run]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
