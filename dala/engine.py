@@ -49,10 +49,16 @@ class Engine:
         stages: functions by name, in the order of the data.
         head: from the last stage's output to (N, classes) logits.
         device: where inputs are moved to; the stages are there already.
+
+    Attributes:
+        half: run what lies below the layer asked about in fp16, with half the memory; from the layer on, fp32. On by
+            default on CUDA. Maps then part from fp32's by up to 1 % of their maximum, and EigenGrad-CAM's, whose
+            components can lie close together, by up to 3 %; bf16, with fewer digits, by 4 % throughout.
     """
 
     def __init__(self, stages: Mapping[str, Stage], head: Stage, device: torch.device) -> None:
         self.stages, self.last, self.device = dict(stages), head, device
+        self.half = device.type == "cuda"
 
     def head(self, layer: str) -> Stage:
         """The rest of the network from a layer's output on."""
@@ -109,8 +115,7 @@ class Engine:
         )
 
     def _mixed(self) -> torch.autocast:
-        # On a GPU, half the memory and twice the speed below the layer asked about; from it on, fp32.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        return torch.autocast(self.device.type, torch.float16, enabled=self.half)
 
 
 def find_device(name: str | None = None) -> torch.device:
