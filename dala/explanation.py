@@ -87,13 +87,17 @@ class Explanation:
 
     def coincidence(self) -> str:
         """A sentence on methods whose maps are one and the same here, and why; empty where there are none."""
-        spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
-        pools = spread <= 1e-5 * self.gradient.abs().max()
         told = []
         for group in self.coinciding():
             if len(group) > 1:
                 titles = [cam.METHODS[name].title for name in group]
-                known = pools and {*group} <= {"grad_cam", "hires_cam", "xgrad_cam"}
+                known = {*group} <= {"grad_cam", "hires_cam", "xgrad_cam"} and self._gradient_is_flat()
                 why = f", because {POOLED}" if known else " for this picture"
                 told.append(f"{', '.join(titles[:-1])} and {titles[-1]} are the same map at {self.layer}{why}.")
         return " ".join(told)
+
+    def _gradient_is_flat(self) -> bool:
+        if not self.gradient.numel():  # a page's state does without it
+            return False
+        spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
+        return bool(spread <= 1e-5 * self.gradient.abs().max())

@@ -125,6 +125,14 @@ def test_another_class_keeps_the_forward_pass(tab):
         tab.target("cancer", explanation)
 
 
+def test_the_download_needs_no_gradient(tab):
+    _, light, *_ = tab.first()
+    assert light.gradient.numel() == 0
+    chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+    zipped = tab.download(light, gr.EventData(None, chosen))
+    assert zipped.startswith("data:application/zip;base64,")
+
+
 def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch):
     e = small.explain(patch)
     sent = json.loads(json.dumps(payload(e)))
