@@ -1,0 +1,66 @@
+"""`python -m dala compare`."""
+
+import argparse
+import json
+from pathlib import Path
+
+from dala.compare import CompareError, compare, markdown
+from dala.predictions import Predictions
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "a table of cross-validated runs, with intervals and paired tests"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `run` reads."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders with a predictions.csv")
+    parser.add_argument("--against", type=Path, metavar="RUN", help="run the others are tested against; default: first")
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="resamples of patients (default: 1000)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table of the runs, and write it where asked to.
+
+    Raises:
+        CompareError, MetricsError, PredictionsError: runs that cannot be read or compared, or files not written.
+    """
+    against = args.against or args.runs[0]
+    folders = list(dict.fromkeys(folder.resolve() for folder in (*args.runs, against)))
+    titles = {folder: _title(folder) for folder in folders}
+    by_title = {title: folder for folder, title in titles.items()}
+    if len(by_title) < len(folders):
+        twice = next(f for f in folders if by_title[titles[f]] != f)
+        raise CompareError(f"{twice} and {by_title[titles[twice]]} are both called {titles[twice]}.")
+    predictions = {titles[folder]: Predictions.read(folder / "predictions.csv") for folder in folders}
+    result = compare(predictions, titles[against.resolve()], args.bootstrap)
+    table = markdown(result)
+    contents = {args.json: json.dumps(result, indent=2, ensure_ascii=False) + "\n", args.markdown: table}
+    for file, content in contents.items():
+        if file:
+            _write(file, content)
+    print(table, end="")
+    return 0
+
+
+def _title(folder: Path) -> str:
+    file = folder / "report.json"
+    if not file.exists():
+        return folder.name
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CompareError(f"{file} is not JSON.") from error
+    title = report.get("title") if isinstance(report, dict) else None
+    return title if isinstance(title, str) and title else folder.name
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise CompareError(f"{file}: {error.strerror}.") from error
