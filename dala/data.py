@@ -24,7 +24,9 @@ __all__ = [
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 # SOB_B_A-14-22549AB-100-001.png: biopsy, class, tumour type, year, slide id, magnification, sequence number
-BREAKHIS_NAME = re.compile(r"SOB_(?P<label>[BM])_[A-Z]+-\d+-(?P<slide>(?P<patient>\d+)[A-Z]*)-(?P<zoom>\d+)-\d+")
+BREAKHIS_NAME = re.compile(
+    r"SOB_(?P<label>[BM])_(?P<type>[A-Z]+)-\d+-(?P<slide>(?P<patient>\d+)[A-Z]*)-(?P<zoom>\d+)-\d+"
+)
 
 
 class DataError(DalaError):
@@ -37,12 +39,13 @@ class LeakageError(DataError):
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled picture: its file, class index, patient and slide."""
+    """One labelled picture: its file, class index, patient, slide, and magnification where the data set names one."""
 
     path: Path
     label: int
     patient: str
     slide: str
+    magnification: str | None = None
 
 
 def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[str]]:
@@ -62,7 +65,7 @@ def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[
     for path in pictures(root):
         name = BREAKHIS_NAME.fullmatch(path.stem)
         if name and f"{name['zoom']}X" == magnification:
-            items.append(Item(path, int(name["label"] == "M"), name["patient"], name["slide"]))
+            items.append(Item(path, int(name["label"] == "M"), name["patient"], name["slide"], magnification))
     if not items:
         raise DataError(f"{root}: no BreakHis pictures at {magnification} (SOB_B_A-14-22549AB-100-001.png and so on).")
     return items, ["benign", "malignant"]
@@ -134,9 +137,13 @@ def balanced_weights(items: Sequence[Item]) -> np.ndarray:
 
 
 def pictures(root: Path) -> list[Path]:
-    """The pictures in and below a folder, by name of file, in a fixed order."""
+    """The pictures in and below a folder, by name of file, in a fixed order; hidden and `__MACOSX` ones left out."""
     return sorted(
-        p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+        p
+        for p in root.rglob("*")
+        if p.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") or part == "__MACOSX" for part in p.relative_to(root).parts)
+        and p.is_file()
     )
 
 
