@@ -1,0 +1,207 @@
+"""`python -m dala data check`: what a data set holds, what is wrong with it, and how its patients would be split."""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dala import duplicates, formats, groups, splits
+from dala.data import DataError, Item
+from dala.formats import Dataset
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "check a data set: counts, broken files, duplicates, patient-wise folds"
+MOST, FEW = 40, 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    check = parser.add_subparsers(dest="action", required=True).add_parser("check", help=HELP)
+    check.add_argument("root", type=Path, metavar="ROOT", help="folder above the pictures")
+    check.add_argument("--format", default="breakhis", choices=list(formats.FORMATS), help="default: breakhis")
+    check.add_argument("--classes", default="binary", choices=formats.CLASSES, help="default: binary")
+    check.add_argument(
+        "--magnifications", nargs="+", default=["100X"], metavar="X", help="of BreakHis (default: 100X)"
+    )  # fmt: skip
+    check.add_argument("--folds", type=_at_least_two, default=5, metavar="K", help="default: 5")
+    check.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
+    check.add_argument("--workers", type=_count, default=0, help="threads that decode besides this one (default: 0)")
+    check.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was found; the exit code.
+
+    Raises:
+        DataError: the folder does not hold such a data set, or the JSON file cannot be written.
+    """
+    dataset = formats.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
+    dataset, fingerprints = formats.decode(dataset, duplicates.fingerprint, args.workers)
+    copies = duplicates.find(dataset.items, fingerprints)
+    facts = {
+        "root": str(args.root),
+        "format": args.format,
+        "grouped": dataset.grouped,
+        **_counts(dataset),
+        "skipped": {_name(p, args.root): s for p, s in dataset.skipped.items()},
+        "near_distance": duplicates.NEAR,
+        "exact": [[_told(i, dataset, args.root) for i in group] for group in copies.exact],
+        "near": [
+            {"distance": p.distance, "pictures": [_told(i, dataset, args.root) for i in (p.first, p.second)]}
+            for p in copies.near
+        ],
+        "two_labels": [[_name(i.path, args.root) for i in group] for group in copies.two_labels],
+        "repeated_within_patient": copies.within,
+        "blank": copies.blank,
+        **asdict(_folds(dataset, args.folds, args.seed)),
+    }
+    print("\n".join(_lines(facts)))
+    if args.json:
+        _write(args.json, facts)
+    return 0
+
+
+@dataclass(frozen=True)
+class _Folds:
+    folds: list[dict[str, Any]]
+    no_folds: str | None = None
+
+
+def _counts(dataset: Dataset) -> dict[str, Any]:
+    """Pictures and patients by class and by magnification, and pictures by patient."""
+    names = dataset.class_names
+    by_class, patients = _by_class(dataset.items, names), {i.patient: Counter[str]() for i in dataset.items}
+    zooms: dict[str, Counter[str]] = {}
+    for item in dataset.items:
+        patients[item.patient][names[item.label]] += 1
+        if item.magnification:
+            zooms.setdefault(item.magnification, Counter())[names[item.label]] += 1
+    return {
+        "pictures": len(dataset.items),
+        "classes": by_class,
+        "magnifications": {zoom: dict(count) for zoom, count in zooms.items()},
+        "patients": {p: dict(count) for p, count in patients.items()} if dataset.grouped else {},
+    }
+
+
+def _by_class(items: Sequence[Item], names: Sequence[str]) -> dict[str, dict[str, int]]:
+    return {
+        name: {
+            "pictures": sum(i.label == label for i in items),
+            "patients": len({i.patient for i in items if i.label == label}),
+        }
+        for label, name in enumerate(names)
+    }
+
+
+def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
+    """Patients and pictures on the held-out side of every fold, or the sentence that says why there are no folds."""
+    if not dataset.grouped:
+        return _Folds([], f"A patient-wise split needs to know the patients: list them in {groups.NAME}.")
+    try:
+        sides = splits.folds(dataset.items, k=k, seed=seed)
+    except DataError as error:
+        return _Folds([], str(error))
+    return _Folds(
+        [
+            {"patients": sorted({i.patient for i in side}), "classes": _by_class(side, dataset.class_names)}
+            for side in sides
+        ]
+    )
+
+
+def _told(item: Item, dataset: Dataset, root: Path) -> dict[str, str]:
+    return {
+        "picture": _name(item.path, root),
+        "class": dataset.class_names[item.label],
+        "patient": item.patient,
+    }
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    known = facts["grouped"]
+    told = f" of {len(facts['patients'])} patients" if known else "; the patients are not known"
+    yield f"{facts['root']}: {facts['pictures']} pictures{told}"
+    yield from _table(facts)
+    if known:
+        rows = sorted(facts["patients"].items(), key=lambda row: (list(row[1]), row[0]))
+        classes = [(f"{p}: " + ", ".join(f"{c} {n}" for c, n in count.items())) for p, count in rows]
+        yield from _listed("Patients, by class, and their pictures", classes)
+        several = [p for p, count in rows if len(count) > 1]
+        if several:
+            first = ", ".join(several[:FEW]) + (", ..." if len(several) > FEW else "")
+            yield f"Patients with pictures of more than one class: {len(several)} ({first})"
+    yield from _listed("Files not used", [f"{name}: {why}" for name, why in facts["skipped"].items()])
+    yield from _copies(facts)
+    yield from _split(facts)
+
+
+def _copies(facts: dict[str, Any]) -> Iterator[str]:
+    across = "across patients or classes" if facts["grouped"] else "in the data set (patients unknown)"
+    yield from _listed("Pictures with two labels", [" = ".join(group) for group in facts["two_labels"]])
+    yield from _listed(f"Identical pictures {across}", [" = ".join(map(_who, group)) for group in facts["exact"]])
+    yield from _listed(
+        f"Pictures that look alike {across}, at most {facts['near_distance']} of 256 bits apart",
+        [f"{pair['distance']}: " + " ~ ".join(map(_who, pair["pictures"])) for pair in facts["near"]],
+    )
+    yield f"Pictures that repeat another of the same patient and class: {facts['repeated_within_patient']}"
+    yield f"Pictures too uniform to be compared for likeness: {facts['blank']}"
+
+
+def _who(told: dict[str, str]) -> str:
+    return f"{told['picture']} ({told['class']}, {told['patient']})"
+
+
+def _split(facts: dict[str, Any]) -> Iterator[str]:
+    if facts["no_folds"]:
+        yield f"No folds: {facts['no_folds']}"
+        return
+    yield f"Patient-wise, {len(facts['folds'])} folds; each holds out"
+    for n, fold in enumerate(facts["folds"], 1):
+        told = ", ".join(f"{c} {v['pictures']} of {v['patients']}" for c, v in fold["classes"].items())
+        yield f"  fold {n}: {len(fold['patients'])} patients; pictures of patients: {told}"
+
+
+def _table(facts: dict[str, Any]) -> Iterator[str]:
+    """Pictures and patients of every class, and its pictures at every magnification."""
+    zooms, wide = facts["magnifications"], max(map(len, facts["classes"])) + 2
+    titles = ["pictures", *(["patients"] if facts["grouped"] else []), *(f"at {zoom}" for zoom in zooms)]
+    yield "  " + "class".ljust(wide) + "".join(t.rjust(10) for t in titles)
+    for name, count in facts["classes"].items():
+        values = [count["pictures"], *([count["patients"]] if facts["grouped"] else [])]
+        values += [zooms[zoom].get(name, 0) for zoom in zooms]
+        yield "  " + name.ljust(wide) + "".join(str(v).rjust(10) for v in values)
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
+    yield f"{title}: {len(lines)}"
+    yield from (f"  {line}" for line in lines[:MOST])
+    if len(lines) > MOST:
+        yield f"  and {len(lines) - MOST} more"
+
+
+def _write(file: Path, facts: dict[str, Any]) -> None:
+    try:
+        file.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads")
+    return int(text)
+
+
+def _at_least_two(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of folds; at least 2")
+    return int(text)
