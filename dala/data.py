@@ -1,4 +1,4 @@
-"""Labelled pictures on disk, and splits that keep every patient on one side."""
+"""Labelled pictures on disk, and who they are of."""
 
 import re
 from collections import Counter
@@ -19,7 +19,6 @@ __all__ = [
     "breakhis",
     "folder",
     "pictures",
-    "split",
 ]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
@@ -88,34 +87,6 @@ def folder(root: Path) -> tuple[list[Item], list[str]]:
         for path in pictures(root / name)
     ]
     return items, names
-
-
-def split(items: Sequence[Item], fraction: float = 0.25, seed: int = 0) -> tuple[list[Item], list[Item]]:
-    """Hold out about `fraction` of the patients, each class's share of patients kept.
-
-    Patients, not pictures, are dealt out: with a few patients a class, balancing pictures would leave one in a fold.
-
-    Returns:
-        the training and the held-out pictures.
-
-    Raises:
-        DataError: a class with fewer patients than folds.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    seen: dict[str, Counter[int]] = {p: Counter() for p in _patients(items)}
-    for item in items:
-        seen[item.patient][item.label] += 1
-    labels = {p: count.most_common(1)[0][0] for p, count in seen.items()}
-    patients, y = np.array(list(labels)), list(labels.values())
-    folds = max(2, round(1 / fraction))
-    if min(Counter(y).values()) < folds:
-        raise DataError(f"Every class needs at least {folds} patients to hold out {fraction:.0%} of them.")
-    _, chosen = next(StratifiedKFold(folds, shuffle=True, random_state=seed).split(patients, y))
-    held_out = set(patients[chosen])
-    sides = [i for i in items if i.patient not in held_out], [i for i in items if i.patient in held_out]
-    assert_disjoint(*sides)
-    return sides
 
 
 def assert_disjoint(*sides: Sequence[Item]) -> None:

@@ -1,20 +1,17 @@
-"""Scores of a network, and of colour alone, on labelled pictures."""
+"""What a network, and what colour alone, sees in labelled pictures."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, Dataset
 
-from dala import images, metrics
-from dala.data import DataError, Item, balanced_weights
+from dala import images
+from dala.data import DataError, Item
 from dala.model import DALAResNet50
 
-__all__ = ["colour_features", "colour_probabilities", "picture_loader", "probabilities", "read", "report"]
+__all__ = ["colour_features", "logits", "picture_loader", "read"]
 
 
 def read(item: Item) -> Image.Image:
@@ -44,24 +41,17 @@ def picture_loader(
 
 
 @torch.inference_mode()
-def probabilities(
-    model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, bf16: bool = False
-) -> np.ndarray:
-    """Class probabilities (n, classes) of the network in evaluation mode, each picture whole and as in the app."""
+def logits(model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, bf16: bool = False) -> np.ndarray:
+    """Logits (n, classes) of the network in evaluation mode, each picture whole and as in the app."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     rows = []
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for x in picture_loader(items, model.preprocessing, workers):
-            rows.append(model(x.to(device, memory_format=torch.channels_last)).float().softmax(1).cpu())
+            rows.append(model(x.to(device, memory_format=torch.channels_last)).float().cpu())
     model.train(was_training)
     return torch.cat(rows).numpy()
-
-
-def report(items: Sequence[Item], predicted: np.ndarray) -> metrics.Report:
-    """`dala.metrics.report` of class probabilities (n, classes) on labelled pictures."""
-    return metrics.report(np.array([i.label for i in items]), predicted, np.array([i.patient for i in items]))
 
 
 def colour_features(pixels: np.ndarray) -> np.ndarray:
@@ -74,16 +64,3 @@ def colour_features(pixels: np.ndarray) -> np.ndarray:
     """
     density = -np.log10((pixels.reshape(-1, 3).astype(np.float32) + 1) / 256)
     return np.concatenate([density.mean(0), density.std(0), np.percentile(density, (10, 50, 90), axis=0).ravel()])
-
-
-def colour_probabilities(train: Sequence[Item], test: Sequence[Item]) -> np.ndarray:
-    """Class probabilities (n, classes) for `test` of a logistic regression on `colour_features` of `train`.
-
-    The yardstick for any network: what it does not add to this, it may owe to the stain. Classes and patients are
-    weighted equally, as in training.
-    """
-    x, z = (np.stack([colour_features(np.asarray(read(i))) for i in side]) for side in (train, test))
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    weights = balanced_weights(train) * len(train)
-    model.fit(x, [i.label for i in train], logisticregression__sample_weight=weights)
-    return model.predict_proba(z)

@@ -218,7 +218,10 @@ class Explainer:
     def _on_cpu(self) -> "Explainer":
         if not isinstance(self.model, DALAResNet50):
             raise ExplainError("The GPU's memory is too small for this picture: use a smaller one, or the CPU.")
-        model = DALAResNet50(self.class_names, self.preprocessing, self.provenance, self.model.reduction)
+        old = self.model
+        model = DALAResNet50(
+            self.class_names, self.preprocessing, self.provenance, old.reduction, old.dropout, old.temperature
+        )
         model.load_state_dict({name: value.cpu() for name, value in self.model.state_dict().items()})
         return Explainer(model, "cpu", self.origin)
 
@@ -253,6 +256,7 @@ class Explainer:
                     activations=activations[i : i + 1].clone(),
                     gradient=gradient[i : i + 1].clone(),
                     signed={m: values[i].clone() for m, values in signed.items()},
+                    temperature=getattr(self.model, "temperature", 1.0),
                     device=self.device.type,
                     seconds=done.seconds,
                 )

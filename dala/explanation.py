@@ -28,6 +28,7 @@ class Explanation:
         activations, gradient: (1, C, h, w), the feature maps and the gradient of the score.
         signed: maps by method before the ReLU, (h, w), in units of the score.
         maps: their positive part: what is shown.
+        temperature: by which the logits are divided before the softmax; maps explain the logits as they are.
         device: what the network ran on.
         seconds: that the forward pass took, for the whole batch.
     """
@@ -42,6 +43,7 @@ class Explanation:
     activations: Tensor
     gradient: Tensor
     signed: dict[str, Tensor]
+    temperature: float
     device: str
     seconds: float
 
@@ -52,8 +54,8 @@ class Explanation:
 
     @cached_property
     def probabilities(self) -> dict[str, float]:
-        """Softmax of the logits by class name: of this network on this preprocessing, no more."""
-        return dict(zip(self.class_names, self.logits.double().softmax(0).tolist(), strict=True))
+        """Softmax of the logits over the temperature, by class name: of this network on this preprocessing, no more."""
+        return dict(zip(self.class_names, (self.logits.double() / self.temperature).softmax(0).tolist(), strict=True))
 
     def heat(self, method: str | None = None) -> Tensor:
         """A map on the network's input grid, (H, W): what thresholds and pictures are made of. None: the first map."""

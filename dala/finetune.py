@@ -1,193 +1,197 @@
-"""The fine-tuning loop: augmentation, one epoch, scoring, checkpoints that resume to the bit."""
+"""The fine-tuning loop: every draw a function of seed and step, so that a resumed run equals an uninterrupted one."""
 
 import csv
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
-from torchvision.transforms import v2
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, WeightedRandomSampler
 from tqdm import tqdm
 
-from dala import data, evaluate, images, metrics
-from dala.data import Item
-from dala.model import STAGES, DALAResNet50
+from dala import checkpoint, data
+from dala.distributed import ALONE, Ranks
+from dala.model import DALAResNet50
+from dala.networks import Named, Upper, trained_parameters
 from dala.settings import Settings, SettingsError
+from dala.sources import Decoded, Kept
 
-__all__ = ["Run", "freeze_batch_norm", "load_last", "quarter_turns", "score", "trained_parameters"]
-
-
-class _Augmented(Dataset[tuple[Tensor, int]]):
-    def __init__(self, items: Sequence[Item], preprocessing: images.Preprocessing, settings: Settings) -> None:
-        self.items, self.preprocessing = items, preprocessing
-        j = settings.jitter
-        self.augment = v2.Compose(
-            [
-                v2.RandomCrop(settings.crop, pad_if_needed=True, padding_mode="edge"),
-                v2.RandomHorizontalFlip(),
-                v2.Lambda(quarter_turns),
-                v2.ColorJitter(j, j, j, j / 5) if j else v2.Identity(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(list(preprocessing.mean), list(preprocessing.std)),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = images.fit(evaluate.read(self.items[index]), self.preprocessing)
-        return self.augment(v2.functional.pil_to_tensor(picture)), self.items[index].label
-
-
-def quarter_turns(x: Tensor) -> Tensor:
-    """(..., H, W) turned by 0, 90, 180 or 270 degrees at random, exactly and without interpolation."""
-    return torch.rot90(x, int(torch.randint(4, ())), (-2, -1))
+__all__ = ["Run", "freeze_batch_norm"]
 
 
 class Run:
-    """Fine-tuning, one epoch at a time, after each of which `last.pt` and `log.csv` are written.
+    """Fine-tuning of one network on one side of a split, epoch by epoch; `last.pt` and `log.csv` after each.
 
     Args:
-        settings: of the run.
-        model: on its device; trained in place.
-        sides: training and held-out pictures.
-        state: what `load_last` gave, to go on from; None to start, by scoring the network as it is.
+        settings: of the run, filled in for the device.
+        network: on its device; trained in place.
+        source: of every picture's input.
+        chosen: indices of the pictures to train on.
+        out: folder of this run.
+        score: gives figures for the log from the network as it is, or None.
+        ranks: the processes that train together.
 
     Raises:
-        SettingsError: a state of other settings or another split.
+        SettingsError: a checkpoint of other settings or other pictures, or a batch that cannot be shared out.
 
     Attributes:
-        epoch: how many are done.
-        log: a row for each score, from epoch 0 (before fine-tuning) on.
-        best: state dict, AUC and epoch of the network that told the held-out patients apart best.
+        step: how many are done.
+        log: a row for each scoring and each epoch.
     """
 
     def __init__(
         self,
         settings: Settings,
-        model: DALAResNet50,
-        sides: tuple[list[Item], list[Item]],
-        state: dict[str, Any] | None,
+        network: DALAResNet50 | Named,
+        source: Decoded | Kept,
+        chosen: Sequence[int],
+        out: Path,
+        score: Callable[[nn.Module], dict[str, Any]] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.settings, self.model, (self.items, self.held_out) = settings, model, sides
-        new = [p for m in (model.attention, model.head) for p in m.parameters()]
-        old = [p for p in trained_parameters(model, settings.train_from) if not any(p is q for q in new)]
-        groups = [{"params": new, "lr": settings.head_lr}, {"params": old, "lr": settings.lr}]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
-        self.steps = max(1, len(self.items) // settings.batch)
+        if settings.batch % ranks.world:
+            raise SettingsError(f"--batch {settings.batch} cannot be shared out over {ranks.world} processes.")
+        self.settings, self.network, self.source, self.chosen = settings, network, source, list(chosen)
+        self.out, self.score, self.ranks = out, score, ranks
+        self.upper = Upper(network, source.first)
+        self.optimizer = _optimizer(settings, network)
+        self.steps = max(1, len(self.chosen) // settings.batch)
         self.schedule = _warmup_cosine(self.optimizer, self.steps * settings.epochs, settings.warmup)
-        self.epoch = 0
-        self.log: list[dict[str, Any]] = []
-        self.best: dict[str, Any] = {"auc": -1.0}
-        if state is None:
-            self._score(loss=None, rate=None)
-        else:
-            if state["same"] != _same(settings, self.items, self.held_out):
-                raise SettingsError("OUT/last.pt comes from other settings or other patients: resume with the same.")
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.epoch, self.log, self.best = state["epoch"], state["log"], state["best"]
+        if not settings.freeze_batch_norm and ranks.world > 1 and next(network.parameters()).is_cuda:
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.upper)
+        averaging = get_ema_multi_avg_fn(settings.ema)
+        self.ema = AveragedModel(self.upper, multi_avg_fn=averaging, use_buffers=True) if settings.ema else None
+        self.step, self.total, self.log = 0, 0.0, list[dict[str, Any]]()
+        self.same = [settings.public(), sorted(source.items[i].path.name for i in self.chosen)]
+        if settings.resume and (out / "last.pt").exists():
+            self._load()
+        elif score:
+            self._note({"epoch": 0, "loss": None, "images_per_second": None, **score(self.upper)})
+        self.parallel = DistributedDataParallel(self.upper) if ranks.world > 1 else self.upper
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return self.step // self.steps
+
+    @property
+    def trained(self) -> Upper:
+        """What came of it: the averaged weights if there are any, else the last ones."""
+        return cast(Upper, self.ema.module) if self.ema else self.upper
 
     def one_epoch(self) -> None:
-        """Train on as many pictures as there are, drawn so that classes and patients weigh the same; score; save."""
-        s = self.settings
-        # Seeded by epoch, not carried over: a resumed run draws what the uninterrupted one would have drawn.
-        torch.manual_seed(s.seed + 1000 * (self.epoch + 1))
-        loader = self._loader(torch.Generator().manual_seed(s.seed + 1000 * (self.epoch + 1)))
-        self.model.train()
-        freeze_batch_norm(self.model)
-        total, began = 0.0, time.perf_counter()
-        for x, y in tqdm(loader, f"epoch {self.epoch + 1}/{s.epochs}", unit="batch", disable=None):
-            total += self._step(x, y)
-        self.epoch += 1
-        rate = self.steps * s.batch / (time.perf_counter() - began)
-        self._score(total / self.steps, rate)
+        """Train on as many pictures as there are, drawn so that classes and patients weigh the same; then save.
 
-    def _loader(self, generator: torch.Generator) -> DataLoader[tuple[Tensor, int]]:
-        s = self.settings
-        chances = data.balanced_weights(self.items).tolist()
-        drawn = WeightedRandomSampler(chances, self.steps * s.batch, generator=generator)
-        pictures = _Augmented(self.items, self.model.preprocessing, s)
-        return DataLoader(pictures, s.batch, sampler=drawn, num_workers=s.workers or 0, generator=generator)
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, once the step is done and saved.
+            CheckpointError: the disk is full.
+        """
+        s, began, first, whole, stopped = self.settings, time.perf_counter(), self.step, self.epoch + 1, False
+        self.upper.train()
+        if s.freeze_batch_norm:
+            freeze_batch_norm(self.upper)
+        with checkpoint.stoppable() as stop:
+            bar = tqdm(self._loader(), f"epoch {whole}/{s.epochs}", unit="step", disable=None)
+            for x, y in bar:
+                # Together, or one process would wait for ever for another that has stopped.
+                told = self.ranks.gather((self._step(x, y), stop.is_set()))
+                self.total += sum(loss for loss, _ in told) / len(told)
+                stopped = any(asked for _, asked in told)
+                if stopped and self.step % self.steps:
+                    self._save()
+                    raise KeyboardInterrupt
+        rate = (self.step - first) * s.batch / (time.perf_counter() - began)
+        row = {"epoch": self.epoch, "loss": self.total / self.steps, "images_per_second": rate}
+        self.total = 0.0
+        if self.score and s.score_every and self.epoch % s.score_every == 0:
+            row.update(self.score(self.trained))
+        self._note(row)
+        self._save()
+        if stopped:
+            raise KeyboardInterrupt
+
+    def _loader(self) -> DataLoader[tuple[Tensor, int]]:
+        s, items = self.settings, [self.source.items[i] for i in self.chosen]
+        generator = torch.Generator().manual_seed(s.seed + 1000 * (self.epoch + 1))
+        count = self.steps * s.batch
+        drawn = WeightedRandomSampler(data.balanced_weights(items).tolist(), count, generator=generator)
+        seeds = torch.randint(2**31, (count,), generator=generator).tolist()
+        draws = [(self.chosen[i], seed) for i, seed in zip(drawn, seeds, strict=True)]
+        mine = draws[self.step % self.steps * s.batch :][self.ranks.rank :: self.ranks.world]
+        return DataLoader(
+            self.source, s.batch // self.ranks.world, sampler=mine, num_workers=s.workers or 0, generator=generator
+        )
 
     def _step(self, x: Tensor, y: Tensor) -> float:
-        device = next(self.model.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            logits = self.model(x.to(device, memory_format=torch.channels_last))
-            loss = nn.functional.cross_entropy(logits, y.to(device), label_smoothing=self.settings.label_smoothing)
+        s, device = self.settings, next(self.network.parameters()).device
+        # Dropout's draws, too, depend on the step alone.
+        torch.manual_seed(s.seed + 7919 * self.step + self.ranks.rank)
+        with torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bf16"):
+            logits = self.parallel(x.to(device, memory_format=torch.channels_last))
+            loss = nn.functional.cross_entropy(logits, y.to(device), label_smoothing=s.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
+        self.step += 1
+        if self.ema:
+            self.ema.update_parameters(self.upper)
         return loss.item()
 
-    def _score(self, loss: float | None, rate: float | None) -> None:
-        scored = score(self.model, self.held_out, self.settings)
-        self.log.append({"epoch": self.epoch, "loss": loss, "images_per_second": rate, **scored.to_json()})
-        if scored.auc > self.best["auc"]:
-            state = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
-            self.best = {"auc": scored.auc, "epoch": self.epoch, "model": state}
-        print(f"epoch {self.epoch}: held-out AUC {scored.auc:.3f}, balanced accuracy {scored.balanced_accuracy:.3f}")
-        self._save()
-
-    def _save(self) -> None:
-        out = self.settings.out
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "log": self.log,
-            "best": self.best,
-            "same": _same(self.settings, self.items, self.held_out),
-        }
-        torch.save(state, out / "last.pt.part")
-        (out / "last.pt.part").replace(out / "last.pt")
-        with (out / "log.csv").open("w", newline="") as stream:
-            rows = csv.DictWriter(stream, list(self.log[0]))
+    def _note(self, row: dict[str, Any]) -> None:
+        self.log.append(row)
+        if self.ranks.rank:
+            return
+        names = list(dict.fromkeys(name for r in self.log for name in r))
+        with (self.out / "log.csv").open("w", newline="") as stream:
+            rows = csv.DictWriter(stream, names)
             rows.writeheader()
             rows.writerows(self.log)
+        if self.settings.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
 
+            with SummaryWriter(str(self.out / "tensorboard")) as board:
+                for name, value in row.items():
+                    if isinstance(value, int | float) and name != "epoch":
+                        board.add_scalar(name, value, row["epoch"])
 
-def load_last(settings: Settings, model: DALAResNet50) -> dict[str, Any] | None:
-    """Fill the network from `last.pt` where a run is to be resumed, and return the rest of it; else None."""
-    file = settings.out / "last.pt"
-    if not settings.resume or not file.exists():
-        return None
-    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    return state
+    def _save(self) -> None:
+        if self.ranks.rank == 0:
+            parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema}
+            states = {name: part.state_dict() for name, part in parts.items() if part is not None}
+            plain = {"step": self.step, "total": self.total, "log": self.log, "same": self.same}
+            checkpoint.write({**states, **plain}, self.out / "last.pt")
+
+    def _load(self) -> None:
+        state = checkpoint.read(self.out / "last.pt")
+        if state["same"] != self.same:
+            raise SettingsError(f"{self.out / 'last.pt'} comes from other settings or pictures: resume with the same.")
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.step, self.total, self.log = state["step"], state["total"], state["log"]
 
 
 def freeze_batch_norm(model: nn.Module) -> None:
     """Keep ImageNet's running statistics: a batch of a few patients' stains would replace them by its own."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 
-def score(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> metrics.Report:
-    """The report of the network on labelled pictures."""
-    predicted = evaluate.probabilities(model, items, settings.workers, settings.precision == "bf16")
-    return evaluate.report(items, predicted)
-
-
-def trained_parameters(model: DALAResNet50, first: str) -> list[nn.Parameter]:
-    """Let gradients reach the stages from `first` of `STAGES` up, and no further down; the parameters they reach."""
-    model.requires_grad_(True)
-    for stage in STAGES[: STAGES.index(first)]:
-        for name in ("conv1", "bn1") if stage == "stem" else (stage,):
-            getattr(model, name).requires_grad_(False)
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-def _same(settings: Settings, *sides: Sequence[Item]) -> list[Any]:
-    # A network that goes on with another split has seen patients who are held out now.
-    return [settings.public(), *(sorted({i.patient for i in side}) for side in sides)]
+def _optimizer(settings: Settings, network: DALAResNet50 | Named) -> torch.optim.Optimizer:
+    trained = trained_parameters(network, settings.train_from)
+    new = [p for name in ("attention", "head") for p in getattr(network, name, nn.Identity()).parameters()]
+    old = [p for p in trained if not any(p is q for q in new)]
+    groups = [{"params": new, "lr": settings.head_lr}, {"params": old, "lr": settings.lr}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
 
 
 def _warmup_cosine(optimizer: torch.optim.Optimizer, steps: int, share: float) -> LRScheduler:

@@ -92,6 +92,8 @@ class DALAResNet50(
         provenance: what the weights were trained on, from which start; a JSON object.
         reduction: bottleneck of the attention.
         dropout: of the head, in training only.
+        temperature: by which logits are divided before the softmax, so that probabilities are calibrated (Guo et al.
+            2017, arXiv 1706.04599); the logits themselves, and what explains them, are left alone.
     """
 
     def __init__(
@@ -101,14 +103,17 @@ class DALAResNet50(
         provenance: dict[str, Any] | None = None,
         reduction: int = 16,
         dropout: float = 0.3,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
+        if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
+            raise ValueError(f"temperature must be a number from 0.01 to 100, not {temperature!r}")
         if len(set(class_names)) != len(class_names) or len(class_names) < 2:
             raise ValueError(f"class_names must be two or more different names, not {list(class_names)}")
         self.class_names = tuple(class_names)
         self.preprocessing = Preprocessing.of(preprocessing)
         self.provenance = provenance or {}
-        self.reduction, self.dropout = reduction, dropout
+        self.reduction, self.dropout, self.temperature = reduction, dropout, temperature
         backbone = resnet50(weights=None)
         for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             self.add_module(name, getattr(backbone, name))
@@ -140,6 +145,7 @@ class DALAResNet50(
             "provenance": self.provenance,
             "reduction": self.reduction,
             "dropout": self.dropout,
+            "temperature": self.temperature,
         }
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.models import ResNet50_Weights
-from tqdm import tqdm
 
-from dala import evaluate, weights
+from dala import weights
 from dala.data import Item, balanced_weights
 from dala.model import DALAResNet50
+from dala.networks import Named
 from dala.settings import Settings
 
-__all__ = ["load_imagenet", "probe"]
+__all__ = ["load_imagenet", "load_named", "probe"]
 
 
 def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
 
     Args:
         model: filled in place.
-        init: a safetensors file, or the name of one of torchvision's `ResNet50_Weights`, to be downloaded; None leaves
-            the start random.
+        init: a file with a state dict (safetensors; or `.pt`, `.pth`, of which tensors alone are read), or the name of
+            one of torchvision's `ResNet50_Weights`, to be downloaded; None leaves the start random.
 
     Returns:
         what happened, for the report: name, SHA-256 of a file, counts, and the names of keys missing or left over. The
@@ -52,14 +52,33 @@ def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
     return {**told, "loaded": len(fitting), "missing": missing, "left_over": extra}
 
 
+def load_named(network: Named, init: str) -> None:
+    """Fill a network of torchvision or timm from a file with its library's key names; a classifier may differ in size.
+
+    Raises:
+        WeightsError: no such file, or one of another network.
+    """
+    made = network.made
+    state, told = _read_start(init)
+    own = made.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    if len(fitting) < len(own) // 2:
+        raise weights.WeightsError(f"{init}: fits {len(fitting)} of the network's {len(own)} tensors only.")
+    made.load_state_dict(fitting, strict=False)
+    missing = sorted(own.keys() - fitting.keys())
+    if missing:
+        print(f"{told['name']}: {len(missing)} keys missing: {', '.join(missing)}")
+
+
 def _read_start(init: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     file = Path(init)
-    if file.suffix == ".safetensors":
+    if file.suffix in (".safetensors", ".pt", ".pth"):
         if not file.is_file():
             raise weights.WeightsError(f"{init}: no such file to start from.")
-        return weights.read_state(file), {"name": file.name, "sha256": weights.sha256(file)}
+        state = weights.read_state(file) if file.suffix == ".safetensors" else _read_pickle(file)
+        return state, {"name": file.name, "sha256": weights.sha256(file)}
     if init not in ResNet50_Weights.__members__:
-        raise weights.WeightsError(f"{init}: neither a .safetensors file nor one of ResNet50_Weights.")
+        raise weights.WeightsError(f"{init}: neither a .safetensors, .pt or .pth file nor one of ResNet50_Weights.")
     try:
         state = ResNet50_Weights[init].get_state_dict(progress=True, check_hash=True)
     # RuntimeError: what was downloaded has another hash.
@@ -68,27 +87,44 @@ def _read_start(init: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     return dict(state), {"name": f"torchvision {init}"}
 
 
-def probe(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> list[float]:
+def _read_pickle(file: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise weights.WeightsError(
+            f"{file}: not a file of tensors and nothing else; other pickles are not read."
+        ) from error
+    state = state.get("state_dict", state.get("model", state)) if isinstance(state, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise weights.WeightsError(f"{file}: holds no state dict.")
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def probe(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], settings: Settings) -> list[float]:
     """Fit the attention and the head to the frozen backbone's pooled features; the loss after each epoch.
 
     The gate is the same at every position, so that attention and head on features pooled first, (n, 2048, 1, 1), are
-    exactly attention and head on the maps. Each picture is seen in four flips.
+    exactly attention and head on the maps.
+
+    Args:
+        network: its attention and head are fitted in place.
+        pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
+        items: the n pictures.
+        settings: epochs, rate, decay and seed of the probe.
     """
-    if not settings.probe_epochs:
-        return []
-    x = pooled_features(model, items, settings.workers, bf16=settings.precision == "bf16")
     labels = torch.tensor([i.label for i in items])
     weight = torch.tensor(balanced_weights(items) * len(items), dtype=torch.float32)
-    device = next(model.parameters()).device
-    parts = torch.nn.ModuleList([model.attention, model.head]).train()
+    device = next(network.parameters()).device
+    parts = torch.nn.ModuleList([network.attention, network.head]).train()
     optimizer = torch.optim.AdamW(parts.parameters(), settings.probe_lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.probe_epochs)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.probe_epochs))
     generator, losses = torch.Generator().manual_seed(settings.seed), []
+    torch.manual_seed(settings.seed)
     for _ in range(settings.probe_epochs):
         order, total = torch.randperm(len(items), generator=generator), 0.0
         for rows in order.split(32):
-            view = torch.randint(x.shape[1], (len(rows),), generator=generator)
-            logits = model.head(model.attention(x[rows, view, :, None, None].to(device)))
+            view = torch.randint(pooled.shape[1], (len(rows),), generator=generator)
+            logits = network.head(network.attention(pooled[rows, view, :, None, None].to(device)))
             loss = torch.nn.functional.cross_entropy(logits, labels[rows].to(device), reduction="none")
             loss = (loss * weight[rows].to(device)).mean()
             optimizer.zero_grad()
@@ -98,21 +134,3 @@ def probe(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> lis
         schedule.step()
         losses.append(total / len(items))
     return losses
-
-
-@torch.inference_mode()
-def pooled_features(
-    model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, views: int = 4, bf16: bool = False
-) -> Tensor:
-    """Means of layer4's maps over each picture and its flips, (n, views, 2048) float32, at most four views."""
-    device = next(model.parameters()).device
-    model.eval()
-    rows = []
-    loader = evaluate.picture_loader(items, model.preprocessing, workers)
-    for x in tqdm(loader, "features", total=len(items), unit="image", disable=None):
-        flips = torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)][:views]).to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for stage in ("stem", "layer1", "layer2", "layer3", "layer4"):
-                flips = getattr(model, stage)(flips)
-        rows.append(flips.float().mean((2, 3)).cpu())
-    return torch.stack(rows)

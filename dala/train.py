@@ -1,101 +1,254 @@
-"""Train a DALAResNet50 on pictures sorted by patient.
+"""Train networks on pictures sorted by patient, and score each on patients that it never saw.
 
-    python -m dala train --data BreaKHis_v1 --magnification 100X --init resnet50.safetensors --out runs/one
-    python -m dala train --data BreaKHis_v1 --magnification 100X --init resnet50.safetensors --out runs/one --resume
-    python -m dala train --data my_patches --format folder --init IMAGENET1K_V2 --train-from stem --epochs 30
+    python -m dala train --data phantom --out runs/phantom                              (no data set needed)
+    python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala
+    python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala --resume
+    python -m dala train --data my_patches --format folder --init weights/model.safetensors --split holdout
+    torchrun --nproc-per-node 4 -m dala train --data BreaKHis_v1 --views 0 --train-from stem --epochs 30 --batch 128
 
 First the attention and the head alone are fitted to the frozen start's pooled features (a probe), then the stages from
 `--train-from` up are fine-tuned with them: a head that fits already distorts the features less (Kumar et al. 2022,
-arXiv 2202.10054). The best epoch is chosen by AUC on held-out patients. Writes to `--out`: `model.safetensors`,
-`config.json`, `report.json`, `split.json`, `log.csv`, and `last.pt` for `--resume`.
+arXiv 2202.10054). What the stages below see of `--views` views of every picture is kept on the disk, so that a fold
+costs minutes. No epoch is chosen by looking at held-out pictures. By default every patient is held out once in each
+partition, and then a network is trained on everything: the folds tell what to expect of it.
+
+Writes to `--out`: `predictions.csv` (held-out logits), `report.json`, `split.json`, `settings.json`, a folder for each
+fold, and `model.safetensors` with `config.json`. `python -m dala compare` and `evaluate` go on from there.
 """
 
+import csv
 import json
+import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sklearn
 import torch
+import torchvision
 
-from dala import data, evaluate, images, start, weights
+from dala import baselines, calibration, fitting, formats, phantom, reports, splits, weights
 from dala.data import Item
+from dala.distributed import Ranks, join
 from dala.engine import find_device
-from dala.finetune import Run, load_last
+from dala.fitting import Job
 from dala.model import DALAResNet50
-from dala.settings import Settings
+from dala.networks import Upper
+from dala.predictions import Predictions
+from dala.settings import Settings, SettingsError
+from dala.splits import Split
 
-__all__ = ["SIDES", "Settings", "train"]
+__all__ = ["Settings", "train"]
 
-SIDES = ("train", "held_out")
-TITLES = {"breakhis": "BreakHis", "folder": "a folder of pictures"}
+TITLES = {
+    "breakhis": "BreakHis",
+    "bach": "BACH",
+    "mini_ddsm": "Mini-DDSM",
+    "idc": "IDC",
+    "folder": "a folder of pictures",
+}
+PHANTOMS = 120
 
 
 def train(settings: Settings) -> dict[str, Any]:
     """Run the whole recipe and return the report that is also written to `report.json`.
 
     Raises:
-        DataError, WeightsError, ExplainError: data, start or device that cannot be used.
+        DataError, WeightsError, SettingsError, DeviceError, CheckpointError: what cannot be used, or a full disk.
     """
+    began = time.perf_counter()
     torch.manual_seed(settings.seed)
-    device = find_device(settings.device)
+    torch.use_deterministic_algorithms(settings.deterministic)
+    ranks, device = join(find_device(settings.device))
     settings = settings.on(device)
-    if settings.format == "breakhis":
-        items, names = data.breakhis(settings.data, settings.magnification)
-    else:
-        items, names = data.folder(settings.data)
-    sides = data.split(items, settings.held_out, settings.seed)
     settings.out.mkdir(parents=True, exist_ok=True)
-    patients = {name: sorted({i.patient for i in side}) for name, side in zip(SIDES, sides, strict=True)}
-
-    preprocessing = images.Preprocessing(
-        settings.height,
-        settings.width,
-        magnification=settings.magnification if settings.format == "breakhis" else None,
-        um_per_pixel=settings.um_per_pixel,
-    )
-    model = DALAResNet50(names, preprocessing, dropout=settings.dropout)
-    started = start.load_imagenet(model, settings.init)
-    model.to(memory_format=torch.channels_last).to(device)
-    state = load_last(settings, model)
-    if state is None:
-        start.probe(model, sides[0], settings)
-    run = Run(settings, model, sides, state)
-    _write_json(settings.out / "split.json", patients)
-    while run.epoch < settings.epochs:
-        run.one_epoch()
-    return _publish(run, sides, started)
-
-
-def _publish(run: Run, sides: tuple[list[Item], list[Item]], started: dict[str, Any]) -> dict[str, Any]:
-    settings, model = run.settings, run.model
-    counts = {
-        name: {"images": len(side), "patients": len({i.patient for i in side})}
-        for name, side in zip(SIDES, sides, strict=True)
-    }
-    model.load_state_dict(run.best["model"])
-    model.provenance = {"data": TITLES[settings.format], **counts, "start": started}
-    digest = weights.save(model, settings.out)
-    # What is reported is what is shipped: the fp16 file, read back as a user would, in fp32.
-    shipped = evaluate.probabilities(weights.load(settings.out).model, sides[1], settings.workers)
-    rates = [row["images_per_second"] for row in run.log if row["images_per_second"]]
+    settings, dataset = _dataset(settings, ranks)
+    split = _split(settings, dataset)
+    if ranks.rank == 0:
+        _keep(settings, split)
+    ranks.wait()
+    job = fitting.prepare(settings, dataset.items, dataset.class_names, device, ranks)
+    parts, digests = [], {}
+    for partition, folds in enumerate(split.partitions):
+        for fold in range(len(folds)):
+            part, digest = _fold(job, split, partition, fold)
+            parts.append(part)
+            if digest:
+                digests[f"{partition}/{fold}"] = digest
+    predictions = Predictions.concatenate(parts)
+    temperature = _temperature(predictions) if split.protocol == "patient" else 1.0
     report = {
-        "sha256": digest,
-        "provenance": model.provenance,
-        "held_out_patients": {
-            name: sorted({i.patient for i in sides[1] if i.label == k}) for k, name in enumerate(model.class_names)
-        },
-        "held_out": evaluate.report(sides[1], shipped).to_json(),
-        "held_out_colour_only": evaluate.report(sides[1], evaluate.colour_probabilities(*sides)).to_json(),
-        "chosen": f"epoch {run.best['epoch']}, the best of {len(run.log)} scorings by AUC on these very patients",
-        "held_out_before_choosing": run.log[0],
-        "log": run.log,
-        "images_per_second": round(float(np.median(rates)), 2) if rates else None,
+        "title": settings.network,
+        "network": settings.network,
+        "protocol": split.protocol,
+        "inner": settings.inner,
+        "provenance": _provenance(job),
+        "sha256": _final(job, split, temperature),
+        "fold_sha256": digests,
+        "temperature": temperature,
+        "skipped": len(dataset.skipped),
         "settings": settings.public(),
-        "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__},
+        "versions": {p.__name__: p.__version__ for p in (torch, torchvision, sklearn, np)},
+        "scores": reports.summary(predictions),
+        **_speed(settings.out, began),
     }
-    _write_json(settings.out / "report.json", report)
+    if ranks.rank == 0:
+        predictions.write(settings.out / "predictions.csv")
+        _write_json(settings.out / "report.json", report)
     return report
+
+
+def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Dataset]:
+    first = ranks.rank == 0
+    if settings.data == Path("phantom") and not settings.data.exists():
+        settings = _for_phantoms(settings)
+        if first and not settings.data.exists():
+            phantom.make_folder(settings.data, PHANTOMS, size=(settings.width, settings.height))
+        ranks.wait()
+        return settings, formats.read(settings.data, "folder")
+    dataset = formats.read(
+        settings.data,
+        settings.format,
+        classes=settings.classes,
+        magnifications=tuple(settings.magnification.split(",")),
+    )
+    dataset = formats.readable(dataset, settings.workers or 0)
+    if dataset.skipped and first:
+        print(f"{len(dataset.skipped)} files are not used:")
+        for file, sentence in dataset.skipped.items():
+            print(f"  {file}: {sentence}")
+    if not dataset.grouped and settings.split != "image" and first:
+        print("The patients are not known: each picture counts as one, and the figures may flatter.")
+    if settings.split == "image" and first:
+        print("A split by image: pictures of one patient stand on both sides, and the figures flatter.")
+    return settings, dataset
+
+
+def _for_phantoms(settings: Settings) -> Settings:
+    # A quarter of the area and a start that knows tissue: everybody can try the script in minutes.
+    height, width = settings.height // 2, settings.width // 2
+    init = settings.init or str(weights.SHIPPED / weights.FILE)
+    crop = min(settings.crop or 448, height, width)
+    root = settings.out / "phantoms"
+    return replace(settings, data=root, format="folder", init=init, height=height, width=width, crop=crop)
+
+
+def _split(settings: Settings, dataset: formats.Dataset) -> Split:
+    if settings.split_file:
+        return splits.read(settings.split_file, dataset.items)
+    s = settings
+    return splits.make(dataset.items, s.split, s.folds, s.partitions, s.held_out, s.seed)
+
+
+def _keep(settings: Settings, split: Split) -> None:
+    file, told = settings.out / "settings.json", settings.public()
+    if settings.resume and file.exists():
+        if json.loads(file.read_text(encoding="utf-8")) != told:
+            raise SettingsError(f"{file} tells of other settings: resume with the same, or choose another --out.")
+        if json.loads((settings.out / "split.json").read_text(encoding="utf-8")) != json.loads(split.to_json()):
+            raise SettingsError(f"{settings.out / 'split.json'} is another split: the pictures have changed.")
+    else:
+        for old in [*settings.out.glob("fold-*"), settings.out / "final"]:
+            shutil.rmtree(old, ignore_errors=True)
+    _write_json(file, told)
+    (settings.out / "split.json").write_text(split.to_json(), encoding="utf-8")
+
+
+def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Predictions, str | None]:
+    """Held-out predictions of one fold, and the SHA-256 of its network where that is kept."""
+    settings, place = job.settings, {i.path: k for k, i in enumerate(job.items)}
+    train, held = split.sides(job.items, partition, fold)
+    if settings.inner:
+        # The scored fold of the real run takes no part at all: the one after it is scored in its stead.
+        _, inner = split.sides(job.items, partition, (fold + 1) % settings.folds)
+        train, held = [i for i in train if i not in inner], inner
+    out = job.settings.out / f"fold-{partition}-{fold}"
+    done = out / "predictions.csv"
+    model_file = out / weights.FILE
+    if not (settings.resume and done.exists()):
+        chosen, scored = [place[i.path] for i in train], [place[i.path] for i in held]
+        print(f"partition {partition}, fold {fold}: {len(chosen)} pictures to train on, {len(scored)} to score")
+        if settings.network in baselines.BASELINES and job.statistics is not None:
+            out.mkdir(exist_ok=True)
+            told = baselines.log_probabilities(settings.network, job.statistics, job.items, chosen, scored)
+        else:
+            upper = fitting.fit(job, chosen, out, scored)
+            told = fitting.logits(job, upper, scored)
+            # The first partition's networks are for whoever explains pictures that a network never saw.
+            if settings.network == "dala" and partition == 0 and not settings.inner and job.ranks.rank == 0:
+                _save(job, upper, len(train), out)
+        if job.ranks.rank == 0:
+            _predictions(job, held, told, partition, fold).write(done)
+            (out / "last.pt").unlink(missing_ok=True)
+        job.ranks.wait()
+    return Predictions.read(done), weights.sha256(model_file) if model_file.exists() else None
+
+
+def _predictions(job: Job, held: list[Item], logits: np.ndarray, partition: int, fold: int) -> Predictions:
+    n = len(held)
+    return Predictions(
+        tuple(job.class_names),
+        np.full(n, partition),
+        np.full(n, fold),
+        np.array([i.path.name for i in held]),
+        np.array([i.label for i in held]),
+        np.array([i.patient for i in held]),
+        np.array([i.slide for i in held]),
+        np.array([i.magnification or "" for i in held]),
+        logits.astype(np.float32),
+    )
+
+
+def _temperature(predictions: Predictions) -> float:
+    balance = calibration.balanced_weights(predictions.label, predictions.patient)
+    return round(calibration.temperature(predictions.logits, predictions.label, balance), 4)
+
+
+def _final(job: Job, split: Split, temperature: float) -> str | None:
+    """Train on everything (or, with a hold-out, on its training side) and save; the SHA-256."""
+    settings = job.settings
+    if settings.network != "dala" or not settings.final or settings.inner:
+        return None
+    train = job.items if split.protocol != "holdout" else split.sides(job.items, 0, 0)[0]
+    place = {i.path: k for k, i in enumerate(job.items)}
+    print(f"final network: {len(train)} pictures to train on")
+    upper = fitting.fit(job, [place[i.path] for i in train], settings.out / "final")
+    if job.ranks.rank == 0:
+        _save(job, upper, len(train), settings.out, temperature)
+        (settings.out / "final" / "last.pt").unlink(missing_ok=True)
+    job.ranks.wait()
+    return weights.sha256(settings.out / weights.FILE)
+
+
+def _save(job: Job, upper: Upper, trained: int, folder: Path, temperature: float = 1.0) -> None:
+    network = upper.network
+    if isinstance(network, DALAResNet50):
+        network.provenance, network.temperature = _provenance(job, trained), temperature
+        weights.save(network, folder)
+
+
+def _provenance(job: Job, trained: int | None = None) -> dict[str, Any]:
+    s = job.settings
+    return {
+        "data": "phantoms" if s.data == s.out / "phantoms" else TITLES[s.format],
+        **({"magnification": s.magnification} if s.format == "breakhis" else {}),
+        "images": trained or len(job.items),
+        "patients": len({i.patient for i in job.items}),
+        "start": job.started,
+    }
+
+
+def _speed(out: Path, began: float) -> dict[str, Any]:
+    rates = []
+    for file in out.glob("*/log.csv"):
+        with file.open(newline="") as stream:
+            rates += [float(r["images_per_second"]) for r in csv.DictReader(stream) if r["images_per_second"]]
+    return {
+        "images_per_second": round(float(np.median(rates)), 2) if rates else None,
+        "seconds": round(time.perf_counter() - began),
+    }
 
 
 def _write_json(file: Path, value: Any) -> None:

@@ -175,7 +175,9 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
         raise WeightsError(f"{file}: class_names must be a list of names.")
     if not isinstance(config.get("provenance", {}), dict):
         raise WeightsError(f"{file}: provenance must be a JSON object.")
-    optional = {k: config[k] for k in ("preprocessing", "provenance", "reduction", "dropout") if k in config}
+    optional = {
+        k: config[k] for k in ("preprocessing", "provenance", "reduction", "dropout", "temperature") if k in config
+    }
     try:
         return DALAResNet50(names, **optional)
     except (TypeError, ValueError, AttributeError, RuntimeError, ZeroDivisionError) as error:

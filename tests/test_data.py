@@ -61,26 +61,10 @@ def some(patients=8, pictures=5):
     ]
 
 
-def test_no_patient_crosses_a_split():
-    items = some()
-    for seed in range(10):
-        train, held_out = data.split(items, 0.25, seed)
-        assert len(train) + len(held_out) == len(items)
-        assert not {i.patient for i in train} & {i.patient for i in held_out}
-        assert {i.label for i in train} == {i.label for i in held_out} == {0, 1}
-    assert data.split(items, 0.25, 1) == data.split(items, 0.25, 1)
-    assert data.split(items, 0.25, 1) != data.split(items, 0.25, 2)
-
-
 def test_leakage_is_named():
     items = some(2)
     with pytest.raises(LeakageError, match="00"):
         data.assert_disjoint(items[:3], items[2:])
-
-
-def test_too_few_patients_are_refused():
-    with pytest.raises(DataError, match="at least 4 patients"):
-        data.split(some(3), 0.25)
 
 
 def test_classes_and_patients_are_drawn_equally_often():
@@ -103,5 +87,3 @@ def test_the_real_tree(real_patches):
     assert len(items) == 429
     assert len({i.patient for i in items}) == 26
     assert len({i.slide for i in items}) > 26
-    train, held_out = data.split(items)
-    data.assert_disjoint(train, held_out)

@@ -2,19 +2,30 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from dala import data, evaluate, images, phantom, start, weights
-from dala.finetune import Run, freeze_batch_norm, quarter_turns, trained_parameters
+from dala import data, evaluate, fitting, images, phantom, weights
+from dala.checkpoint import CheckpointError
+from dala.finetune import Run, freeze_batch_norm
 from dala.model import DALAResNet50
+from dala.networks import Upper, build, trained_parameters
+from dala.predictions import Predictions
 from dala.settings import Settings, SettingsError
+from dala.sources import quarter_turns
 from dala.train import train
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = str(weights.SHIPPED / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +38,9 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(tree, tmp_path_factory):
     return Settings(
-        data=tree, format="folder", init=str(weights.SHIPPED / "model.safetensors"), out=tmp_path_factory.mktemp("run"),
+        data=tree, format="folder", init=SHIPPED, out=tmp_path_factory.mktemp("run"), split="holdout",
         height=96, width=128, crop=64, probe_epochs=3, epochs=3, batch=6, lr=1e-4, head_lr=1e-3, jitter=0.05,
-        precision="fp32", workers=0, device="cpu",
+        precision="fp32", workers=0, device="cpu", ema=0.5, score_every=1, tensorboard=True,
     )  # fmt: skip
 
 
@@ -38,47 +49,116 @@ def whole(settings):
     return train(settings)
 
 
+def fold_state(out):
+    return weights.read_state(out / "fold-0-0" / "model.safetensors")
+
+
 def test_the_loss_falls_and_everything_is_written(whole, settings):
-    losses = [row["loss"] for row in whole["log"][1:]]
-    assert losses[-1] < losses[0]
-    assert whole == json.loads((settings.out / "report.json").read_text())
-    rows = list(csv.DictReader((settings.out / "log.csv").open()))
+    rows = list(csv.DictReader((settings.out / "fold-0-0" / "log.csv").open()))
     assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert float(rows[-1]["loss"]) < float(rows[1]["loss"])
+    assert all(0 <= float(row["auc"]) <= 1 for row in rows)
+    assert whole == json.loads((settings.out / "report.json").read_text())
     loaded = weights.load(settings.out)
     assert loaded.sha256 == whole["sha256"]
     assert loaded.model.provenance["start"]["loaded"] > 200
-    for side in json.loads((settings.out / "split.json").read_text()).values():
-        assert side
-    assert whole["held_out"]["images"] == whole["held_out_colour_only"]["images"] == 6
+    assert whole["versions"]["torch"] == torch.__version__
+    assert list((settings.out / "fold-0-0" / "tensorboard").iterdir())
+    assert len(Predictions.read(settings.out / "predictions.csv").picture) == 6
+    assert not (settings.out / "fold-0-0" / "last.pt").exists()
 
 
 def test_the_report_names_no_path(whole, settings):
     text = json.dumps(whole) + (settings.out / "config.json").read_text()
-    assert str(settings.data) not in text
-    assert str(settings.out) not in text
-    assert str(weights.SHIPPED) not in text
+    for path in (settings.data, settings.out, weights.SHIPPED):
+        assert str(path) not in text
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(whole, settings, tmp_path, monkeypatch):
-    out = replace(settings, out=tmp_path)
-    one_epoch, stop = Run.one_epoch, KeyboardInterrupt
-    monkeypatch.setattr(Run, "one_epoch", lambda run: one_epoch(run) if run.epoch < 1 else (_ for _ in ()).throw(stop))
+def test_what_is_scored_is_the_network_that_is_kept(whole, settings):
+    items, _ = data.folder(settings.data)
+    told = Predictions.read(settings.out / "predictions.csv")
+    held = [next(i for i in items if i.path.name == name) for name in told.picture]
+    again = evaluate.logits(weights.load(settings.out / "fold-0-0").model, held)
+    # fp16 on the disk
+    np.testing.assert_allclose(again, told.logits, atol=0.02)
+
+
+def interrupted(settings, monkeypatch, after):
+    """Ctrl-C during step `after` of the fold."""
+    step = Run._step
+
+    def press(run, *batch):
+        if run.step == after:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(run, *batch)
+
+    monkeypatch.setattr(Run, "_step", press)
     with pytest.raises(KeyboardInterrupt):
-        train(out)
+        train(settings)
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("after", [2, 4])
+def test_a_run_resumed_after_an_interrupt_equals_an_uninterrupted_one_to_the_bit(
+    whole, settings, tmp_path, monkeypatch, after
+):
+    out = replace(settings, out=tmp_path)
+    interrupted(out, monkeypatch, after)
+    assert torch.load(tmp_path / "fold-0-0" / "last.pt", weights_only=True)["step"] == after + 1
     assert not (tmp_path / "model.safetensors").exists()
     resumed = train(replace(out, resume=True))
     assert resumed["sha256"] == whole["sha256"]
-    last = [torch.load(folder / "last.pt", weights_only=True)["model"] for folder in (tmp_path, settings.out)]
-    assert all(torch.equal(last[0][k], last[1][k]) for k in last[0])
+    assert resumed["fold_sha256"] == whole["fold_sha256"]
+    assert (tmp_path / "predictions.csv").read_text() == (settings.out / "predictions.csv").read_text()
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"epochs": 5}, {"held_out": 0.5}])
-def test_a_run_is_not_resumed_under_other_settings_or_with_other_patients(whole, settings, change):
+def test_a_run_of_kept_views_can_be_resumed_after_its_features_are_gone(whole, settings, tmp_path):
+    shutil.copytree(settings.out, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "features")
+    again = train(replace(settings, out=tmp_path / "run", resume=True))
+    assert again["sha256"] == whole["sha256"]
+
+
+@pytest.mark.parametrize(("change", "words"), [({"seed": 1}, "other settings"), ({"epochs": 5}, "other settings")])
+def test_a_run_is_not_resumed_under_other_settings(whole, settings, change, words):
     split = (settings.out / "split.json").read_text()
-    with pytest.raises(SettingsError, match="other settings or other patients"):
+    with pytest.raises(SettingsError, match=words):
         train(replace(settings, resume=True, **change))
     assert (settings.out / "split.json").read_text() == split
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(settings, tmp_path):
+    resource = pytest.importorskip("resource")
+    out = replace(settings, out=tmp_path)
+    code = f"""
+import resource, signal
+from pathlib import Path, PosixPath
+from dala import checkpoint
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+file = Path({str(tmp_path)!r}) / "last.pt"
+import torch
+checkpoint.write({{"step": 1}}, file)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    checkpoint.write({{"step": 2, "x": torch.zeros(1_000_000)}}, file)
+except checkpoint.CheckpointError as error:
+    print(error)
+print(checkpoint.read(file)["step"], [p.name for p in file.parent.iterdir()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "the one before it is kept" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 ['last.pt']"
+    assert resource
+    assert out.out == tmp_path
+
+
+def test_a_damaged_checkpoint_is_refused(settings, tmp_path, monkeypatch):
+    out = replace(settings, out=tmp_path)
+    interrupted(out, monkeypatch, 1)
+    last = tmp_path / "fold-0-0" / "last.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
+        train(replace(out, resume=True))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +168,9 @@ def test_a_run_is_not_resumed_under_other_settings_or_with_other_patients(whole,
         ({"held_out": 0}, "--held-out"),
         ({"crop": 128}, "--crop"),
         ({"height": 8}, "--height"),
+        ({"inner": True}, "--inner"),
+        ({"train_from": "stem"}, "--views 0"),
+        ({"freeze_batch_norm": False}, "--views 0"),
     ],
 )
 def test_settings_that_cannot_be_run_are_refused(settings, change, words):
@@ -101,38 +184,130 @@ def test_defaults_fit_the_device_and_the_size():
     assert small.precision in ("bf16", "fp32")
 
 
-def test_a_broken_picture_is_named(tree, settings, tmp_path):
+def test_a_broken_picture_is_named_and_left_out(tree, settings, tmp_path, capsys):
     broken = tmp_path / "tree"
     shutil.copytree(tree, broken)
     file = next(broken.rglob("*.png"))
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(data.DataError, match=file.name):
-        train(replace(settings, data=broken, out=tmp_path / "out"))
-
-
-def test_what_is_reported_is_what_is_shipped(whole, settings):
-    items, _ = data.folder(settings.data)
-    _, held_out = data.split(items, settings.held_out, settings.seed)
-    scores = evaluate.probabilities(weights.load(settings.out).model, held_out)
-    assert evaluate.report(held_out, scores).to_json() == whole["held_out"]
+    report = train(replace(settings, data=broken, out=tmp_path / "out", epochs=0))
+    assert file.name in capsys.readouterr().out
+    assert report["skipped"] == 1
+    assert report["provenance"]["images"] == 17
 
 
 def test_frozen_stages_stay_and_batch_norm_keeps_its_statistics(whole, settings):
-    before = weights.read_state(weights.SHIPPED / "model.safetensors")
-    after = torch.load(settings.out / "last.pt", weights_only=True)["model"]
-    changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k].cpu())}
+    before, after = weights.read_state(weights.SHIPPED / "model.safetensors"), fold_state(settings.out)
+    changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
     assert changed == {"layer4", "attention", "head"}
     assert all(torch.equal(before[k], after[k]) for k in before if "running" in k)
+
+
+def test_kept_features_give_what_the_pictures_give(whole, settings):
+    items, names = data.folder(settings.data)
+    job = fitting.prepare(settings.on(torch.device("cpu")), items, names, torch.device("cpu"))
+    torch.manual_seed(0)
+    network = build("dala", names, job.preprocessing)
+    network.load_state_dict({**network.state_dict(), **job.state})
+    network.eval()
+    kept = fitting.logits(job, Upper(network, "layer4"), range(4))
+    x = torch.cat([images.to_tensor(images.read(i.path), job.preprocessing) for i in items[:4]])
+    with torch.no_grad():
+        np.testing.assert_allclose(kept, network(x).numpy(), atol=1e-5)
+        pooled = job.pooled["layer4"][:4, 0, :, None, None]
+        np.testing.assert_allclose(network.head(network.attention(pooled)).numpy(), kept, atol=1e-4)
+    # Every view is the picture turned over, and a crop is a part of one of them.
+    maps = [job.source.frozen.map(0, v) for v in range(4)]
+    crop, label = job.source[0, 5]
+    assert label == items[0].label
+    side = job.source.side
+    windows = [
+        m[t : t + side, left : left + side].permute(2, 0, 1)
+        for m in maps
+        for t in range(m.shape[0] - side + 1)
+        for left in range(m.shape[1] - side + 1)
+    ]
+    assert sum(torch.equal(crop, w) for w in windows) == 1
+
+
+def two_processes(settings, out, *more):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29611", "-m", "dala",
+        "train", "--data", str(settings.data), "--format", "folder", "--init", SHIPPED, "--out", str(out), "--split",
+        "holdout", "--height", "96", "--width", "128", "--crop", "64", "--probe-epochs", "3", "--epochs", "2",
+        "--batch", "6", "--lr", "1e-4", "--head-lr", "1e-3", "--jitter", "0.05", "--precision", "fp32", "--workers",
+        "0", "--device", "cpu", "--dropout", "0", *more,
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("views", ["4", "0"])
+def test_two_processes_train_what_one_does(settings, tmp_path, views):
+    two_processes(settings, tmp_path / "two", "--views", views)
+    alone = replace(
+        settings, out=tmp_path / "one", dropout=0, views=int(views), epochs=2, ema=0, score_every=0, tensorboard=False
+    )
+    train(alone)
+    one, two = fold_state(tmp_path / "one"), fold_state(tmp_path / "two")
+    start = weights.read_state(weights.SHIPPED / "model.safetensors")
+    moved = max(float((one[k] - start[k]).abs().max()) for k in one if k.startswith("layer4"))
+    apart = max(float((one[k] - two[k]).abs().max()) for k in one if k.startswith("layer4"))
+    assert apart < 0.05 * moved
+    told = [Predictions.read(tmp_path / n / "predictions.csv") for n in ("one", "two")]
+    assert told[0].picture.tolist() == told[1].picture.tolist()
+    np.testing.assert_allclose(told[0].logits, told[1].logits, atol=5e-3)
+
+
+def test_a_batch_that_two_processes_cannot_share(settings, tmp_path):
+    from dala.distributed import Ranks
+
+    job = fitting.prepare(settings.on(torch.device("cpu")), *data.folder(settings.data), torch.device("cpu"))
+    network = build("dala", job.class_names, job.preprocessing)
+    with pytest.raises(SettingsError, match="--batch 6 cannot be shared"):
+        Run(settings, network, job.source, [0, 1], tmp_path, ranks=Ranks(0, 4))
+
+
+def test_folds_an_inner_choice_and_a_final_network(settings, tmp_path):
+    s = replace(settings, split="patient", folds=3, probe_epochs=2, epochs=0, score_every=0, tensorboard=False)
+    cache = settings.out / "features"
+    report = train(replace(s, out=tmp_path / "folds", cache=cache))
+    assert sorted(report["fold_sha256"]) == ["0/0", "0/1", "0/2"]
+    assert report["scores"]["images"] == 24
+    assert weights.load(tmp_path / "folds").model.temperature == report["temperature"]
+    inner = train(replace(s, out=tmp_path / "inner", inner=True, cache=cache))
+    assert inner["sha256"] is None
+    outer, chosen = (Predictions.read(tmp_path / n / "predictions.csv") for n in ("folds", "inner"))
+    for fold in range(3):
+        scored = set(chosen.picture[chosen.fold == fold])
+        assert scored == set(outer.picture[outer.fold == (fold + 1) % 3])
+    # A fold that was done is not done again.
+    done = tmp_path / "folds" / "fold-0-1" / "predictions.csv"
+    before = done.stat().st_mtime_ns
+    train(replace(s, out=tmp_path / "folds", cache=cache, resume=True))
+    assert done.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("network", ["colour", "probe", "resnet50", "dala:no-attention", "dala:one-activation"])
+def test_every_row_of_the_comparison_can_be_trained(settings, tmp_path, network):
+    s = replace(settings, network=network, epochs=1, out=tmp_path, cache=settings.out / "features", tensorboard=False)
+    report = train(s)
+    assert report["sha256"] is None
+    assert 0 <= report["scores"]["figures"]["auc"][0] <= 1
+
+
+@pytest.mark.parametrize("network", ["torchvision:resnet18", "timm:resnet10t"])
+def test_a_librarys_network_can_be_trained(settings, tmp_path, network):
+    s = replace(settings, network=network, init=None, epochs=1, views=0, out=tmp_path, tensorboard=False)
+    assert train(s)["scores"]["images"] == 6
 
 
 def test_stages_from_the_chosen_one_up_are_trained():
     model = DALAResNet50()
     every = sum(p.numel() for p in model.parameters())
     assert sum(p.numel() for p in trained_parameters(model, "stem")) == every
-    names = {n.split(".")[0] for n, p in model.named_parameters() if p.requires_grad}
     trained_parameters(model, "attention")
     assert {n.split(".")[0] for n, p in model.named_parameters() if p.requires_grad} == {"attention", "head"}
-    assert "conv1" in names
 
 
 def test_batch_norm_is_frozen_in_training_mode():
@@ -150,42 +325,6 @@ def test_a_quarter_turn_moves_pixels_and_changes_none():
     seen = {tuple(quarter_turns(x).flatten().tolist()) for _ in range(50)}
     assert len(seen) == 4
     assert all(sorted(s) == x.flatten().tolist() for s in seen)
-
-
-def test_the_probes_pooled_features_are_exact(tree):
-    torch.manual_seed(0)
-    model = DALAResNet50(preprocessing=images.Preprocessing(96, 128)).eval()
-    start.load_imagenet(model, str(weights.SHIPPED / "model.safetensors"))
-    items, _ = data.folder(tree)
-    pooled = start.pooled_features(model, items[:2], views=1)[:, 0]
-    x = torch.cat([images.to_tensor(images.read(i.path), model.preprocessing) for i in items[:2]])
-    with torch.no_grad():
-        short = model.head(model.attention(pooled[:, :, None, None]))
-        torch.testing.assert_close(short, model(x), rtol=1e-4, atol=1e-5)
-
-
-def test_missing_and_left_over_keys_are_counted(tmp_path, capsys):
-    state = weights.read_state(weights.SHIPPED / "model.safetensors")
-    state["fc.weight"] = state.pop("conv1.weight")
-    save_file(state, tmp_path / "start.safetensors")
-    told = start.load_imagenet(DALAResNet50(), str(tmp_path / "start.safetensors"))
-    assert told["missing"] == ["conv1.weight"]
-    assert "fc.weight" in told["left_over"]
-    assert "1 keys missing: conv1.weight" in capsys.readouterr().out
-
-
-def test_a_start_of_other_shapes_is_refused(tmp_path):
-    state = weights.read_state(weights.SHIPPED / "model.safetensors")
-    state["conv1.weight"] = state["conv1.weight"][:, :1].clone()
-    save_file(state, tmp_path / "start.safetensors")
-    with pytest.raises(weights.WeightsError, match=r"conv1.weight does not fit"):
-        start.load_imagenet(DALAResNet50(), str(tmp_path / "start.safetensors"))
-
-
-@pytest.mark.parametrize("init", ["nowhere.safetensors", "IMAGENET1K_V9"])
-def test_a_start_that_is_none(init):
-    with pytest.raises(weights.WeightsError, match=init):
-        start.load_imagenet(DALAResNet50(), init)
 
 
 def test_colour_features_do_not_see_structure():

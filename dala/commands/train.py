@@ -1,0 +1,36 @@
+"""`python -m dala train`."""
+
+import argparse
+import json
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import get_args, get_type_hints
+
+from dala import train
+from dala.settings import Settings
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every setting of a run is an option."""
+    parser.description, parser.formatter_class = train.__doc__, argparse.RawDescriptionHelpFormatter
+    types = get_type_hints(Settings)
+    for field in fields(Settings):
+        flag, kind = "--" + field.name.replace("_", "-"), types[field.name]
+        if isinstance(kind, UnionType):
+            kind = next(k for k in get_args(kind) if k is not NoneType)
+        about = {"help": field.metadata["help"], "default": field.default}
+        if kind is bool:
+            action = argparse.BooleanOptionalAction if field.default else "store_true"
+            parser.add_argument(flag, action=action, **about)
+        else:
+            about["help"] += "" if field.default is None else f" (default: {field.default})"
+            parser.add_argument(flag, type=kind, choices=field.metadata.get("choices"), **about)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; the exit code."""
+    report = train.train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
+    print(json.dumps(report["told"], indent=2))
+    return 0
