@@ -14,19 +14,20 @@ train() { # name, options
     $PYTHON -m dala train --data "$DATA" --init "$INIT" --cache "$RUNS/features" --out "$RUNS/$name" --resume "$@"
 }
 
-# The recipes were written down here before any fold was scored. Each is compared inside the training patients of the
-# first partition (--inner): a fold that is scored later takes no part, the fold after it is scored in its stead.
+# The recipes, written down before any fold was scored. Each is compared inside the training patients of the first
+# partition (--inner): a fold that is scored later takes no part, the fold after it is scored in its stead.
+SIZE="--height 690 --width 1050 --views 2 --probe-lr 1e-4 --probe-epochs 20"
 declare -A RECIPES=(
-    [plain]="--crop 352"
-    [averaged]="--crop 352 --epochs 6 --ema 0.95"
-    [larger]="--height 690 --width 1050 --crop 528"
+    [frozen]="$SIZE --epochs 0"
+    [gentle]="$SIZE --crop 528 --epochs 2 --lr 5e-6 --head-lr 2e-5"
+    [averaged]="$SIZE --crop 528 --epochs 2 --lr 2e-5 --head-lr 1e-4 --ema 0.95"
 )
 
 choose() {
-    for name in plain averaged larger; do
+    for name in "${!RECIPES[@]}"; do
         train "inner-$name" --inner ${RECIPES[$name]}
     done
-    $PYTHON -m dala compare "$RUNS"/inner-{plain,averaged,larger}
+    $PYTHON -m dala compare "$RUNS"/inner-{frozen,gentle,averaged}
 }
 
 "$1"
