@@ -16,8 +16,6 @@ __all__ = [
     "LeakageError",
     "assert_disjoint",
     "balanced_weights",
-    "breakhis",
-    "folder",
     "pictures",
 ]
 
@@ -45,48 +43,6 @@ class Item:
     patient: str
     slide: str
     magnification: str | None = None
-
-
-def breakhis(root: Path, magnification: str = "100X") -> tuple[list[Item], list[str]]:
-    """BreakHis (Spanhol et al. 2016) in its own folder layout, benign against malignant.
-
-    A patient is the numeric root of the slide id: 22549AB and 22549CD are one patient. That is stricter than the slide
-    ids that published patient scores use.
-
-    Args:
-        root: any folder above the pictures; `.png` as published, or `.jpg`.
-        magnification: "40X", "100X", "200X" or "400X".
-
-    Returns:
-        the pictures in a fixed order, and the class names.
-    """
-    items = []
-    for path in pictures(root):
-        name = BREAKHIS_NAME.fullmatch(path.stem)
-        if name and f"{name['zoom']}X" == magnification:
-            items.append(Item(path, int(name["label"] == "M"), name["patient"], name["slide"], magnification))
-    if not items:
-        raise DataError(f"{root}: no BreakHis pictures at {magnification} (SOB_B_A-14-22549AB-100-001.png and so on).")
-    return items, ["benign", "malignant"]
-
-
-def folder(root: Path) -> tuple[list[Item], list[str]]:
-    """A plain folder with one sub-folder per class.
-
-    Each picture counts as a patient of its own: pictures of one patient may land on both sides of a split.
-
-    Returns:
-        the pictures in a fixed order, and the sub-folders' names as class names.
-    """
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and pictures(p)) if root.is_dir() else []
-    if len(names) < 2:
-        raise DataError(f"{root}: needs one sub-folder with pictures per class, and has {len(names)}.")
-    items = [
-        Item(path, label, str(path.relative_to(root)), str(path.relative_to(root)))
-        for label, name in enumerate(names)
-        for path in pictures(root / name)
-    ]
-    return items, names
 
 
 def assert_disjoint(*sides: Sequence[Item]) -> None:

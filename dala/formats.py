@@ -214,7 +214,7 @@ def decode(dataset: Dataset, function: Callable[[Image.Image], T], workers: int 
     pool = ThreadPoolExecutor(max(workers, 1))
     try:
         results = pool.map(attempt, dataset.items) if workers else map(attempt, dataset.items)
-        outcomes = list(tqdm(results, total=len(dataset.items), unit="picture", desc="Reading"))
+        outcomes = list(tqdm(results, total=len(dataset.items), unit="picture", desc="reading", disable=None))
     finally:
         pool.shutdown(cancel_futures=True)
     pairs = list(zip(dataset.items, outcomes, strict=True))

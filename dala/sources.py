@@ -12,7 +12,7 @@ from dala.data import Item
 from dala.frozen import Frozen
 from dala.settings import Settings
 
-__all__ = ["Decoded", "Kept", "quarter_turns"]
+__all__ = ["Decoded", "Draw", "Kept", "quarter_turns"]
 
 # Index of a picture and seed of its augmentation: the same draw whichever process makes it, and after a resume.
 Draw = tuple[int, int]

@@ -101,9 +101,9 @@ def test_the_cards_metadata_is_readable():
 
 @pytest.mark.real_data
 def test_the_shipped_split_is_a_split_of_the_real_patients(real_patches):
-    from dala import data
+    from dala import formats
 
-    items, _ = data.breakhis(real_patches[0].parents[6])
+    items = formats.read(real_patches[0].parents[6], "breakhis").items
     split = json.loads((weights.SHIPPED / "splits" / "held_out.json").read_text())
     sides = [[i for i in items if i.patient in split[name]] for name in ("train", "held_out")]
     assert_disjoint(*sides)

@@ -15,7 +15,7 @@ from skimage import color, filters, measure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dala import data, images
+from dala import formats, images
 
 
 def diameters(pixels: np.ndarray) -> list[float]:
@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     for magnification in ("40X", "100X", "200X", "400X"):
-        items, _ = data.breakhis(args.data, magnification)
+        items = formats.read(args.data, "breakhis", magnifications=(magnification,)).items
         chosen = rng.permutation(len(items))[:40]
         sizes = [d for i in chosen for d in diameters(np.asarray(images.read(items[i].path)))]
         low, middle, high = np.percentile(sizes, (25, 50, 75))
