@@ -144,13 +144,13 @@ def protocols(rows: dict[str, dict[str, dict[str, list[float | None]]]], classes
                 if low is not None and high is not None:
                     panel.plot([x, x], [low, high], color="white", linewidth=4)
                     panel.plot([x, x], [low, high], color=TEXT, linewidth=1.6)
-                panel.text(x, 0.03, f"{value:.2f}", ha="center", color="white" if k == 0 else TEXT, fontsize=11)
+                panel.text(x, 0.03, f"{value:.3f}", ha="center", color="white" if k == 0 else TEXT, fontsize=11)
         panel.set_title(title, fontsize=12, color=TEXT, loc="left")
         panel.set_xticks(range(len(rows)), list(rows))
         panel.set(ylim=(0, 1.02), xlim=(-0.55, len(rows) - 0.45))
-        panel.tick_params(axis="x", length=0)
+        panel.tick_params(axis="x", length=0, labelsize=12)
     patches = [Patch(color=colours[k % 4], label=name) for k, name in enumerate(names)]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(names), frameon=False)
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(names), frameon=False, fontsize=12)
     return figure
 
 
