@@ -1,5 +1,6 @@
 """Labelled pictures on disk, and who they are of."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ __all__ = [
     "LeakageError",
     "assert_disjoint",
     "balanced_weights",
+    "names",
     "pictures",
 ]
 
@@ -61,6 +63,15 @@ def balanced_weights(items: Sequence[Item]) -> np.ndarray:
     patients = Counter(label for label, _ in count)
     weights = np.array([1 / (patients[i.label] * count[i.label, i.patient]) for i in items])
     return weights / weights.sum()
+
+
+def names(items: Sequence[Item]) -> dict[Path, str]:
+    """What each picture is called in a report: its file's name or, where they repeat, its path below what all share."""
+    paths = [i.path for i in items]
+    if len({p.name for p in paths}) == len(paths):
+        return {p: p.name for p in paths}
+    common = os.path.commonpath([p.parent for p in paths])
+    return {p: p.relative_to(common).as_posix() for p in paths}
 
 
 def pictures(root: Path) -> list[Path]:

@@ -70,7 +70,7 @@ def prepare(
         settings.height, settings.width, magnification=magnification, um_per_pixel=settings.um_per_pixel
     )
     source: Decoded | Kept = Decoded(items, preprocessing, settings)
-    state, started, pooled, statistics = None, {"name": settings.init or "random"}, {}, None
+    state, started, pooled, statistics = None, {"name": Path(settings.init or "random").name}, {}, None
     own = settings.network in (*networks.DALA, "probe")
     if own:
         model = DALAResNet50(class_names, preprocessing)

@@ -118,7 +118,7 @@ def _from_timm(name: str, classes: int, pretrained: bool) -> tuple[nn.Module, in
     import timm
 
     model = timm.create_model(name, pretrained=pretrained, num_classes=classes)
-    given: dict[str, Any] = model.pretrained_cfg
+    given: dict[str, Any] = getattr(model, "pretrained_cfg", {})
     # Position embeddings and windows are made for one size; convolutions take any.
     fixed = given.get("fixed_input_size") or hasattr(model, "patch_embed")
     return model, int(given["input_size"][-1]) if fixed else None

@@ -82,7 +82,6 @@ def read(folder: Path) -> Run:
 def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
     """The run's report with its scores, its baselines, the paired tests, the split by image and the choice.
 
-    All figures, those of `comparison` too, are of calibrated probabilities (`dala.reports.calibrated`).
 
     Args:
         publication: the runs.
@@ -102,8 +101,7 @@ def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
         report["title"] = titles[0]
         report["beside"] = {t: _row(r, n) for t, r in zip(titles[1:], publication.beside, strict=True)}
         every = dict(zip(titles, [run, *publication.beside], strict=True))
-        scaled = {title: reports.calibrated(r.predictions) for title, r in every.items()}
-        report["comparison"] = compare.compare(scaled, titles[0], n)
+        report["comparison"] = compare.compare({t: r.predictions for t, r in every.items()}, titles[0], n)
     if image:
         others = [publication.image_wise_beside] if publication.image_wise_beside else []
         title, *titles = _titles([image, *others])
@@ -120,7 +118,7 @@ def figures(publication: Publication, report: dict[str, Any]) -> dict[str, Figur
     scaled, scores = reports.calibrated(run.predictions), report["scores"]
     colour = next((r for r in publication.beside if r.network == "colour"), None)
     result = {
-        "roc": plots.roc(scaled, reports.calibrated(colour.predictions) if colour else None),
+        "roc": plots.roc(run.predictions, colour.predictions if colour else None),
         "reliability": plots.reliability(run.predictions, scaled),
         "confusion": plots.confusion(scores["confusion"], scores["class_names"]),
     }

@@ -17,9 +17,10 @@ OF_FOLDS = ("images", "patients", "auc", "balanced_accuracy", "accuracy")
 def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
     """Figures of a run as plain JSON in four digits; undefined ones are None.
 
-    Probabilities are calibrated, see `calibrated`. That leaves the predicted class, and so accuracies and recalls, as
-    it is. AUC and average precision pool the pictures of all folds of a partition, whose networks and temperatures
-    differ: they may lie below those of the single folds.
+    Brier score, ECE and the probabilities of `by_patient` are calibrated, see `calibrated`; all else is of the logits
+    as they are: a temperature changes no predicted class, and one for each fold would shuffle the ranking of pictures
+    across folds, that AUC and average precision pool. Pooled over networks that differ, they may lie below those of
+    the single folds.
 
     Args:
         predictions: of one or more partitions.
@@ -40,11 +41,10 @@ def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
     Raises:
         MetricsError: fewer than one resample.
     """
-    scaled = calibrated(predictions)
-    parts = scaled.partitions()
+    scaled, parts = calibrated(predictions), predictions.partitions()
     folds = [[_take(part, part.fold == k) for k in np.unique(part.fold)] for part in parts]
-    before = [_report(part) for part in predictions.partitions()]
-    whole = _figures(parts, n)
+    before = [_report(part) for part in parts]
+    whole = _figures(parts, scaled.partitions(), n)
     return {
         "class_names": list(predictions.class_names),
         "images": len(np.unique(predictions.picture)),
@@ -55,9 +55,9 @@ def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
         "figures": whole,
         "uncalibrated": {k: _plain(np.mean([getattr(r, k) for r in before])) for k in ("brier", "ece")},
         "temperatures": _temperatures(predictions),
-        "by_partition": [_report(part).to_json() for part in parts],
+        "by_partition": [r.to_json() for r in before],
         "by_fold": [[{k: _report(fold).to_json()[k] for k in OF_FOLDS} for fold in part] for part in folds],
-        "by_magnification": _by_magnification(scaled, whole, n),
+        "by_magnification": _by_magnification(predictions, scaled, whole, n),
         "by_patient": by_patient(scaled),
         "confusion": np.mean([confusion(part) for part in parts], axis=0).round(4).tolist(),
     }
@@ -103,7 +103,12 @@ def confusion(predictions: Predictions) -> np.ndarray:
     return counts
 
 
-def _figures(parts: Sequence[Predictions], n: int) -> dict[str, list[float | None]]:
+def _figures(parts: Sequence[Predictions], scaled: Sequence[Predictions], n: int) -> dict[str, list[float | None]]:
+    raw, confident = _intervals(parts, n), _intervals(scaled, n)
+    return {name: (confident if name in ("brier", "ece") else raw)[name] for name in metrics.FIGURES}
+
+
+def _intervals(parts: Sequence[Predictions], n: int) -> dict[str, list[float | None]]:
     reports = [_report(part) for part in parts]
     means = {name: float(np.mean([getattr(r, name) for r in reports])) for name in metrics.FIGURES}
     first, bounds = parts[0], dict.fromkeys(metrics.FIGURES, (metrics.NAN, metrics.NAN))
@@ -126,14 +131,17 @@ def _temperatures(predictions: Predictions) -> list[list[float]]:
     return result
 
 
-def _by_magnification(predictions: Predictions, whole: dict[str, list[float | None]], n: int) -> dict[str, Any]:
+def _by_magnification(
+    predictions: Predictions, scaled: Predictions, whole: dict[str, list[float | None]], n: int
+) -> dict[str, Any]:
     names = [str(name) for name in np.unique(predictions.magnification) if name]
     result = {}
     for name in sorted(names, key=lambda name: (len(name), name)):
-        some = _take(predictions, predictions.magnification == name)
+        mine = predictions.magnification == name
+        some = _take(predictions, mine)
         counts = {"images": len(np.unique(some.picture)), "patients": len(np.unique(some.patient))}
-        alone = len(some.picture) == len(predictions.picture)
-        result[name] = {**counts, "figures": whole if alone else _figures(some.partitions(), n)}
+        figures = whole if mine.all() else _figures(some.partitions(), _take(scaled, mine).partitions(), n)
+        result[name] = {**counts, "figures": figures}
     return result
 
 

@@ -60,7 +60,8 @@ class Settings:
     views: int = _option(4, "kept of each picture: 4 flips, beyond them with jitter; 0: augment anew every time")
     jitter: float = _option(0.1, "of brightness, contrast and saturation; of hue a fifth of it")
     probe_epochs: int = _option(60, "epochs of attention and head on the frozen start's pooled features")
-    probe_lr: float = _option(1e-3, "their learning rate")
+    probe_lr: float = _option(1e-4, "their learning rate")
+    mixup: float = _option(1.0, "alpha of mixup among them; 0: none")
     epochs: int = _option(4, "epochs of fine-tuning")
     batch: int = _option(16, "pictures per step, over all processes")
     lr: float = _option(2e-5, "learning rate of the stages")
@@ -102,6 +103,7 @@ class Settings:
             ("label_smoothing", 0, 0.99),
             ("jitter", 0, 0.99),
             ("ema", 0, 0.9999),
+            ("mixup", 0, 100),
             ("seed", 0, 2**31),
         ):
             value = getattr(self, name)

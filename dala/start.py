@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.models import ResNet50_Weights
+from torchvision.transforms import v2
 
 from dala import weights
 from dala.data import Item, balanced_weights
-from dala.model import DALAResNet50
+from dala.model import DALAResNet50, LightweightAttention
 from dala.networks import Named
 from dala.settings import Settings
 
@@ -104,33 +105,44 @@ def probe(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], settings
     """Fit the attention and the head to the frozen backbone's pooled features; the loss after each epoch.
 
     The gate is the same at every position, so that attention and head on features pooled first, (n, 2048, 1, 1), are
-    exactly attention and head on the maps.
+    exactly attention and head on the maps. The gate starts wide open. What leaves it is standardised by the training
+    pictures' mean and deviation, which afterwards become part of the head's first layer; a feature that varies little
+    can so weigh as much as one that varies a lot. Pictures are mixed (mixup, Zhang et al. 2018, arXiv 1710.09412).
 
     Args:
         network: its attention and head are fitted in place.
         pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
-        items: the n pictures.
-        settings: epochs, rate, decay and seed of the probe.
+        items: the n pictures; classes, and in them patients, are drawn equally often.
+        settings: epochs, rate, decay, mixup, label smoothing and seed.
     """
-    labels = torch.tensor([i.label for i in items])
-    weight = torch.tensor(balanced_weights(items) * len(items), dtype=torch.float32)
     device = next(network.parameters()).device
+    labels = torch.tensor([i.label for i in items])
+    chances = torch.tensor(balanced_weights(items))
+    mean, deviation = (f(pooled, (0, 1))[:, None, None].to(device) for f in (torch.mean, torch.std))
+    deviation = deviation + 1e-4
+    torch.manual_seed(settings.seed)
+    if isinstance(network.attention, LightweightAttention):
+        torch.nn.init.constant_(network.attention.excite.bias, 4.0)
     parts = torch.nn.ModuleList([network.attention, network.head]).train()
     optimizer = torch.optim.AdamW(parts.parameters(), settings.probe_lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.probe_epochs))
-    generator, losses = torch.Generator().manual_seed(settings.seed), []
-    torch.manual_seed(settings.seed)
+    mix = v2.MixUp(alpha=settings.mixup or 1.0, num_classes=len(network.class_names))
+    losses = []
     for _ in range(settings.probe_epochs):
-        order, total = torch.randperm(len(items), generator=generator), 0.0
-        for rows in order.split(32):
-            view = torch.randint(pooled.shape[1], (len(rows),), generator=generator)
-            logits = network.head(network.attention(pooled[rows, view, :, None, None].to(device)))
-            loss = torch.nn.functional.cross_entropy(logits, labels[rows].to(device), reduction="none")
-            loss = (loss * weight[rows].to(device)).mean()
+        total = 0.0
+        for rows in torch.multinomial(chances, len(items), replacement=True).split(32):
+            x, y = pooled[rows, torch.randint(pooled.shape[1], (len(rows),)), :, None, None], labels[rows]
+            x, y = mix(x, y) if settings.mixup else (x, y)
+            logits = network.head((network.attention(x.to(device)) - mean) / deviation)
+            loss = torch.nn.functional.cross_entropy(logits, y.to(device), label_smoothing=settings.label_smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item() * len(rows)
         schedule.step()
         losses.append(total / len(items))
+    first = next(m for m in network.head.modules() if isinstance(m, torch.nn.Linear))
+    with torch.no_grad():
+        first.weight /= deviation.flatten()
+        first.bias -= first.weight @ mean.flatten()
     return losses

@@ -29,7 +29,7 @@ import sklearn
 import torch
 import torchvision
 
-from dala import baselines, calibration, fitting, formats, phantom, reports, splits, weights
+from dala import baselines, calibration, data, fitting, formats, phantom, reports, splits, weights
 from dala.data import Item
 from dala.distributed import Ranks, join
 from dala.engine import find_device
@@ -187,12 +187,12 @@ def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Prediction
 
 
 def _predictions(job: Job, held: list[Item], logits: np.ndarray, partition: int, fold: int) -> Predictions:
-    n = len(held)
+    n, names = len(held), data.names(job.items)
     return Predictions(
         tuple(job.class_names),
         np.full(n, partition),
         np.full(n, fold),
-        np.array([i.path.name for i in held]),
+        np.array([names[i.path] for i in held]),
         np.array([i.label for i in held]),
         np.array([i.patient for i in held]),
         np.array([i.slide for i in held]),

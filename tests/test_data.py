@@ -40,3 +40,10 @@ def test_the_real_tree(real_patches):
     assert len(items) == 429
     assert len({i.patient for i in items}) == 26
     assert len({i.slide for i in items}) > 26
+
+
+def test_names_that_repeat_are_told_apart():
+    unique = [Item(data.Path(f"/root/{k}/{k}.png"), 0, "a", "a") for k in "ab"]
+    assert list(data.names(unique).values()) == ["a.png", "b.png"]
+    same = [Item(data.Path(f"/root/{k}/1.png"), 0, "a", "a") for k in "ab"]
+    assert list(data.names(same).values()) == ["a/1.png", "b/1.png"]

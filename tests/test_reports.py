@@ -110,10 +110,12 @@ def test_counts_of_what_is_distinct():
     assert summary["temperatures"] == [[1.0], [1.0]]
 
 
-def test_the_figures_are_those_of_calibrated_probabilities():
-    run = predictions()
-    parts = reports.calibrated(run).partitions()
-    expected = metrics.figures(parts[0].label, np.stack([p.probabilities() for p in parts]), parts[0].patient)
+def test_confidence_is_scored_after_calibration_and_ranking_before():
+    run, expected = predictions(), {}
+    for told, names in ((run, set(metrics.FIGURES) - {"brier", "ece"}), (reports.calibrated(run), {"brier", "ece"})):
+        parts = told.partitions()
+        every = metrics.figures(parts[0].label, np.stack([p.probabilities() for p in parts]), parts[0].patient)
+        expected |= {name: every[name] for name in names}
     summary = reports.summary(run, 50)
     assert {k: v[0] for k, v in summary["figures"].items()} == pytest.approx(expected, abs=0.00006)
     assert summary["uncalibrated"]["ece"] > summary["figures"]["ece"][0]

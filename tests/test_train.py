@@ -336,3 +336,11 @@ def test_colour_features_do_not_see_structure():
     shuffled = rng.permutation(pixels.reshape(-1, 3)).reshape(30, 40, 3)
     assert evaluate.colour_features(pixels).shape == (15,)
     np.testing.assert_allclose(evaluate.colour_features(pixels), evaluate.colour_features(shuffled), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_everybody_can_try_the_script_on_generated_patches(tmp_path):
+    report = train(Settings(data=Path("phantom"), out=tmp_path))
+    assert report["provenance"]["data"] == "phantoms"
+    assert report["seconds"] < 300
+    assert report["scores"]["figures"]["auc"][0] > 0.9

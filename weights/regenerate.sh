@@ -16,18 +16,36 @@ train() { # name, options
 
 # The recipes, written down before any fold was scored. Each is compared inside the training patients of the first
 # partition (--inner): a fold that is scored later takes no part, the fold after it is scored in its stead.
-SIZE="--height 690 --width 1050 --views 2 --probe-lr 1e-4 --probe-epochs 20"
+SIZE="--height 690 --width 1050 --views 2"
 declare -A RECIPES=(
-    [frozen]="$SIZE --epochs 0"
+    [head]="$SIZE --epochs 0"
     [gentle]="$SIZE --crop 528 --epochs 2 --lr 5e-6 --head-lr 2e-5"
-    [averaged]="$SIZE --crop 528 --epochs 2 --lr 2e-5 --head-lr 1e-4 --ema 0.95"
 )
 
 choose() {
-    for name in "${!RECIPES[@]}"; do
-        train "inner-$name" --inner ${RECIPES[$name]}
-    done
-    $PYTHON -m dala compare "$RUNS"/inner-{frozen,gentle,averaged}
+    train inner-head --inner ${RECIPES[head]}
+    train inner-gentle --inner ${RECIPES[gentle]}
+    $PYTHON -m dala compare "$RUNS"/inner-{head,gentle}
+}
+
+# WINNER=head or gentle, as `choose` tells.
+score() {
+    local recipe=${RECIPES[${WINNER:-head}]}
+    train dala --partitions 5 $recipe
+    train colour --partitions 5 --network colour
+    train probe --partitions 5 --network probe $SIZE
+    train resnet50 --network resnet50 $recipe
+    train no-attention --network dala:no-attention $recipe
+    train one-activation --network dala:one-activation $recipe
+    train image-dala --split image --no-final $recipe
+    train image-colour --split image --network colour
+    publish
+}
+
+publish() {
+    $PYTHON -m dala evaluate "$RUNS/dala" --beside "$RUNS"/{colour,probe,resnet50,no-attention,one-activation} \
+        --image-wise "$RUNS/image-dala" --image-wise-beside "$RUNS/image-colour" \
+        --choice "$RUNS"/inner-{head,gentle} --out weights
 }
 
 "$1"

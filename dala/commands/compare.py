@@ -32,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
     against = args.against or args.runs[0]
     folders = list(dict.fromkeys(folder.resolve() for folder in (*args.runs, against)))
     titles = {folder: _title(folder) for folder in folders}
+    told = list(titles.values())
+    # Of runs of one network, the folders' names tell the recipes apart.
+    titles = {folder: folder.name if told.count(title) > 1 else title for folder, title in titles.items()}
     by_title = {title: folder for folder, title in titles.items()}
     if len(by_title) < len(folders):
         twice = next(f for f in folders if by_title[titles[f]] != f)

@@ -1,7 +1,6 @@
 """`python -m dala train`."""
 
 import argparse
-import json
 from dataclasses import fields
 from types import NoneType, UnionType
 from typing import get_args, get_type_hints
@@ -32,5 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; the exit code."""
     report = train.train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
-    print(json.dumps(report["told"], indent=2))
+    for name, (value, low, high) in report["scores"]["figures"].items():
+        print(f"{name:18} {value:.3f}" + (f"  ({low:.3f} to {high:.3f})" if low is not None else ""))
     return 0
