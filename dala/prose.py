@@ -203,7 +203,7 @@ def scale(report: Json) -> str:
             "about its micrometres per pixel, so `config.json` leaves them open"
         )
         nuclei = (
-            "; round nuclei measure 8.7 px across in the median "
+            "; in its own 700×460 pixels round nuclei measure 8.7 px across in the median "
             "(`python tests/benchmarks/nuclear_size.py --data BreaKHis_v1`)."
         )
         text += nuclei if where.get("magnification") == "100X" else "."

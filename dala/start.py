@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from dala import weights
 from dala.data import Item, balanced_weights
-from dala.model import DALAResNet50, LightweightAttention
+from dala.model import DALAResNet50
 from dala.networks import Named
 from dala.settings import Settings
 
@@ -121,8 +121,9 @@ def probe(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], settings
     mean, deviation = (f(pooled, (0, 1))[:, None, None].to(device) for f in (torch.mean, torch.std))
     deviation = deviation + 1e-4
     torch.manual_seed(settings.seed)
-    if isinstance(network.attention, LightweightAttention):
-        torch.nn.init.constant_(network.attention.excite.bias, 4.0)
+    gate = getattr(network.attention, "excite", None)
+    if isinstance(gate, torch.nn.Conv2d) and gate.bias is not None:
+        torch.nn.init.constant_(gate.bias, 4.0)
     parts = torch.nn.ModuleList([network.attention, network.head]).train()
     optimizer = torch.optim.AdamW(parts.parameters(), settings.probe_lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.probe_epochs))
@@ -143,6 +144,6 @@ def probe(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], settings
         losses.append(total / len(items))
     first = next(m for m in network.head.modules() if isinstance(m, torch.nn.Linear))
     with torch.no_grad():
-        first.weight /= deviation.flatten()
-        first.bias -= first.weight @ mean.flatten()
+        first.weight.div_(deviation.flatten())
+        first.bias.sub_(first.weight @ mean.flatten())
     return losses

@@ -90,6 +90,7 @@ def train(settings: Settings) -> dict[str, Any]:
         "temperature": temperature,
         "skipped": len(dataset.skipped),
         "settings": settings.public(),
+        "commands": [_command(settings)],
         "versions": {p.__name__: p.__version__ for p in (torch, torchvision, sklearn, np)},
         "scores": reports.summary(predictions),
         **_speed(settings.out, began),
@@ -238,6 +239,18 @@ def _provenance(job: Job, trained: int | None = None) -> dict[str, Any]:
         "patients": len({i.patient for i in job.items}),
         "start": job.started,
     }
+
+
+def _command(settings: Settings) -> str:
+    """What makes the run again, but for the reader's own paths."""
+    plain = Settings().on(torch.device("cpu")).public()
+    parts = ["python -m dala train --data DATA --init START --out RUN"]
+    for name, value in settings.public().items():
+        if value != plain[name] and name not in ("precision", "crop" if settings.views and not settings.epochs else ""):
+            flag = f"--{name.replace('_', '-')}"
+            switch = flag if value is True else f"--no-{flag[2:]}"
+            parts.append(switch if isinstance(value, bool) else f"{flag} {value}")
+    return " ".join(parts)
 
 
 def _speed(out: Path, began: float) -> dict[str, Any]:
