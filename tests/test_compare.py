@@ -37,7 +37,7 @@ def predictions(quality, partitions=2, folds=3, seed=0):
 
 
 def save(folder, predictions, title=None):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     predictions.write(folder / "predictions.csv")
     if title:
         (folder / "report.json").write_text(json.dumps({"title": title}), encoding="utf-8")
@@ -147,8 +147,8 @@ def test_other_pictures_are_refused(change, sentence):
 def test_what_cannot_be_read_or_told_apart_is_refused(tmp_path):
     a = save(tmp_path / "a", predictions(1), "same")
     b = save(tmp_path / "b", predictions(1), "same")
-    with pytest.raises(CompareError, match="both called same"):
-        run(a, b)
+    with pytest.raises(CompareError, match="both called a"):
+        run(a, save(tmp_path / "other" / "a", predictions(1), "same"))
     with pytest.raises(DalaError, match="No such file"):
         run(tmp_path / "none")
     with pytest.raises(DalaError, match="one resample"):

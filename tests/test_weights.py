@@ -9,7 +9,7 @@ import torch
 from hub import COMMIT, Hub
 from safetensors.torch import load_file, save_file
 
-from dala import DALAResNet50, weights
+from dala import DALAResNet50, images, phantom, weights
 from dala.weights import WeightsError
 
 CODE = "from dala import weights; m = weights.load({!r}); print(m.source, m.revision, m.sha256)"
@@ -179,3 +179,21 @@ def test_what_a_hub_refuses_is_one_sentence(saved, tmp_path):
             assert told.startswith(f"dala.weights.WeightsError: {words}"), told
     told = run("you/net", hub.url, tmp_path / "cache", HF_HUB_OFFLINE="1").stderr.strip().splitlines()[-1]
     assert "not in the cache" in told
+
+
+def test_half_the_bytes_move_no_probability_by_more_than_half_a_percent(small, tmp_path):
+    torch.manual_seed(0)
+    model = DALAResNet50(small.class_names, small.preprocessing)
+    # Values that fp16 does not hold exactly, as training leaves them.
+    state = {k: v * (1 + 1e-3 * torch.rand_like(v)) if v.is_floating_point() else v for k, v in
+             small.model.state_dict().items()}  # fmt: skip
+    model.load_state_dict(state)
+    weights.save(model, tmp_path)
+    loaded = weights.load(tmp_path).model
+    x = torch.cat(
+        [images.to_tensor(phantom.make(k, k % 2 == 1, (128, 96)).picture, small.preprocessing) for k in range(6)]
+    )
+    with torch.no_grad():
+        before, after = (m.eval()(x).softmax(1) for m in (model, loaded))
+    assert not torch.equal(before, after)
+    assert (before - after).abs().max() < 0.005

@@ -65,7 +65,7 @@ def uploaded(page, explainer):
 def test_the_main_job(uploaded):
     page, e = uploaded
     plain, kept = pixels(page, 0), pixels(page, 1)
-    assert plain.shape == kept.shape == (460, 700, 3)
+    assert plain.shape == kept.shape == (e.picture.height, e.picture.width, 3)
     assert (plain != kept).any()
     assert f"{e.target}  {e.probabilities[e.target]:.3f}" in page.locator(".classes").inner_text().replace(
         "\u00a0", " "
