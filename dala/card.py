@@ -120,7 +120,7 @@ def _overview(report: Json) -> str:
         "data": f"{count(where['images'], 'picture')} of {count(where['patients'], 'patient')} of "
         f"{where.get('data', 'pictures')}{at}{prose.subset(where)}",
         "scored by": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
-        "recipe": "`python -m dala train`, settings in `report.json`",
+        "recipe": f"`python -m dala train`, settings in `report.json`: {prose.trained(settings)}",
     }
     return _table(["", ""], [[key, text] for key, text in rows.items()])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dala import metrics
+from dala import bootstrap, metrics
 from dala.errors import DalaError
 from dala.predictions import Predictions
 
@@ -27,9 +27,8 @@ class CompareError(DalaError):
 def compare(runs: dict[str, Predictions], against: str, n: int = 1000) -> dict[str, Any]:
     """Figures of each run with 95 % intervals, and paired tests of each against one of them; plain JSON.
 
-    A figure is the mean over a run's partitions. Both intervals and tests resample patients (`dala.metrics.intervals`,
-    `dala.metrics.paired`); a test takes the partitions that both runs have. Probabilities are those of the logits as
-    they are, without calibration.
+    A figure is the mean over a run's partitions. Both intervals and tests resample patients (`dala.bootstrap`); a test
+    takes the partitions that both runs have. Probabilities are those of the logits as they are, without calibration.
 
     Args:
         runs: predictions by title.
@@ -129,7 +128,7 @@ def _stack(parts: list[Predictions]) -> np.ndarray:
 def _row(parts: list[Predictions], n: int) -> dict[str, Any]:
     labels, patients, probabilities = parts[0].label, parts[0].patient, _stack(parts)
     values = metrics.figures(labels, probabilities, patients)
-    intervals = metrics.intervals(labels, probabilities, patients, n)
+    intervals = bootstrap.intervals(labels, probabilities, patients, n)
     return {
         "partitions": len(parts),
         "folds": [len(np.unique(part.fold)) for part in parts],
@@ -143,7 +142,7 @@ def _row(parts: list[Predictions], n: int) -> dict[str, Any]:
 def _difference(pairs: list[tuple[Predictions, Predictions]], n: int) -> dict[str, Any]:
     first = pairs[0][0]
     own, others = (_stack(list(side)) for side in zip(*pairs, strict=True))
-    tests = metrics.paired(first.label, own, others, first.patient, n)
+    tests = bootstrap.paired(first.label, own, others, first.patient, n)
     return {
         name: {"value": _plain(d.value), "low": _plain(d.low), "high": _plain(d.high), "p": _plain(d.p)}
         for name, d in tests.items()

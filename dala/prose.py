@@ -20,6 +20,7 @@ __all__ = [
     "scale",
     "subset",
     "terms",
+    "trained",
 ]
 
 Json = dict[str, Any]
@@ -94,6 +95,14 @@ def subset(provenance: Json) -> str:
     if whole is None or provenance["images"] >= whole[0]:
         return ""
     return f" (a subset of the published {whole[0]:,} pictures of {whole[1]} patients)"
+
+
+def trained(settings: Json) -> str:
+    """Which parts of the network were trained."""
+    if not settings.get("epochs"):
+        return "attention and head fitted to the start's features, all stages as they started"
+    epochs = count(settings["epochs"], "epoch")
+    return f"attention and head fitted to the start's features, then `{settings['train_from']}` and up for {epochs}"
 
 
 def protocol(report: Json) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dala import calibration, metrics
+from dala import bootstrap, calibration, metrics
 from dala.predictions import Predictions
 
 __all__ = ["by_patient", "calibrated", "confusion", "summary"]
@@ -114,7 +114,7 @@ def _intervals(parts: Sequence[Predictions], n: int) -> dict[str, list[float | N
     first, bounds = parts[0], dict.fromkeys(metrics.FIGURES, (metrics.NAN, metrics.NAN))
     if all(np.array_equal(part.picture, first.picture) for part in parts):
         probabilities = np.stack([part.probabilities() for part in parts])
-        bounds = metrics.intervals(first.label, probabilities, first.patient, n)
+        bounds = bootstrap.intervals(first.label, probabilities, first.patient, n)
     return {name: [_plain(means[name]), *map(_plain, bounds[name])] for name in metrics.FIGURES}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dala import metrics
+from dala import bootstrap, metrics
 from dala.commands import compare as command
 from dala.compare import CompareError, compare, markdown
 from dala.errors import DalaError
@@ -77,7 +77,7 @@ def test_figures_are_means_over_partitions_and_what_metrics_gives():
         values = [getattr(metrics.report(p.label, p.probabilities(), p.patient), name) for p in parts]
         assert result["figures"][name]["value"] == pytest.approx(np.mean(values), abs=1e-6)
     stacked = np.stack([p.probabilities() for p in parts])
-    low, high = metrics.intervals(parts[0].label, stacked, parts[0].patient, 50)["auc"]
+    low, high = bootstrap.intervals(parts[0].label, stacked, parts[0].patient, 50)["auc"]
     assert result["figures"]["auc"] == pytest.approx({**result["figures"]["auc"], "low": low, "high": high}, abs=1e-6)
 
 

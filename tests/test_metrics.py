@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from dala import metrics
+from dala import bootstrap, metrics
 from dala.calibration import expected_calibration_error
 
 # Patient a has three benign pictures on two slides, b one malignant one, c two malignant ones on two slides.
@@ -173,10 +173,10 @@ def test_no_pictures_are_refused():
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_resample_scores_as_copies_of_its_patients_would(classes):
     labels, p, patients = patients_of(classes, 5 * classes, [1, 4, 2], seed=3)
-    who, random = metrics._Patients(labels, patients), np.random.default_rng(1)
+    who, random = metrics.Patients(labels, patients), np.random.default_rng(1)
     draws = random.integers(0, 3, (20, 5 * classes))
     draws[:, :classes] += 1
-    got = metrics._resampled(labels, p, who, draws.astype(float))
+    got = bootstrap._resampled(labels, p, who, draws.astype(float))
     for k, draw in enumerate(draws):
         drawn = np.repeat(np.arange(len(draw)), draw)
         rows = np.concatenate([np.flatnonzero(patients == d) for d in drawn])
@@ -203,7 +203,7 @@ TINY = np.array([0, 0, 1, 1]), two(np.array([0.2, 0.6, 0.4, 0.8])), np.arange(4)
     ],
 )
 def test_intervals_of_a_case_that_can_be_enumerated(level, accuracy, auc):
-    got = metrics.intervals(*TINY, n=4000, level=level)
+    got = bootstrap.intervals(*TINY, n=4000, level=level)
     assert got["accuracy"] == accuracy
     assert got["auc"] == got["patient_auc"] == auc
 
@@ -211,7 +211,7 @@ def test_intervals_of_a_case_that_can_be_enumerated(level, accuracy, auc):
 def test_p_of_a_case_that_can_be_enumerated():
     labels, wrong, patients = TINY
     perfect = two(labels * 0.8 + 0.1)
-    d = metrics.paired(labels, wrong, perfect, patients, n=4000)["auc"]
+    d = bootstrap.paired(labels, wrong, perfect, patients, n=4000)["auc"]
     # Seven resamples of sixteen miss a wrong patient of one class at least: no difference.
     assert d.p == pytest.approx(14 / 16, abs=0.03)
     assert (d.value, d.low, d.high) == (-0.25, -1, 0)
@@ -222,7 +222,7 @@ def width(interval):
 
 
 def test_more_patients_make_intervals_narrower():
-    few, many = (metrics.intervals(*patients_of(2, k, [3], seed=0), n=400) for k in (12, 192))
+    few, many = (bootstrap.intervals(*patients_of(2, k, [3], seed=0), n=400) for k in (12, 192))
     for name in metrics.FIGURES:
         assert width(many[name]) < 0.5 * width(few[name]), name
 
@@ -230,8 +230,8 @@ def test_more_patients_make_intervals_narrower():
 def test_copies_of_a_picture_tell_nothing_new():
     labels, p, patients = patients_of(2, 20, [1], seed=0)
     copies = [np.repeat(x, 16, 0) for x in (labels, p, patients)]
-    honest, one_each = metrics.intervals(*copies, n=1000), metrics.intervals(labels, p, patients, n=1000)
-    naive = metrics.intervals(*copies[:2], np.arange(len(copies[0])), n=1000)
+    honest, one_each = bootstrap.intervals(*copies, n=1000), bootstrap.intervals(labels, p, patients, n=1000)
+    naive = bootstrap.intervals(*copies[:2], np.arange(len(copies[0])), n=1000)
     for name in ("auc", "accuracy", "balanced_accuracy", "brier"):
         assert honest[name] == pytest.approx(one_each[name])
         assert width(honest[name]) > 2.5 * width(naive[name]), name
@@ -239,15 +239,15 @@ def test_copies_of_a_picture_tell_nothing_new():
 
 def test_the_seed_decides():
     data = patients_of(3, 30, [1, 2], seed=0)
-    assert metrics.intervals(*data, n=50, seed=1) == metrics.intervals(*data, n=50, seed=1)
-    assert metrics.intervals(*data, n=50, seed=1) != metrics.intervals(*data, n=50, seed=2)
+    assert bootstrap.intervals(*data, n=50, seed=1) == bootstrap.intervals(*data, n=50, seed=1)
+    assert bootstrap.intervals(*data, n=50, seed=1) != bootstrap.intervals(*data, n=50, seed=2)
 
 
 def test_blocks_do_not_show(monkeypatch):
     data = patients_of(2, 10, [3], seed=0)
-    whole = metrics.intervals(*data, n=100)
+    whole = bootstrap.intervals(*data, n=100)
     monkeypatch.setattr(metrics, "BLOCK", 200)
-    for name, interval in metrics.intervals(*data, n=100).items():
+    for name, interval in bootstrap.intervals(*data, n=100).items():
         assert interval == pytest.approx(whole[name]), name
 
 
@@ -258,12 +258,12 @@ def test_a_resample_has_the_same_patients_in_all_partitions():
     # What one partition gets right the other gets wrong: every resample is half right.
     both = np.stack([p, p[:, ::-1]])
     assert metrics.figures(labels, both, patients)["accuracy"] == pytest.approx(0.5)
-    got = metrics.intervals(labels, both, patients, n=100)
+    got = bootstrap.intervals(labels, both, patients, n=100)
     assert got["accuracy"] == pytest.approx((0.5, 0.5))
     assert got["auc"] == pytest.approx((0.5, 0.5))
-    single = metrics.intervals(labels, p, patients, n=100)
+    single = bootstrap.intervals(labels, p, patients, n=100)
     assert width(single["accuracy"]) > 0.05
-    for name, interval in metrics.intervals(labels, np.stack([p, p]), patients, n=100).items():
+    for name, interval in bootstrap.intervals(labels, np.stack([p, p]), patients, n=100).items():
         assert interval == pytest.approx(single[name])
 
 
@@ -276,24 +276,24 @@ def test_figures_are_those_of_the_report():
 def test_a_figure_that_is_undefined_has_no_interval():
     labels = np.array([0, 1, 0, 1])
     p = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
-    got = metrics.intervals(labels, p, np.arange(4), n=20)
+    got = bootstrap.intervals(labels, p, np.arange(4), n=20)
     assert np.isnan(got["auc"]).all()
     assert np.isfinite(got["balanced_accuracy"]).all()
-    assert np.isnan(metrics.paired(labels, p, p, np.arange(4), n=20)["auc"].p)
+    assert np.isnan(bootstrap.paired(labels, p, p, np.arange(4), n=20)["auc"].p)
 
 
 def test_a_classifier_does_not_differ_from_itself_and_does_from_chance():
     labels, p, patients = patients_of(2, 40, [2], seed=0)
-    for d in metrics.paired(labels, p, p, patients, n=100).values():
+    for d in bootstrap.paired(labels, p, p, patients, n=100).values():
         assert (d.value, d.low, d.high, d.p) == (0, 0, 0, 1)
     perfect, random = two(labels * 0.8 + 0.1), two(np.random.default_rng(0).random(len(labels)))
-    for d in metrics.paired(labels, perfect, random, patients, n=200).values():
+    for d in bootstrap.paired(labels, perfect, random, patients, n=200).values():
         assert d.value > d.low > 0
         assert d.p == 1 / 200
 
 
 def test_a_bootstrap_needs_resamples_and_a_pair_one_shape():
     with pytest.raises(metrics.MetricsError, match="one resample"):
-        metrics.intervals(*TINY, n=0)
+        bootstrap.intervals(*TINY, n=0)
     with pytest.raises(metrics.MetricsError, match="paired"):
-        metrics.paired(TINY[0], TINY[1], np.stack([TINY[1]] * 2), TINY[2])
+        bootstrap.paired(TINY[0], TINY[1], np.stack([TINY[1]] * 2), TINY[2])
