@@ -246,7 +246,7 @@ def test_the_seed_decides():
 def test_blocks_do_not_show(monkeypatch):
     data = patients_of(2, 10, [3], seed=0)
     whole = bootstrap.intervals(*data, n=100)
-    monkeypatch.setattr(metrics, "BLOCK", 200)
+    monkeypatch.setattr(bootstrap, "BLOCK", 200)
     for name, interval in bootstrap.intervals(*data, n=100).items():
         assert interval == pytest.approx(whole[name]), name
 
