@@ -100,6 +100,8 @@ def extract(model: DALAResNet50, items: Sequence[Item], settings: Settings, rank
 
 def _compute(model: DALAResNet50, items: Sequence[Item], settings: Settings, stem: Path, ranks: Ranks) -> None:
     below = STAGES.index(settings.train_from)
+    # In training mode batch-norm would take the statistics of whatever passes.
+    model.eval()
     with torch.inference_mode():
         channels, stride = _geometry(model, below)
     places, offset = [], 0
