@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes the next version of this folder from the pictures and the ImageNet start (the present one came of the training
-# script at commit 4f2ad59):
-#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh choose    # which recipe
-#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh score     # the table and the weights
+# script at commit 4f2ad59). `choose` compares the recipes, `score` makes the table and the weights:
+#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh choose
+#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors WINNER=gentle bash weights/regenerate.sh score
 # Every run can be interrupted and goes on where it was.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
