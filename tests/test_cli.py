@@ -242,8 +242,8 @@ def test_argparse_refuses_with_the_same_code(capsys):
 
 
 def test_training_refuses_with_a_sentence(tmp_path, capsys):
-    assert cli.main(["train", "--data", str(tmp_path)]) == 2
-    assert "no BreakHis pictures" in capsys.readouterr().err
+    assert cli.main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "no pictures in or below this folder" in capsys.readouterr().err
 
 
 def test_every_setting_of_training_is_explained(capsys):
