@@ -113,6 +113,7 @@ def test_a_publication_is_complete(published, report):
     assert weights.load(published).sha256 == report["sha256"]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_twice_and_in_place(arguments, published, tmp_path):
     here = tmp_path / "net"
     shutil.copytree(arguments[0], here)

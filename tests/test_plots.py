@@ -26,7 +26,7 @@ def test_the_accent_is_the_apps():
 @pytest.mark.parametrize("options", [{}, {"classes": 3}, {"partitions": 1, "folds": 1}])
 def test_roc_tells_the_reports_auc_and_its_curve_has_that_area(options):
     run, colour = predictions(**options), predictions(0.5, seed=3, **options)
-    figure = plots.roc(reports.calibrated(run), reports.calibrated(colour))
+    figure = plots.roc(run, colour)
     areas = [reports.summary(each, 20)["figures"]["auc"][0] for each in (run, colour)]
     assert all(f"AUC {area:.3f}" in texts(figure) for area in areas)
     mean = figure.axes[0].lines[-1]

@@ -98,7 +98,7 @@ def interrupted(settings, monkeypatch, after):
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("after", [2, 4])
+@pytest.mark.parametrize("after", [4, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_resumed_after_an_interrupt_equals_an_uninterrupted_one_to_the_bit(
     whole, settings, tmp_path, monkeypatch, after
 ):
@@ -245,7 +245,7 @@ def two_processes(settings, out, *more):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("views", ["4", "0"])
+@pytest.mark.parametrize("views", ["4", pytest.param("0", marks=pytest.mark.slow)])
 def test_two_processes_train_what_one_does(settings, tmp_path, views):
     two_processes(settings, tmp_path / "two", "--views", views)
     alone = replace(
