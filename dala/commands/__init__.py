@@ -1,4 +1,4 @@
-"""One file per command of `python -m dala`: HELP, add_arguments(parser) and run(args) -> exit code."""
+"""One file per command of `python -m dala`: add_arguments(parser) and run(args) -> exit code."""
 
 import sys
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from dala.compare import CompareError, compare, markdown
 from dala.predictions import Predictions
 
-__all__ = ["HELP", "add_arguments", "run"]
-
-HELP = "a table of cross-validated runs, with intervals and paired tests"
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

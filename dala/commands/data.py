@@ -12,7 +12,7 @@ from dala import duplicates, formats, groups, splits
 from dala.data import DataError, Item
 from dala.formats import Dataset
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
 
 HELP = "check a data set: counts, broken files, duplicates, patient-wise folds"
 MOST, FEW = 40, 8

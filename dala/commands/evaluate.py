@@ -14,9 +14,8 @@ from dala.formats import Dataset
 from dala.predictions import Predictions
 from dala.publication import Publication, PublicationError
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
 
-HELP = "score weights on pictures, or write the model card"
 ABOUT = """Publish a cross-validated run with everything that belongs beside it:
 
     python -m dala evaluate runs/dala --beside runs/resnet50 runs/colour --image-wise runs/image \\
