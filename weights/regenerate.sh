@@ -21,15 +21,17 @@ SIZE="--height 690 --width 1050 --views 2"
 declare -A RECIPES=(
     [head]="$SIZE --epochs 0"
     [gentle]="$SIZE --crop 528 --epochs 2 --lr 5e-6 --head-lr 2e-5"
+    [firm]="$SIZE --crop 528 --epochs 4 --lr 2e-5 --head-lr 2e-5"
 )
 
 choose() {
-    train inner-head --inner ${RECIPES[head]}
-    train inner-gentle --inner ${RECIPES[gentle]}
-    $PYTHON -m dala compare "$RUNS"/inner-{head,gentle}
+    for recipe in head gentle firm; do
+        train "inner-$recipe" --inner ${RECIPES[$recipe]}
+    done
+    $PYTHON -m dala compare "$RUNS"/inner-{head,gentle,firm}
 }
 
-# WINNER: head or gentle, as `choose` tells.
+# WINNER: head, gentle or firm, as `choose` tells.
 score() {
     local recipe=${RECIPES[$WINNER]}
     train dala --partitions 5 $recipe
@@ -46,7 +48,7 @@ score() {
 publish() {
     $PYTHON -m dala evaluate "$RUNS/dala" --beside "$RUNS"/{colour,probe,resnet50,no-attention,one-activation} \
         --image-wise "$RUNS/image-dala" --image-wise-beside "$RUNS/image-colour" \
-        --choice "$RUNS"/inner-{head,gentle} --out weights
+        --choice "$RUNS"/inner-{head,gentle,firm} --out weights
 }
 
 "$1"
