@@ -7,7 +7,9 @@ import gradio as gr
 
 from dala import Explainer, samples
 from dala.errors import DalaError
-from dala.ui import compare
+from dala.shelf import Shelf
+from dala.ui import api, explain, model, patch
+from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
 
 TITLE = "DALA: see what a network looks at in breast tissue"
@@ -18,7 +20,15 @@ def build(explainer: Explainer) -> gr.Blocks:
     # Uploads leave the disk after an hour; nothing is told to anybody.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer))
-        compare.build(demo, explainer, samples.find())
+        page = Page(Shelf(explainer), first="explain")
+        changed = gr.Textbox(visible="hidden")
+        with gr.Row():
+            with gr.Column(scale=1, min_width=270, elem_classes="side"):
+                patch.build(page, demo, samples.find(), changed)
+                model.build(page, changed)
+            with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs"):
+                explain.build(page)
+        api.build(explainer)
         gr.Markdown(
             "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
             "displace it; send nothing that identifies a patient.",

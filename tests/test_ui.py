@@ -17,8 +17,11 @@ from PIL import Image
 import app
 from dala import render, samples, threshold
 from dala.images import ImageError
-from dala.ui.compare import Compare
+from dala.shelf import HOST, Shelf
+from dala.ui.explain import Explain
 from dala.ui.mapview import payload
+from dala.ui.patch import Patch
+from dala.ui.session import Page
 from dala.ui.uploads import uploaded_file
 
 
@@ -100,36 +103,45 @@ def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):
 
 
 @pytest.fixture
-def tab(explainer):
-    return Compare(explainer, samples.find())
+def page(explainer):
+    with gr.Blocks():
+        yield Page(Shelf(explainer), first="explain")
 
 
-def test_a_sample_is_explained_once_for_everybody(tab):
-    first, second = tab.first(), tab.first()
-    assert first[1].activations is second[1].activations
-    assert first[3] is second[3]
+@pytest.fixture
+def column(page):
+    return Patch(page, samples.find())
+
+
+def test_a_sample_is_explained_once_for_everybody(page, column):
+    first, second = column.first(HOST), column.first(HOST)
+    assert first[1] is second[1]
+    tab = Explain(page)
+    assert tab.show(first[1]) is tab.show(second[1])
     assert {name for _, name in first[2].choices} == {"benign", "malignant"}
 
 
-def test_another_class_keeps_the_forward_pass(tab):
-    explanation = tab.first()[1]
+def test_another_class_keeps_the_forward_pass(page, column):
+    seen = column.first(HOST)[1]
+    explanation = seen.explanation
     other = "benign" if explanation.target == "malignant" else "malignant"
-    again, name, view = tab.target(other, explanation)
+    again, name, serial = column.target(other, seen)
     assert name == other
-    assert again.activations is explanation.activations
-    assert again.gradient.numel() == 0
+    assert serial == again.serial != seen.serial
+    assert again.explanation.activations is explanation.activations
+    assert again.explanation.gradient.numel() == 0
+    assert Explain(page).show(again)["words"] == other
     with pytest.raises(gr.Error, match="expired"):
-        tab.target(other, None)
-    assert view["words"] == other
+        column.target(other, None)
     with pytest.raises(gr.Error, match="no class"):
-        tab.target("cancer", explanation)
+        column.target("cancer", seen)
 
 
-def test_the_download_needs_no_gradient(tab):
-    _, light, *_ = tab.first()
-    assert light.gradient.numel() == 0
+def test_the_download_needs_no_gradient(page, column):
+    seen = column.first(HOST)[1]
+    assert seen.explanation.gradient.numel() == 0
     chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
-    zipped = tab.download(light, gr.EventData(None, chosen))
+    zipped = Explain(page).download(seen, gr.EventData(None, chosen))
     assert zipped.startswith("data:application/zip;base64,")
 
 

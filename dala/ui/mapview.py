@@ -9,6 +9,7 @@ import io
 from itertools import count
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 from torch import Tensor
@@ -20,6 +21,7 @@ __all__ = ["MapView", "payload"]
 
 _HERE = Path(__file__).parent
 _numbers = count()
+_sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
@@ -47,7 +49,15 @@ class MapView(gr.HTML):
 
 
 def payload(explanation: Explanation) -> dict[str, Any]:
-    """All that the browser needs to draw Grad-CAM and DT Grad-CAM of an explanation at any threshold."""
+    """All that the browser needs to draw the methods of an explanation, each plain and dynamically thresholded, at any
+    threshold; made once an explanation.
+    """
+    if explanation not in _sent:
+        _sent[explanation] = _payload(explanation)
+    return _sent[explanation]
+
+
+def _payload(explanation: Explanation) -> dict[str, Any]:
     stream = io.BytesIO()
     explanation.picture.save(stream, "PNG", compress_level=1)
     names = list(explanation.maps)

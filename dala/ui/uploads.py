@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 from gradio.utils import get_upload_folder
 
-from dala.errors import DalaError
 from dala.images import ImageError
 
-__all__ = ["sentence", "uploaded_file"]
+__all__ = ["uploaded_file"]
 
 
 def uploaded_file(value: Any) -> Path:
@@ -31,8 +29,3 @@ def uploaded_file(value: Any) -> Path:
     if file is None or not file.is_relative_to(Path(get_upload_folder()).resolve()):
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
-
-
-def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it."""
-    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)

@@ -1,0 +1,72 @@
+"""The first tab: Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
+
+import base64
+import io
+import zipfile
+from typing import Any
+
+import gradio as gr
+
+from dala import export
+from dala.errors import DalaError
+from dala.ui.mapview import MapView, payload
+from dala.ui.session import PLUMBING, Page, Seen, sentence
+
+__all__ = ["Explain", "build"]
+
+# The zip travels as text and never lies on the server's disk.
+SAVE = """async zip => {
+  if (!zip) return;
+  const href = URL.createObjectURL(await (await fetch(zip)).blob());
+  Object.assign(document.createElement('a'), {href, download: 'explanation.zip'}).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60000);
+}"""
+
+
+READING = """
+- **Grad-CAM** shows where the feature maps that speak for a class are strong. It does not say why, and it is no
+  segmentation: one value stands for 32×32 pixels.
+- **DT Grad-CAM** is the same map from a threshold τ on that is taken from the map itself. It changes what is shown, not
+  which place ranks above which.
+- Colours run from 0 to the raw maximum beside the bar. A faint map looks as bright as a strong one: compare the maxima.
+- Here HiResCAM and XGrad-CAM would give this very Grad-CAM, because the head pools globally first and the gradient is
+  the same at every position.
+- A probability is this network's on this picture, whatever the picture shows. A cat gets one too.
+"""
+
+
+class Explain:
+    """The tab's handlers."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def show(self, seen: Seen | None) -> dict[str, Any] | None:
+        """What the map view draws."""
+        return payload(seen.explanation) if seen else None
+
+    def download(self, seen: Seen | None, event: gr.EventData) -> str:
+        """What is on screen as one zip, in a data URL: overlays, raw maps, every number."""
+        display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
+        try:
+            explainer = self.page.explainer(seen)
+            written = export.files(seen.explanation, explainer, event.rule, event.strength, display)  # type: ignore[union-attr]
+        except DalaError as error:
+            raise sentence(error) from None
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in written.items():
+                archive.writestr(name, content)
+        return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def build(page: Page) -> None:
+    """The tab, in the current context of tabs."""
+    content = Explain(page)
+    with gr.Tab("Explain", id="explain") as tab:
+        view = MapView(elem_id="maps")
+        with gr.Accordion("How to read the pictures", open=False):
+            gr.Markdown(READING)
+        archive = gr.Textbox(visible="hidden")
+    page.follow(tab, content.show, [], [view], show_progress="full")
+    view.download(content.download, page.seen, archive, **PLUMBING).then(None, archive, None, js=SAVE)

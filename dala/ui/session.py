@@ -1,0 +1,118 @@
+"""What one visitor looks at, and how every tab hears of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dala.errors import DalaError
+from dala.explain import Explainer
+from dala.explanation import Explanation
+from dala.shelf import HOST, Shelf
+
+__all__ = ["MODEL", "PLUMBING", "ExpiredError", "Page", "Seen", "sentence"]
+
+# Events that run a network: one after the other, and the last of several choices counts.
+MODEL: dict[str, Any] = {
+    "concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private", "trigger_mode": "always_last",
+}  # fmt: skip
+PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_serials = count(1)
+
+
+class ExpiredError(DalaError):
+    """A page was left alone for so long that its state is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("This explanation has expired: choose the picture again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The picture of a session, explained by the network of the session.
+
+    Attributes:
+        explanation: without its gradient and off the GPU, since a session may keep it for an hour.
+        file: the picture as it was given.
+        about: what is known of it: scale, origin, licence.
+        model: the network's key on the shelf.
+        serial: differs between any two.
+    """
+
+    explanation: Explanation
+    file: Path
+    about: str
+    model: str
+    serial: str
+
+    @classmethod
+    def of(cls, explanation: Explanation, file: Path, about: str, model: str = HOST) -> "Seen":
+        """As the constructor, with what a session does not need left out."""
+        e = explanation
+        light = replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
+        return cls(light, file, about, model, str(next(_serials)))
+
+
+class Page:
+    """What the tabs of a page share.
+
+    Attributes:
+        shelf: the networks.
+        seen: state: what the session looks at, a `Seen` or None.
+        model: state: key of the session's network.
+        serial: hidden; takes `Seen.serial`, so that its change tells of every new picture, class or network.
+        opened: state: id of the tab that is open.
+    """
+
+    def __init__(self, shelf: Shelf, first: str) -> None:
+        self.shelf = shelf
+        self.seen = gr.State(time_to_live=3600)
+        self.model = gr.State(HOST)
+        self.serial = gr.Textbox(visible="hidden")
+        self.opened = gr.State(first)
+
+    def explainer(self, seen: Seen | None) -> Explainer:
+        """The network that explained what a session looks at; ExpiredError if that is gone."""
+        if seen is None:
+            raise ExpiredError
+        return self.shelf[seen.model]
+
+    def follow(
+        self,
+        tab: gr.Tab,
+        show: Callable[..., Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        **event: Any,
+    ) -> None:
+        """Keep a tab up to date while it is open, and bring it up to date when it is opened.
+
+        Args:
+            tab: it has an id.
+            show: (seen, *inputs) -> outputs; seen is None where there is no picture.
+            inputs, outputs: components.
+            event: options of the events.
+        """
+        shown = gr.State("")
+
+        def run(opened: str, already: str, serial: str, seen: Seen | None, *rest: Any) -> Any:
+            if opened != tab.id or already == serial:
+                return [gr.skip()] * (1 + len(outputs))
+            try:
+                result = show(seen, *rest)
+            except DalaError as error:
+                raise sentence(error) from None
+            return [serial, *(result if len(outputs) > 1 else [result])]
+
+        given, changed = [self.opened, shown, self.serial, self.seen, *inputs], [shown, *outputs]
+        options = {**MODEL, "show_progress": "hidden", **event}
+        tab.select(lambda: tab.id, None, self.opened, **PLUMBING).then(run, given, changed, **options)
+        self.serial.change(run, given, changed, **options)
+
+
+def sentence(error: DalaError) -> gr.Error:
+    """One of the project's own errors as the visitor sees it."""
+    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)
