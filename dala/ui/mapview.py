@@ -6,6 +6,8 @@ and compares. It holds no rule and no statistics, so `dala.threshold` stays the 
 
 import base64
 import io
+import json
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,29 +19,42 @@ from torch import Tensor
 from dala import cam, render, threshold
 from dala.explanation import Explanation
 
-__all__ = ["MapView", "payload"]
+__all__ = ["MapView", "comparison", "payload"]
 
 _HERE = Path(__file__).parent
+SCRIPTS = ("mapview.js", "wipe.js", "start.js")
 _numbers = count()
 _sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
-    """The component; its value is what `payload` returns, or None. Event: `download`, with what the visitor chose."""
+    """The component; its value is what `payload` or `comparison` returns, or None.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            html_template=(_HERE / "mapview.html").read_text(encoding="utf-8"),
-            css_template=(_HERE / "mapview.css").read_text(encoding="utf-8"),
-            js_on_load=(_HERE / "mapview.js").read_text(encoding="utf-8"),
-            rules={
+    Event: `download`, with what the visitor chose.
+
+    Args:
+        together: panels are there to be compared: one switch thresholds them all, and two can be wiped.
+        kwargs: of `gr.HTML`.
+    """
+
+    def __init__(self, together: bool = False, **kwargs: Any) -> None:
+        settings = {
+            "together": together,
+            "rules": {
                 name: {"label": r.label, "parameter": r.parameter, "meaning": r.meaning, "start": _start(r)}
                 for name, r in threshold.RULES.items()
             },
-            palettes={name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
-            start_rule=threshold.DEFAULT_RULE,
-            opacity=round(100 * render.DEFAULT_OPACITY),
-            uid=next(_numbers),
+            "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
+            "start_rule": threshold.DEFAULT_RULE,
+            "opacity": round(100 * render.DEFAULT_OPACITY),
+            "uid": next(_numbers),
+        }
+        scripts = [(_HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
+        super().__init__(
+            html_template=(_HERE / "mapview.html").read_text(encoding="utf-8"),
+            css_template=(_HERE / "mapview.css").read_text(encoding="utf-8"),
+            # Not as props: an update that comes before a tab is first opened would displace them.
+            js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
             **kwargs,
         )
 
@@ -57,21 +72,40 @@ def payload(explanation: Explanation) -> dict[str, Any]:
     return _sent[explanation]
 
 
+def comparison(explanation: Explanation) -> dict[str, Any]:
+    """As `payload`, with one panel for every group of methods whose maps coincide, and the reason where they do."""
+    groups = explanation.coinciding()
+    titles = [[cam.METHODS[name].title for name in group] for group in groups]
+    return {
+        **_base(explanation, [group[0] for group in groups]),
+        "panels": [
+            {"title": " = ".join(names), "note": explanation.coincidence() if len(names) > 1 else "", "map": i}
+            for i, names in enumerate(titles)
+        ],
+    }
+
+
 def _payload(explanation: Explanation) -> dict[str, Any]:
+    names = list(explanation.maps)
+    return {
+        **_base(explanation, names),
+        "panels": [
+            {"title": prefix + cam.METHODS[name].title, "map": i, "kept": kept}
+            for i, name in enumerate(names)
+            for prefix, kept in (("", False), ("DT ", True))
+        ],
+    }
+
+
+def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
     stream = io.BytesIO()
     explanation.picture.save(stream, "PNG", compress_level=1)
-    names = list(explanation.maps)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(),
         "words": explanation.words(),
         "layer": explanation.layer,
         "maps": [
             {"title": cam.METHODS[name].title, **_map(explanation.maps[name], explanation.heat(name))} for name in names
-        ],
-        "panels": [
-            {"title": prefix + cam.METHODS[name].title, "map": i, "kept": kept}
-            for i, name in enumerate(names)
-            for prefix, kept in (("", False), ("DT ", True))
         ],
     }
 

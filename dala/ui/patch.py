@@ -11,7 +11,7 @@ from PIL import Image
 from dala import images
 from dala.errors import DalaError
 from dala.samples import Sample, SamplesError
-from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, sentence
+from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, held, sentence
 from dala.ui.uploads import uploaded_file
 
 __all__ = ["Patch", "build"]
@@ -45,10 +45,10 @@ class Patch:
     def target(self, name: str, seen: Seen | None) -> tuple[Any, ...]:
         """Another class was chosen: the head alone runs again."""
         try:
-            explanation = self.page.explainer(seen).retarget(seen.explanation, name)  # type: ignore[union-attr]
+            seen = held(seen)
+            explanation = self.page.explainer(seen).retarget(seen.explanation, name)
         except DalaError as error:
             raise sentence(error) from None
-        assert seen is not None  # noqa: S101  the page has refused it
         seen = Seen.of(explanation, seen.file, seen.about, seen.model)
         return seen, name, seen.serial
 

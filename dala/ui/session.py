@@ -13,7 +13,7 @@ from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.shelf import HOST, Shelf
 
-__all__ = ["MODEL", "PLUMBING", "ExpiredError", "Page", "Seen", "sentence"]
+__all__ = ["MODEL", "PLUMBING", "ExpiredError", "Page", "Seen", "held", "sentence"]
 
 # Events that run a network: one after the other, and the last of several choices counts.
 MODEL: dict[str, Any] = {
@@ -56,6 +56,13 @@ class Seen:
         return cls(light, file, about, model, str(next(_serials)))
 
 
+def held(seen: Seen | None) -> Seen:
+    """What a session looks at; ExpiredError if it is gone."""
+    if seen is None:
+        raise ExpiredError
+    return seen
+
+
 class Page:
     """What the tabs of a page share.
 
@@ -74,10 +81,8 @@ class Page:
         self.serial = gr.Textbox(visible="hidden")
         self.opened = gr.State(first)
 
-    def explainer(self, seen: Seen | None) -> Explainer:
-        """The network that explained what a session looks at; ExpiredError if that is gone."""
-        if seen is None:
-            raise ExpiredError
+    def explainer(self, seen: Seen) -> Explainer:
+        """The network that explained what a session looks at."""
         return self.shelf[seen.model]
 
     def follow(
@@ -96,7 +101,8 @@ class Page:
             inputs, outputs: components.
             event: options of the events.
         """
-        shown = gr.State("")
+        with tab:  # a component between two tabs would count as one
+            shown = gr.State("")
 
         def run(opened: str, already: str, serial: str, seen: Seen | None, *rest: Any) -> Any:
             if opened != tab.id or already == serial:
