@@ -73,7 +73,7 @@ class Compare:
         target: Target = chosen if over == ALONE else (chosen, over.removeprefix("over "))
         start = _same_forward(seen, layer, last)
         if start is None:
-            e = explainer.explain(seen.explanation.picture, target, methods, layer, evidence)
+            e = explainer.explain(seen.explanation.picture, target, methods, layer, evidence, zoom=1.0)
         else:
             e = explainer.retarget(start, target, methods, evidence)
         e = replace(e, activations=e.activations.cpu(), gradient=e.gradient.cpu())
