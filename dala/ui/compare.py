@@ -21,6 +21,12 @@ __all__ = ["Compare", "CompareError", "build"]
 FIRST = ("grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam")
 FEWEST, MOST = 2, 6
 ALONE = "the class alone"
+# Settings stand in the page's address, so that a link shares them.
+REMEMBER = """value => {
+  const url = new URL(location.href);
+  url.searchParams.set('%s', value);
+  history.replaceState(history.state, '', url);
+}"""
 READING = """
 - **One colour scale** makes sense for methods that share a unit. Grad-CAM, HiResCAM, XGrad-CAM and LayerCAM are in
   units of the logit; Grad-CAM++, Eigen-CAM and the controls are not.
@@ -88,6 +94,19 @@ class Compare:
         except DalaError as error:
             raise sentence(error) from None
 
+    def asked(self, request: gr.Request) -> tuple[Any, ...]:
+        """The choices that a link asks for; what does not exist is passed over."""
+        asked, explainer = request.query_params, self.page.shelf.host
+        names = [n for n in asked.get("methods", "").split(",") if n in cam.METHODS and not cam.METHODS[n].reruns]
+        over, layer, evidence = (asked.get(key, "") for key in ("over", "layer", "evidence"))
+        return (
+            names if FEWEST <= len(names) <= MOST else gr.skip(),
+            gr.Dropdown(choices=[ALONE, over], value=over) if over.removeprefix("over ") in explainer.class_names
+            and over.startswith("over ") else gr.skip(),
+            layer if layer in explainer.layers else gr.skip(),
+            evidence if evidence in ("for", "against") else gr.skip(),
+        )  # fmt: skip
+
     def download(self, last: Compared | None, seen: Seen | None, event: gr.EventData) -> str:
         """Every map as an overlay, thresholded and plain, with the numbers, and how far they agree."""
         try:
@@ -133,8 +152,8 @@ def _cell(value: float) -> str:
     return f"<td style='--share: {max(0.0, value):.2f}'>{value:.2f}</td>"
 
 
-def build(page: Page) -> None:
-    """The tab, in the current context of tabs."""
+def build(page: Page, demo: gr.Blocks) -> None:
+    """The tab, in the current context of tabs inside `demo`."""
     content, explainer = Compare(page), page.shelf.host
     quick = [(m.title, name) for name, m in cam.METHODS.items() if not m.reruns]
     with gr.Tab("Compare methods", id="compare") as tab:
@@ -151,10 +170,13 @@ def build(page: Page) -> None:
         with gr.Accordion("How to compare", open=False):
             gr.Markdown(READING)
         archive, last = gr.Textbox(visible="hidden"), gr.State(time_to_live=3600)
-    chosen, shown = [methods, over, layer, evidence], [view, agreed, last, over, layer]
+    names = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
+    chosen, shown = list(names), [view, agreed, last, over, layer]
     page.follow(tab, content.show, [*chosen, last], shown, show_progress="full", show_progress_on=view)
     for choice in chosen:
         choice.input(
             content.again, [page.seen, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
         )
+        choice.change(None, choice, None, js=REMEMBER % names[choice], **PLUMBING)
+    demo.load(content.asked, None, chosen, **PLUMBING)
     view.download(content.download, [last, page.seen], archive, **PLUMBING).then(None, archive, None, js=download.SAVE)

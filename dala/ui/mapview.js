@@ -46,7 +46,7 @@ function isCut(panel) {
 // [strength, tau, kept area] of a panel: its own, or the one whose kept area is nearest to the first panel's.
 function row(panel) {
   const own = panel.map.tables[rule][strength.value];
-  if (!level.checked || panel === view.panels[0]) return own;
+  if (!SETTINGS.together || !level.checked || panel === view.panels[0]) return own;
   const area = view.panels[0].map.tables[rule][strength.value][2], distance = ([, , kept]) => Math.abs(kept - area);
   return [...panel.map.tables.percentile].reduce((best, next) => (distance(next) < distance(best) ? next : best));
 }

@@ -41,7 +41,15 @@ class MapView(gr.HTML):
         settings = {
             "together": together,
             "rules": {
-                name: {"label": r.label, "parameter": r.parameter, "meaning": r.meaning, "start": _start(r)}
+                name: {
+                    "label": r.label,
+                    "parameter": r.parameter,
+                    "meaning": r.meaning,
+                    "start": _start(r),
+                    "low": r.low,
+                    "high": r.high,
+                    "step": r.step,
+                }
                 for name, r in threshold.RULES.items()
             },
             "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
