@@ -7,7 +7,8 @@ import gradio as gr
 
 from dala import Explainer, samples
 from dala.errors import DalaError
-from dala.ui import compare
+from dala.ui import api, compare, tools
+from dala.ui.blocks import Blocks
 from dala.ui.theme import CSS, theme
 
 TITLE = "DALA: see what a network looks at in breast tissue"
@@ -16,9 +17,10 @@ TITLE = "DALA: see what a network looks at in breast tissue"
 def build(explainer: Explainer) -> gr.Blocks:
     """The whole ui around a loaded network."""
     # Uploads leave the disk after an hour; nothing is told to anybody.
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+    with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer))
         compare.build(demo, explainer, samples.find())
+        api.build(explainer)
         gr.Markdown(
             "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
             "displace it; send nothing that identifies a patient.",
@@ -38,6 +40,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         max_file_size="20mb",
         state_session_capacity=100,
         ssr_mode=False,
+        mcp_server=tools.offered(),
         footer_links=["api"],
         **options,
     )
@@ -56,7 +59,6 @@ def _head(explainer: Explainer) -> str:
 
 if __name__ == "__main__":
     try:
-        demo = build(Explainer.load())
+        launch(build(Explainer.load()))
     except DalaError as error:
         raise SystemExit(str(error)) from None
-    launch(demo)

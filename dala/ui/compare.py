@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from dala import export, images, threshold
+from dala import export, images
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
@@ -107,28 +107,6 @@ class Compare:
                 archive.writestr(name, content)
         return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()
 
-    def explain(
-        self, image: Any, target: str | None = None, rule: str = threshold.DEFAULT_RULE, strength: float | None = None
-    ) -> tuple[dict[str, Any], Image.Image, Image.Image]:
-        """Explain one patch with Grad-CAM and DT Grad-CAM. For teaching, not for diagnosis.
-
-        Args:
-            image: the patch (PNG, JPEG, TIFF, WebP, BMP, GIF; at least 32 px a side).
-            target: name of the class to explain; empty for the predicted one.
-            rule: mean_std, otsu, percentile or share_of_max.
-            strength: the rule's control: k, none, percent, share; empty for its default.
-
-        Returns:
-            every number as JSON (probabilities, tau, kept area, raw maximum, model, versions), and the two overlays.
-        """
-        try:
-            explanation = self.explainer.explain(uploaded_file(image), target or None)
-            kept = export.thresholds(explanation, rule or threshold.DEFAULT_RULE, strength)
-        except DalaError as error:
-            raise sentence(error) from None
-        pictures = export.pictures(explanation, kept)
-        return export.values(explanation, kept, self.explainer), pictures["grad_cam"], pictures["dt_grad_cam"]
-
     def _explain_sample(self, index: int) -> tuple[Explanation, dict[str, Any], str]:
         sample = self.samples[index]
         explanation = self.explainer.explain(sample.file)
@@ -178,19 +156,6 @@ def build(demo: gr.Blocks, explainer: Explainer, samples: Sequence[Sample]) -> N
     classes.input(tab.target, [classes, state], [state, classes, view], **model)
     view.download(tab.download, state, archive, **plumbing).then(None, archive, None, js=SAVE)
     demo.load(tab.first, None, shown, **model)
-    _endpoint(tab)
-
-
-def _endpoint(tab: Compare) -> None:
-    # Not rendered: they give the public endpoint its types.
-    image, target = gr.Image(visible=False, type="filepath"), gr.Textbox(visible=False)
-    rule = gr.Dropdown(list(threshold.RULES), value=threshold.DEFAULT_RULE, visible=False)
-    strength, trigger = gr.Number(value=None, visible=False), gr.Button(visible=False)
-    numbers, plain, kept = gr.JSON(visible=False), *(gr.Image(visible=False, format="png") for _ in range(2))
-    trigger.click(
-        tab.explain, [image, target, rule, strength], [numbers, plain, kept], preprocess=False, api_name="explain",
-        concurrency_id="model", concurrency_limit=1,
-    )  # fmt: skip
 
 
 def _thumbnail(sample: Sample) -> Image.Image:
