@@ -36,8 +36,8 @@ def rank_correlation(maps: Tensor) -> Tensor:
 def overlap(maps: Tensor, share: float = DEFAULT_SHARE) -> Tensor:
     """Intersection over union of every pair's strongest regions, at an area that is the same for both.
 
-    The area is the share asked, in whole pixels and at least one, or all that the emptier of the two marks at all: which
-    of its zeros come first says nothing. Of equal values at the edge, those count that come first, row by row.
+    The area is the share asked, in whole pixels and at least one, or all that the emptier of the two marks at all:
+    which of its zeros come first says nothing. Of equal values at the edge, the first row by row count.
 
     Args:
         maps: (n, H, W) on the network's input grid, at least 0.

@@ -1,4 +1,4 @@
-"""Handlers and the public endpoint, without a browser."""
+"""The page's handlers, without a browser."""
 
 import base64
 import io
@@ -6,16 +6,13 @@ import json
 from pathlib import Path
 
 import gradio as gr
-import httpx
 import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from dala import cam, phantom, render, samples, threshold
+from dala import cam, phantom, samples, threshold
 from dala.images import ImageError
 from dala.shelf import HOST, Shelf
 from dala.ui.compare import Compare
@@ -24,67 +21,6 @@ from dala.ui.mapview import payload
 from dala.ui.patch import Patch
 from dala.ui.session import Given, Page
 from dala.ui.uploads import uploaded_file
-
-
-@pytest.fixture(scope="module")
-def server(explainer):
-    demo = app.build(explainer)
-    _, url, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    yield url
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return Client(server, verbose=False)
-
-
-def test_the_endpoint_says_what_python_says(client, explainer, patch_file):
-    numbers, plain, kept = client.predict(handle_file(patch_file), "malignant", "percentile", 90, api_name="/explain")
-    e = explainer.explain(patch_file, "malignant")
-    assert numbers["probabilities"] == pytest.approx(e.probabilities, abs=1e-5)
-    assert numbers["tau"]["grad_cam"] == pytest.approx(e.threshold("percentile", 90).tau, rel=1e-4)
-    assert numbers["model"]["sha256"] == explainer.origin.sha256
-    assert Image.open(plain).size == Image.open(kept).size == e.picture.size
-    expected = render.overlay(e.picture, e.heat(), float(e.maps["grad_cam"].max()))
-    assert (np.abs(np.asarray(Image.open(plain)).astype(int) - np.asarray(expected)) <= 1).mean() > 0.999
-
-
-def test_only_the_image_is_needed(client, explainer, patch_file):
-    numbers, *_ = client.predict(image=handle_file(patch_file), api_name="/explain")
-    assert numbers["rule"] == "mean_std"
-    assert numbers["target"] == explainer.explain(patch_file).target
-
-
-def test_it_is_documented_and_nothing_else_is_public(client):
-    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/explain"]
-    assert "not for diagnosis" in json.dumps(endpoints["/explain"])
-    assert [p["parameter_name"] for p in endpoints["/explain"]["parameters"]] == ["image", "target", "rule", "strength"]
-
-
-def test_errors_are_our_sentences(client, patch_file, broken_file):
-    for arguments, words in (
-        ([handle_file(broken_file)], "damaged or incomplete"),
-        ([handle_file(patch_file), "cancer"], "no class 'cancer'"),
-        ([handle_file(patch_file), "benign", "magic"], "no threshold rule"),
-        ([handle_file(patch_file), "benign", "mean_std", 99], "goes from -1 to 4"),
-        ([None], "There is no picture"),
-    ):
-        with pytest.raises(AppError, match=words):
-            client.predict(*arguments, api_name="/explain")
-
-
-@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.png", "../../etc/passwd", "/proc/self/environ"])
-def test_no_path_that_was_not_uploaded(server, path):
-    # Raw HTTP: the client would upload the file instead.
-    for value in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, {"url": path}, path):
-        call = httpx.post(f"{server}gradio_api/call/explain", json={"data": [value, None, "mean_std", None]})
-        told = httpx.get(f"{server}gradio_api/call/explain/{call.json()['event_id']}", timeout=60).text
-        assert "event: error" in told
-        assert "event: complete" not in told
-        assert "root:" not in told
-        assert str(Path.cwd()) not in told
 
 
 def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):

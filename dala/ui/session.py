@@ -14,6 +14,7 @@ from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.shelf import HOST, Shelf
+from dala.ui.uploads import sentence
 
 __all__ = ["MODEL", "PLUMBING", "ExpiredError", "Given", "Page", "Seen", "held", "sentence"]
 
@@ -142,8 +143,3 @@ class Page:
         options = {**MODEL, "show_progress": "hidden", **event}
         tab.select(lambda: tab.id, None, self.opened, **PLUMBING).then(run, given, changed, **options)
         self.serial.change(run, given, changed, **options)
-
-
-def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it."""
-    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)
