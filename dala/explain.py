@@ -21,6 +21,7 @@ from dala import (
 from dala.engine import Engine, find_device, folded
 from dala.errors import DalaError
 from dala.explanation import Explanation
+from dala.hub import Progress
 from dala.model import STAGES, DALAResNet50
 from dala.targets import Target
 
@@ -89,9 +90,11 @@ class Explainer:
         cam.load_own()
 
     @classmethod
-    def load(cls, source: str | Path | None = None, device: str | None = None) -> "Explainer":
-        """From a folder, a file or a Hub id; see `dala.weights.load`."""
-        origin = weights.load(source)
+    def load(
+        cls, source: str | Path | None = None, device: str | None = None, progress: Progress | None = None
+    ) -> "Explainer":
+        """From a folder, a file or a Hub id, whose download calls `progress`; see `dala.weights.load`."""
+        origin = weights.load(source, progress=progress)
         return cls(origin.model, device, origin)
 
     def preprocess(self, picture: Image.Image) -> Tensor:

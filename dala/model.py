@@ -154,21 +154,34 @@ class DALAResNet50(
         weights.save(self, save_directory)
 
     @classmethod
-    def _from_pretrained(
+    def from_pretrained(
         cls,
+        pretrained_model_name_or_path: str | Path,
         *,
-        model_id: str,
-        revision: str | None = None,
+        force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
-        force_download: bool = False,
         local_files_only: bool = False,
-        **config: Any,
+        revision: str | None = None,
+        **model_kwargs: Any,
     ) -> "DALAResNet50":
-        """Strict, safetensors only; the mixin's own leaves missing layers random and falls back to pickle."""
+        """A network from a folder or the Hub, whole and checked, in evaluation mode; see `dala.weights.load`.
+
+        The mixin's own would leave missing layers random, fall back to a pickle, and wait long for a silent Hub.
+
+        Raises:
+            WeightsError: as `dala.weights.load`, or arguments that would change what the weights were saved with.
+        """
         from dala import weights
 
-        source = f"{model_id}@{revision}" if revision else model_id
+        if model_kwargs.pop("strict", True) is not True or model_kwargs:
+            given = ", ".join(["strict=False", *model_kwargs][bool(model_kwargs) :])
+            raise weights.WeightsError(f"from_pretrained takes no {given}: a network is loaded whole, as it was saved.")
+        source = str(pretrained_model_name_or_path)
         return weights.load(
-            source, token=token, cache_dir=cache_dir, force_download=force_download, local_files_only=local_files_only
+            f"{source}@{revision}" if revision and not Path(source).exists() else source,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
         ).model
