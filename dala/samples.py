@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dala.errors import DalaError
 
-__all__ = ["SHIPPED", "Sample", "SamplesError", "find"]
+__all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "read"]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples"
+LIST = "samples.json"
 MOST = 24
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 
@@ -32,20 +33,25 @@ class Sample:
 def find(own: str | None = None) -> list[Sample]:
     """A host's own patches first (`own`, else the environment's `DALA_SAMPLES`), then the shipped ones.
 
-    A folder tells about its pictures in `samples.json`, a list of objects with the fields of `Sample`; without one,
-    the pictures in it and below are samples named by their files, at most `MOST`, evenly spread.
+    Raises:
+        SamplesError: see `read`.
+    """
+    own = own or os.environ.get("DALA_SAMPLES")
+    return (read(Path(own)) if own else []) + read(SHIPPED)
+
+
+def read(folder: Path) -> list[Sample]:
+    """The samples of a folder.
+
+    It tells about its pictures in `samples.json`, a list of objects with the fields of `Sample`; without one, the
+    pictures in it and below are samples named by their files, at most `MOST`, evenly spread.
 
     Raises:
         SamplesError: a folder that is not there or holds no picture, or a list that cannot be read.
     """
-    own = own or os.environ.get("DALA_SAMPLES")
-    return (_folder(Path(own)) if own else []) + _folder(SHIPPED)
-
-
-def _folder(folder: Path) -> list[Sample]:
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder of samples.")
-    listed = folder / "samples.json"
+    listed = folder / LIST
     if listed.is_file():
         try:
             rows = json.loads(listed.read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """What the tests share: the shipped network, small networks, phantoms, and real pictures where they are present."""
 
 import os
+import socket
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -67,3 +68,13 @@ def heat() -> torch.Tensor:
     """A map with zeros, a slope and a peak, 96x128."""
     rng = np.random.default_rng(0)
     return torch.from_numpy(np.maximum(rng.normal(0.2, 0.5, (96, 128)), 0).astype(np.float32))
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Every connection fails the test."""
+
+    def connect(*_):
+        raise AssertionError("a request was made")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
