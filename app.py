@@ -1,23 +1,27 @@
 """Entry point of the app and of a Space: builds the ui and launches it with every safety switch set."""
 
 import html
+from contextlib import suppress
 from typing import Any
+
+with suppress(ImportError):
+    import spaces  # noqa: F401  on ZeroGPU it prepares torch, and has to come before it
 
 import gradio as gr
 
-from dala import Explainer, samples
+from dala import Explainer, hosted, samples
 from dala.errors import DalaError
-from dala.ui import compare
+from dala.ui import compare, zero
 from dala.ui.theme import CSS, theme
 
 TITLE = "DALA: see what a network looks at in breast tissue"
 
 
-def build(explainer: Explainer) -> gr.Blocks:
-    """The whole ui around a loaded network."""
+def build(explainer: Explainer, note: str = "") -> gr.Blocks:
+    """The whole ui around a loaded network; the note tells why it is not the one that was wanted."""
     # Uploads leave the disk after an hour; nothing is told to anybody.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
-        gr.HTML(_head(explainer))
+        gr.HTML(_head(explainer, note))
         compare.build(demo, explainer, samples.find())
         gr.Markdown(
             "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
@@ -43,11 +47,12 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
     )
 
 
-def _head(explainer: Explainer) -> str:
+def _head(explainer: Explainer, note: str = "") -> str:
     # Text from a config is escaped: it comes from whoever made the weights.
-    told = explainer.provenance
+    told, origin = explainer.provenance, explainer.origin
     scale = explainer.preprocessing.magnification or "unknown magnification"
-    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}")
+    where = note or (f"{origin.source}@{origin.revision[:7]}" if origin and origin.revision else "")
+    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}" + (f" ({where})" if where else ""))
     return (
         "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
         f"<p>for teaching, not for diagnosis · model: {name}</p></div>"
@@ -56,7 +61,9 @@ def _head(explainer: Explainer) -> str:
 
 if __name__ == "__main__":
     try:
-        demo = build(Explainer.load())
+        explainer, note = hosted.load()
+        zero.lend(explainer)
+        demo = build(explainer, note)
     except DalaError as error:
         raise SystemExit(str(error)) from None
     launch(demo)
