@@ -13,7 +13,7 @@ from dala.errors import DalaError
 from dala.hub import HubError
 from dala.weights import LoadedModel
 
-__all__ = ["MOST", "SHIPPED", "Sample", "SamplesError", "find", "of"]
+__all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples"
 MOST = 24
@@ -43,14 +43,36 @@ class Sample:
 def find(own: str | None = None) -> list[Sample]:
     """A host's own patches first (`own`, else the environment's `DALA_SAMPLES`), then the shipped ones.
 
-    A folder tells about its pictures in `samples.json`, a list of objects with the fields of `Sample`; without one,
-    the pictures in it and below are samples named by their files, at most `MOST`, evenly spread.
+    Raises:
+        SamplesError: see `read`.
+    """
+    own = own or os.environ.get("DALA_SAMPLES")
+    return (read(Path(own)) if own else []) + read(SHIPPED)
+
+
+def read(folder: Path) -> list[Sample]:
+    """The samples of a folder.
+
+    It tells about its pictures in `samples.json`, a list of objects with the fields of `Sample`; without one, the
+    pictures in it and below are samples named by their files, at most `MOST`, evenly spread.
 
     Raises:
         SamplesError: a folder that is not there or holds no picture, or a list that cannot be read.
     """
-    own = own or os.environ.get("DALA_SAMPLES")
-    return (_folder(Path(own)) if own else []) + _folder(SHIPPED)
+    if not folder.is_dir():
+        raise SamplesError(f"{folder}: no such folder of samples.")
+    listed = folder / LIST
+    if listed.is_file():
+        try:
+            rows = json.loads(listed.read_text(encoding="utf-8"))
+            return [Sample(**{**row, "file": folder / row["file"]}) for row in rows]
+        except (ValueError, TypeError, KeyError) as error:
+            raise SamplesError(f"{listed}: not a list of samples: {error}.") from error
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
+    if not files:
+        raise SamplesError(f"{folder}: holds no pictures.")
+    step = max(1, -(-len(files) // MOST))
+    return [Sample(f, f.stem) for f in files[::step]]
 
 
 def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
@@ -115,20 +137,3 @@ def _beside(model: LoadedModel, name: str, token: str | bool | None, most: int) 
     if size > most:
         raise SamplesError(f"{told}: larger than {most:,} bytes.")
     return file
-
-
-def _folder(folder: Path) -> list[Sample]:
-    if not folder.is_dir():
-        raise SamplesError(f"{folder}: no such folder of samples.")
-    listed = folder / "samples.json"
-    if listed.is_file():
-        try:
-            rows = json.loads(listed.read_text(encoding="utf-8"))
-            return [Sample(**{**row, "file": folder / row["file"]}) for row in rows]
-        except (ValueError, TypeError, KeyError) as error:
-            raise SamplesError(f"{listed}: not a list of samples: {error}.") from error
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
-    if not files:
-        raise SamplesError(f"{folder}: holds no pictures.")
-    step = max(1, -(-len(files) // MOST))
-    return [Sample(f, f.stem) for f in files[::step]]
