@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from dala.explain import Explainer
 from dala.shelf import HOST
 from dala.ui.session import Page, Seen
 
-__all__ = ["Results", "build", "page_of", "read"]
+__all__ = ["Results", "build", "card_of", "page_of", "read"]
 
 Json = dict[str, Any]
 COLUMNS = {
@@ -31,8 +32,8 @@ PICTURES = {
     "confusion": ("Confusion matrix", "Which class was called what, at the largest probability."),
 }
 NOTHING = (
-    "<p class='told'>There is no <code>report.json</code> beside these weights: nothing is known of how good they are."
-    "</p>"
+    "<p class='told'>No cross-validated report lies beside these weights: what is known of how good they are stands in "
+    "their card, if they have one.</p>"
 )
 LESSONS = """
 <h3>Two lessons of this data</h3>
@@ -49,9 +50,10 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, seen: Seen | None) -> str:
-        """The report of the session's network."""
-        return page_of(self.page.shelf[seen.model if seen else HOST])
+    def show(self, seen: Seen | None) -> tuple[str, str]:
+        """The report of the session's network, and the host's own card."""
+        key = seen.model if seen else HOST
+        return page_of(self.page.shelf[key]), card_of(self.page.shelf[key]) if key == HOST else ""
 
 
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
@@ -64,6 +66,18 @@ def read(explainer: Explainer) -> tuple[Json, Path] | None:
         return (report, folder) if report["scores"]["figures"]["auc"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def card_of(explainer: Explainer) -> str:
+    """The model card beside weights that the host chose, without its metadata and pictures; empty where there is none.
+
+    Never of weights that a visitor chose: their card may hold anything.
+    """
+    file = explainer.origin.folder / "README.md" if explainer.origin else None
+    if file is None or not file.is_file():
+        return ""
+    text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", text)
 
 
 def page_of(explainer: Explainer) -> str:
@@ -91,7 +105,9 @@ def build(page: Page) -> None:
     with gr.Tab("How good is it?", id="results") as tab:
         told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
         gr.Markdown(prose.LIMITS)
-    page.follow(tab, Results(page).show, [], [told])
+        with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
+            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
+    page.follow(tab, Results(page).show, [], [told, card])
 
 
 def _head(report: Json) -> str:
