@@ -17,6 +17,7 @@ COMMANDS = {
     "data": "look a data set over before training on it",
     "compare": "networks side by side on the same folds",
     "evaluate": "score weights on pictures, or write the model card",
+    "gate": "measure how far the attention opens on average, for the app",
     "publish": "put weights with their card on the Hugging Face Hub",
     "publish-space": "host the app as a Hugging Face Space",
 }

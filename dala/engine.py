@@ -31,6 +31,7 @@ class Pass:
     Attributes:
         logits: (N, classes).
         activations, gradients: by layer, (N, C, h, w); the gradients are of each picture's score.
+        gates: by stage that scales its channels, (N, C), by how much.
         seconds: that the passes took.
         device: the type of device that they ran on.
     """
@@ -38,15 +39,16 @@ class Pass:
     logits: Tensor
     activations: dict[str, Tensor]
     gradients: dict[str, Tensor]
+    gates: dict[str, Tensor]
     seconds: float
     device: str
 
     def to(self, device: torch.device) -> "Pass":
         """The same with its tensors on another device."""
-        activations, gradients = (
-            {k: v.to(device) for k, v in tensors.items()} for tensors in (self.activations, self.gradients)
+        a, g, gates = (
+            {k: v.to(device) for k, v in kept.items()} for kept in (self.activations, self.gradients, self.gates)
         )
-        return replace(self, logits=self.logits.to(device), activations=activations, gradients=gradients)
+        return replace(self, logits=self.logits.to(device), activations=a, gradients=g, gates=gates)
 
 
 class Engine:
@@ -104,15 +106,18 @@ class Engine:
         began = time.perf_counter()
         x = x.to(self.device, memory_format=torch.channels_last)
         names = list(self.stages)
+        gates: dict[str, Tensor] = {}
         lowest = min(names.index(layer) for layer in layers)
         with torch.no_grad(), self._mixed():
             for name in names[: lowest + 1]:
+                gates |= self._gate(name, x)
                 x = self.stages[name](x)
         with torch.enable_grad():
             a = x.float().detach().requires_grad_()
             kept = {names[lowest]: a}
             a = a.clone()  # a stage may write into what it is given
             for name in names[lowest + 1 :]:
+                gates |= self._gate(name, a)
                 a = self.stages[name](a)
                 kept |= {name: a} if name in layers else {}
             logits = self.last(a)
@@ -122,9 +127,15 @@ class Engine:
             logits=logits.detach(),
             activations={name: a.detach() for name, a in kept.items()},
             gradients=dict(zip(kept, gradients, strict=True)),
+            gates=gates,
             seconds=time.perf_counter() - began,
             device=self.device.type,
         )
+
+    @torch.no_grad()
+    def _gate(self, name: str, x: Tensor) -> dict[str, Tensor]:
+        gate = getattr(self.stages[name], "gate", None)
+        return {name: gate(x).flatten(1).float()} if gate else {}
 
     def _mixed(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.float16, enabled=self.half)

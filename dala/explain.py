@@ -272,6 +272,7 @@ class Explainer:
         for layer in asked.layers:
             activations, gradient = done.activations[layer], done.gradients[layer]
             signed = self._maps(x.to(self.device), layer, activations, gradient, scores, asked)
+            gates = done.gates[layer].cpu() if layer in done.gates else None
             for i, result in enumerate(results):
                 result[layer] = Explanation(
                     picture=pictures[i],
@@ -288,6 +289,7 @@ class Explainer:
                     temperature=getattr(self.model, "temperature", 1.0),
                     device=done.device,
                     seconds=done.seconds,
+                    gate=None if gates is None else gates[i].clone(),
                 )
         return results
 

@@ -31,6 +31,7 @@ class Explanation:
         temperature: by which the logits are divided before the softmax; maps explain the logits as they are.
         device: what the network ran on.
         seconds: that the forward pass took, for the whole batch.
+        gate: by how much the layer's attention scaled each channel, (C,), in (0, 1); None where the layer has none.
     """
 
     picture: Image.Image
@@ -46,6 +47,7 @@ class Explanation:
     temperature: float
     device: str
     seconds: float
+    gate: Tensor | None = None
 
     @cached_property
     def maps(self) -> dict[str, Tensor]:

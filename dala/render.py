@@ -1,5 +1,7 @@
 """Maps as pictures, numbers as words. The browser's map view draws by the same formulas; a test holds them together."""
 
+import math
+
 import matplotlib
 import numpy as np
 from PIL import Image
@@ -8,7 +10,7 @@ from torch import Tensor
 from dala.errors import DalaError
 from dala.threshold import Threshold
 
-__all__ = ["DEFAULT_OPACITY", "PALETTES", "RenderError", "describe", "overlay", "palette", "place"]
+__all__ = ["DEFAULT_OPACITY", "PALETTES", "RenderError", "describe", "number", "overlay", "palette", "place"]
 
 # Perceptually uniform ones first; jet, which invents edges, only because so much of the literature uses it.
 PALETTES = ("viridis", "inferno", "magma", "cividis", "turbo", "jet")
@@ -58,6 +60,13 @@ def overlay(
     index = np.minimum(np.floor(heat.numpy(force=True).astype(float) / top * 255 + 0.5), 255).astype(int)
     blended = np.rint(tissue * (1 - opacity) + table[index] * opacity).astype(np.uint8)
     return Image.fromarray(np.where(shown[..., None], blended, tissue))
+
+
+def number(value: float, top: float, sign: bool = False) -> str:
+    """A value with as many decimals as give `top`, the largest of its kind, three significant digits; nine at most."""
+    decimals = min(9, max(0, 2 - math.floor(math.log10(abs(top))))) if top else 0
+    told = f"{value:{'+' if sign else ''}.{decimals}f}"
+    return (f"{0:.{decimals}f}" if float(told) == 0 else told).replace("-", "−")
 
 
 def place(heat: Tensor) -> str:

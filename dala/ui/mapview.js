@@ -1,5 +1,5 @@
 // The map view: draws what Python sent, and holds no rule and no statistics of its own.
-// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables}], panels: [{title, note, map, kept}]},
+// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables, cells}], panels: [{title, note, map, kept}]},
 // or null. SETTINGS.together: panels are compared, and one switch thresholds them all.
 // A table's rows are [strength, tau, kept area]. props is a proxy: it is read once a value, never in a loop.
 
@@ -30,6 +30,16 @@ function upsample(map, [h, w], height, width) {
       const low = map[y1 * w + x0] * (1 - fx) + map[y1 * w + x1] * fx;
       out[y * width + x] = top * (1 - fy) + low * fy;
     }
+  }
+  return out;
+}
+
+// One value a cell: what there is before anything is made smooth.
+function spread(map, [h, w], height, width) {
+  const out = new Float32Array(height * width);
+  for (let y = 0, i = 0; y < height; y++) {
+    const row = Math.floor(y * h / height) * w;
+    for (let x = 0; x < width; x++, i++) out[i] = map[row + Math.floor(x * w / width)];
   }
   return out;
 }
@@ -208,8 +218,8 @@ async function show() {
   const pen = Object.assign(document.createElement('canvas'), {width, height}).getContext('2d');
   pen.drawImage(picture, 0, 0);
   const tissue = pen.getImageData(0, 0, width, height).data;
-  const maps = sent.maps.map(({raw, grid, ...rest}) =>
-    ({...rest, heat: upsample(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
+  const maps = sent.maps.map(({raw, grid, cells, ...rest}) =>
+    ({...rest, heat: (cells ? spread : upsample)(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
   const place = view?.probe && view.width === width && view.height === height ? view.probe : null;
   view = {probe: place, words: sent.words, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
   panels.replaceChildren();

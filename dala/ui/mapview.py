@@ -19,7 +19,7 @@ from torch import Tensor
 from dala import cam, render, threshold
 from dala.explanation import Explanation
 
-__all__ = ["MapView", "comparison", "payload"]
+__all__ = ["MapView", "comparison", "payload", "stages"]
 
 _HERE = Path(__file__).parent
 SCRIPTS = ("mapview.js", "wipe.js", "start.js")
@@ -28,7 +28,7 @@ _sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
-    """The component; its value is what `payload` or `comparison` returns, or None.
+    """The component; its value is what `payload`, `comparison` or `stages` returns, or None.
 
     Event: `download`, with what the visitor chose.
 
@@ -89,6 +89,21 @@ def comparison(explanation: Explanation) -> dict[str, Any]:
         "panels": [
             {"title": " = ".join(names), "note": explanation.coincidence() if len(names) > 1 else "", "map": i}
             for i, names in enumerate(titles)
+        ],
+    }
+
+
+def stages(explanation: Explanation) -> dict[str, Any]:
+    """As `payload`, but the way of the first method alone: the map's own cells, enlarged, dynamically thresholded."""
+    sent = payload(explanation)
+    first, title = sent["maps"][0], sent["panels"][0]["title"]
+    down, across = first["grid"]
+    return sent | {
+        "maps": [first | {"cells": True}, first],
+        "panels": [
+            {"title": f"{title}, {across}×{down} cells", "map": 0, "kept": False},
+            {"title": "enlarged, bilinear", "map": 1, "kept": False},
+            {"title": f"DT {title}", "map": 1, "kept": True},
         ],
     }
 

@@ -3,7 +3,12 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-TABS = {"Explain": "#maps", "Compare methods": "#comparison", "How good is it?": ".results"}
+TABS = {
+    "Explain": "#maps",
+    "Compare methods": "#comparison",
+    "Step by step": ".walk img",
+    "How good is it?": ".results",
+}
 
 
 def opened(page, name: str):
