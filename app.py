@@ -8,7 +8,7 @@ import gradio as gr
 from dala import Explainer, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, explain, model, patch
+from dala.ui import api, explain, lab, model, patch
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
 
@@ -28,6 +28,7 @@ def build(explainer: Explainer) -> gr.Blocks:
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs"):
                 explain.build(page)
+                lab.build(page)
         api.build(explainer)
         gr.Markdown(
             "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "

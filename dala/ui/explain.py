@@ -1,27 +1,16 @@
 """The first tab: Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
 
-import base64
-import io
-import zipfile
 from typing import Any
 
 import gradio as gr
 
 from dala import export
 from dala.errors import DalaError
+from dala.ui.downloads import data_url, save
 from dala.ui.mapview import MapView, payload
 from dala.ui.session import PLUMBING, Page, Seen, sentence
 
 __all__ = ["Explain", "build"]
-
-# The zip travels as text and never lies on the server's disk.
-SAVE = """async zip => {
-  if (!zip) return;
-  const href = URL.createObjectURL(await (await fetch(zip)).blob());
-  Object.assign(document.createElement('a'), {href, download: 'explanation.zip'}).click();
-  setTimeout(() => URL.revokeObjectURL(href), 60000);
-}"""
-
 
 READING = """
 - **Grad-CAM** shows where the feature maps that speak for a class are strong. It does not say why, and it is no
@@ -53,11 +42,7 @@ class Explain:
             written = export.files(seen.explanation, explainer, event.rule, event.strength, display)  # type: ignore[union-attr]
         except DalaError as error:
             raise sentence(error) from None
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in written.items():
-                archive.writestr(name, content)
-        return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()
+        return data_url(written)
 
 
 def build(page: Page) -> None:
@@ -69,4 +54,6 @@ def build(page: Page) -> None:
             gr.Markdown(READING)
         archive = gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [], [view], show_progress="full")
-    view.download(content.download, page.seen, archive, **PLUMBING).then(None, archive, None, js=SAVE)
+    view.download(content.download, page.seen, archive, **PLUMBING).then(
+        None, archive, None, js=save("explanation.zip")
+    )

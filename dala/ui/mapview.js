@@ -7,6 +7,7 @@ const [panels, rules, strength, words, live] = ['.panels', '.rules', '.strength 
 const [opacity, palette, contour, download] = ['.opacity', '.palette', '.contour', '.download'].map(find);
 const RULES = props.rules, PALETTES = props.palettes, radios = {}, positions = {};
 let view = null, speak = 0, rule = props.start_rule;
+const followers = [];  // called after every repaint
 
 function make(name, parent, fields = {}) {
   return parent.appendChild(Object.assign(document.createElement(name), fields));
@@ -108,6 +109,7 @@ function repaint() {
     }
     panel.canvas.setAttribute('aria-label', `${panel.title}. ${said}`);
   }
+  followers.forEach(follow => follow());
   // Spoken when the control rests: a reader would otherwise queue up every step.
   clearTimeout(speak);
   speak = setTimeout(() => { live.textContent = words.textContent; }, 600);
@@ -184,6 +186,7 @@ contour.addEventListener('change', repaint);
 download.addEventListener('click', () => trigger('download', {
   rule, strength: view.maps[0].tables[rule][strength.value][0], opacity: opacity.value / 100,
   palette: palette.value, contour: contour.checked,
+  strengths: Object.fromEntries(Object.keys(RULES).map(name => [name, view.maps[0].tables[name][positions[name]][0]])),
 }));
 watch('value', show);
 show();

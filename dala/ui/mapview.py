@@ -6,6 +6,7 @@ and compares. It holds no rule and no statistics, so `dala.threshold` stays the 
 
 import base64
 import io
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,19 @@ _sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
-    """The component; its value is what `payload` returns, or None. Event: `download`, with what the visitor chose."""
+    """The component; its value is what `payload` returns, or None. Event: `download`, with what the visitor chose.
 
-    def __init__(self, **kwargs: Any) -> None:
+    Args:
+        charts: with the threshold lab's charts under the maps; events `measure` and `stop`. See `dala.ui.lab`.
+    """
+
+    def __init__(self, charts: bool = False, **kwargs: Any) -> None:
+        parts = ("mapview", "charts") if charts else ("mapview",)
+        style, script = (_joined(parts, kind) for kind in ("css", "js"))
         super().__init__(
-            html_template=(_HERE / "mapview.html").read_text(encoding="utf-8"),
-            css_template=(_HERE / "mapview.css").read_text(encoding="utf-8"),
-            js_on_load=(_HERE / "mapview.js").read_text(encoding="utf-8"),
+            html_template=_joined(("mapview",), "html"),
+            css_template=style,
+            js_on_load=script,
             rules={
                 name: {"label": r.label, "parameter": r.parameter, "meaning": r.meaning, "start": _start(r)}
                 for name, r in threshold.RULES.items()
@@ -55,6 +62,10 @@ def payload(explanation: Explanation) -> dict[str, Any]:
     if explanation not in _sent:
         _sent[explanation] = _payload(explanation)
     return _sent[explanation]
+
+
+def _joined(parts: Sequence[str], kind: str) -> str:
+    return "\n".join((_HERE / f"{part}.{kind}").read_text(encoding="utf-8") for part in parts)
 
 
 def _payload(explanation: Explanation) -> dict[str, Any]:
