@@ -8,7 +8,8 @@ import gradio as gr
 from dala import Explainer, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, explain, lab, model, patch
+from dala.ui import api, compare, explain, lab, model, patch, results, tools
+from dala.ui.blocks import Blocks
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
 
@@ -18,7 +19,7 @@ TITLE = "DALA: see what a network looks at in breast tissue"
 def build(explainer: Explainer) -> gr.Blocks:
     """The whole ui around a loaded network."""
     # Uploads leave the disk after an hour; nothing is told to anybody.
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+    with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer))
         page = Page(Shelf(explainer), first="explain")
         changed = gr.Textbox(visible="hidden")
@@ -29,6 +30,8 @@ def build(explainer: Explainer) -> gr.Blocks:
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs"):
                 explain.build(page)
                 lab.build(page)
+                compare.build(page, demo)
+                results.build(page)
         api.build(explainer)
         gr.Markdown(
             "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
@@ -49,6 +52,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         max_file_size="20mb",
         state_session_capacity=100,
         ssr_mode=False,
+        mcp_server=tools.offered(),
         footer_links=["api"],
         **options,
     )
@@ -67,7 +71,6 @@ def _head(explainer: Explainer) -> str:
 
 if __name__ == "__main__":
     try:
-        demo = build(Explainer.load())
+        launch(build(Explainer.load()))
     except DalaError as error:
         raise SystemExit(str(error)) from None
-    launch(demo)

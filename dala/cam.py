@@ -57,6 +57,7 @@ class Method:
         title: what people call it.
         paper: where it comes from.
         reruns: it runs the whole network again and again, so that it takes minutes rather than milliseconds.
+        per_channel: it asks the head once a channel: milliseconds where the head pools first, minutes further down.
         control: it looks at neither picture nor network, and is there to be beaten.
     """
 
@@ -64,6 +65,7 @@ class Method:
     title: str
     paper: str
     reruns: bool = False
+    per_channel: bool = False
     control: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:

@@ -39,6 +39,7 @@ class _Question:
     layers: Sequence[str]
     evidence: str
     progress: rerun.Progress = lambda done, total: None
+    zoom: float | None = None
 
 
 class Explainer:
@@ -105,6 +106,7 @@ class Explainer:
         layer: str | None = None,
         evidence: str = "for",
         progress: rerun.Progress | None = None,
+        zoom: float | None = None,
     ) -> Explanation:
         """Explain one picture.
 
@@ -116,13 +118,15 @@ class Explainer:
             layer: a name from `layers`; None for the last.
             evidence: "for" the target, or "against" it.
             progress: called with (done, total) network runs by methods that rerun; raise in it to cancel.
+            zoom: by which the picture is resized, where its scale is known (`dala.images.zoom_of`); None fits it to the
+                area of the training size.
 
         Raises:
             ImageError, TargetError, ExplainError: a picture that cannot be used; a class, method, layer or kind of
                 evidence that does not exist.
         """
         chosen = layer or self.layers[-1]
-        return self.explain_layers(image, (chosen,), target, methods, evidence, progress)[chosen]
+        return self.explain_layers(image, (chosen,), target, methods, evidence, progress, zoom)[chosen]
 
     def explain_layers(
         self,
@@ -132,15 +136,15 @@ class Explainer:
         methods: Sequence[str] = ("grad_cam",),
         evidence: str = "for",
         progress: rerun.Progress | None = None,
+        zoom: float | None = None,
     ) -> dict[str, Explanation]:
         """Explain one picture at several layers, which share the forward and the backward pass; see `explain`."""
         if not layers:
             raise ExplainError(f"Name a layer: {', '.join(self.layers)}.")
         for layer in layers:
             self.check(methods, layer, evidence, target)
-        return self._group(
-            [images.read(image)], [target], _Question(methods, layers, evidence, *([progress] if progress else []))
-        )[0]
+        asked = _Question(methods, layers, evidence, progress or _Question.progress, zoom)
+        return self._group([images.read(image)], [target], asked)[0]
 
     def explain_batch(
         self,
@@ -165,7 +169,7 @@ class Explainer:
             raise ExplainError("Give one target for all or one for each picture, and at least one picture a chunk.")
         for one in wanted:
             self.check(methods, chosen, evidence, one)
-        asked = _Question(methods, (chosen,), evidence, *([progress] if progress else []))
+        asked = _Question(methods, (chosen,), evidence, progress or _Question.progress)
         read = [images.read(p) for p in pictures]
         by_size: dict[tuple[int, int], list[int]] = {}
         for i, picture in enumerate(read):
@@ -193,7 +197,11 @@ class Explainer:
         score = _turned(score, evidence)
         activations = e.activations.to(self.device)
         _, gradient = cam.score_gradient(self.engine.head(e.layer), activations, [score])
-        x = self.preprocess(e.picture).to(self.device) if any(cam.METHODS[m].reruns for m in methods) else None
+        x = (
+            images.normalised(e.picture, self.preprocessing).to(self.device)
+            if any(cam.METHODS[m].reruns for m in methods)
+            else None
+        )
         signed = self._maps(x, e.layer, activations, gradient, [score], _Question(methods, (e.layer,), evidence))
         maps = {m: values[0] for m, values in signed.items()}
         return replace(e, target=name, evidence=evidence, gradient=gradient, signed=maps)
@@ -228,8 +236,9 @@ class Explainer:
     def _at_once(
         self, originals: list[Image.Image], wanted: Sequence[Target | None], asked: _Question
     ) -> list[dict[str, Explanation]]:
-        pictures = [images.fit(p, self.preprocessing) for p in originals]
-        x = torch.cat([self.preprocess(p) for p in pictures])
+        size, zoom = self.preprocessing, asked.zoom
+        pictures = [images.zoomed(p, zoom, size) if zoom else images.fit(p, size) for p in originals]
+        x = torch.cat([images.normalised(p, size) for p in pictures])
         titles: list[str] = []
 
         def choose(logits: Tensor) -> list[targets.Score]:

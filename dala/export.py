@@ -1,22 +1,23 @@
-"""An explanation as files: the same for the command line and for the app's download."""
+"""An explanation as pictures, numbers and files: the same on the command line, in the app and over its API."""
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
 from PIL import Image
+from torch import Tensor
 
 import dala
-from dala import cam, render
+from dala import agreement, cam, rawmaps, render, threshold
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.threshold import DEFAULT_RULE, Threshold
 
-__all__ = ["files", "pictures", "thresholds", "values"]
+__all__ = ["agreement_values", "files", "masked", "pictures", "sheet", "thresholds", "values"]
 
 
 def pictures(
@@ -33,6 +34,22 @@ def pictures(
         made[method] = render.overlay(picture, heat, top, None, colours, opacity)
         made[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
     return made
+
+
+def sheet(explanation: Explanation, made: Mapping[str, Image.Image]) -> tuple[Image.Image, dict[str, list[int]]]:
+    """All of `pictures` on one: a column a method, the map above, its DT map below; and where each of them lies.
+
+    Places are (left, upper, right, lower) in pixels, as Pillow's `crop` takes them, by the names of `pictures`.
+    """
+    width, height = explanation.picture.size
+    whole = Image.new("RGB", (width * len(explanation.maps), 2 * height))
+    places = {}
+    for column, method in enumerate(explanation.maps):
+        for row, name in enumerate((method, f"dt_{method}")):
+            left, upper = column * width, row * height
+            whole.paste(made[name], (left, upper))
+            places[name] = [left, upper, left + width, upper + height]
+    return whole, places
 
 
 def thresholds(
@@ -76,6 +93,65 @@ def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: E
     }
 
 
+def masked(
+    raw: Tensor,
+    size: tuple[int | None, int | None] = (None, None),
+    rule: str = DEFAULT_RULE,
+    strength: float | None = None,
+) -> tuple[dict[str, Any], Image.Image]:
+    """A raw map alone under a threshold: every number as plain JSON, and the mask, white where the map is kept.
+
+    Args:
+        raw: (h, w) float32, at least 0.
+        size: (height, width) to which the map is enlarged first; (None, None) for its own.
+        rule, strength: of `dala.threshold.apply`.
+
+    Raises:
+        RawMapError, ThresholdError: half a size or one out of range; no such rule or strength.
+    """
+    height, width = size
+    if (height is None) != (width is None):
+        raise rawmaps.RawMapError("Give both the height and the width of the picture, or neither.")
+    if height is not None and width is not None:
+        if min(height, width) < 1 or height * width > rawmaps.MAX_CELLS:
+            most = rawmaps.MAX_CELLS // 1_000_000
+            raise rawmaps.RawMapError(f"A picture has at least one pixel a side, and at most {most} million here.")
+        heat = cam.upsample(raw, (height, width))
+    else:
+        heat = raw
+    kept = threshold.apply(heat, rule, strength)
+    numbers = {
+        "rule": kept.rule,
+        "strength": kept.strength,
+        "tau": kept.tau,
+        "kept_area": kept.kept_area,
+        "raw_max": float(raw.max()),
+        "size": list(heat.shape),
+    }
+    return numbers, Image.fromarray(kept.mask.numpy().astype("uint8") * 255)
+
+
+def agreement_values(explanation: Explanation, share: float = agreement.DEFAULT_SHARE) -> dict[str, Any]:
+    """How far an explanation's methods agree, as plain JSON; None where one of two maps is the same everywhere.
+
+    `marked_area` is the share of the area on which a map is above 0: no region that is compared can be larger.
+    """
+    maps = torch.stack([explanation.heat(method) for method in explanation.maps])
+    return {
+        "share": share,
+        "rank_correlation": _by_pair(explanation, agreement.rank_correlation(maps)),
+        "overlap": _by_pair(explanation, agreement.overlap(maps, share)),
+        "marked_area": dict(zip(explanation.maps, (maps > 0).double().mean((1, 2)).tolist(), strict=True)),
+    }
+
+
+def _by_pair(explanation: Explanation, matrix: Tensor) -> dict[str, dict[str, float | None]]:
+    return {
+        a: {b: None if math.isnan(v) else v for b, v in zip(explanation.maps, row, strict=True)}
+        for a, row in zip(explanation.maps, matrix.tolist(), strict=True)
+    }
+
+
 def files(
     explanation: Explanation,
     explainer: Explainer,
@@ -98,10 +174,7 @@ def files(
         stream = io.BytesIO()
         picture.save(stream, "PNG")
         written[f"{name}.png"] = stream.getvalue()
-    stream = io.BytesIO()
-    arrays: dict[str, Any] = {name: raw.numpy() for name, raw in explanation.maps.items()}
-    np.savez(stream, **arrays)
-    written["maps.npz"] = stream.getvalue()
+    written["maps.npz"] = rawmaps.pack(explanation.maps)
     text = json.dumps(values(explanation, kept, explainer) | dict(more or {}), indent=2, ensure_ascii=False)
     written["explanation.json"] = (text + "\n").encode()
     return written

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dala import baselines, images, metrics, networks, start
+from dala import baselines, evaluate, images, metrics, networks, start
 from dala.data import Item
 from dala.distributed import ALONE, Ranks
 from dala.finetune import Run
@@ -67,7 +67,11 @@ def prepare(
     """
     magnification = settings.magnification if settings.format == "breakhis" else None
     preprocessing = images.Preprocessing(
-        settings.height, settings.width, magnification=magnification, um_per_pixel=settings.um_per_pixel
+        settings.height,
+        settings.width,
+        magnification=magnification,
+        um_per_pixel=settings.um_per_pixel,
+        enlargement=_enlargement(items, settings),
     )
     source: Decoded | Kept = Decoded(items, preprocessing, settings)
     state, started, pooled, statistics = None, {"name": Path(settings.init or "random").name}, {}, None
@@ -86,6 +90,12 @@ def prepare(
     if settings.network in baselines.BASELINES:
         statistics = baselines.pooled(pooled) if own else baselines.colour(items)
     return Job(settings, items, class_names, preprocessing, device, ranks, state, started, source, pooled, statistics)
+
+
+def _enlargement(items: Sequence[Item], settings: Settings) -> float:
+    """By how much pictures are enlarged to the area of the training size; of most, where their sizes differ."""
+    areas = [p.width * p.height for p in (evaluate.read(item) for item in items[:: max(1, len(items) // 32)])]
+    return round(float((settings.height * settings.width / np.median(areas)) ** 0.5), 4)
 
 
 def fit(job: Job, chosen: Sequence[int], out: Path, held: Sequence[int] = ()) -> Upper:

@@ -13,7 +13,18 @@ from torchvision.transforms.v2 import functional as F
 
 from dala.errors import DalaError
 
-__all__ = ["ImageError", "Preprocessing", "Source", "fit", "fitted_size", "read", "to_tensor"]
+__all__ = [
+    "ImageError",
+    "Preprocessing",
+    "Source",
+    "fit",
+    "fitted_size",
+    "normalised",
+    "read",
+    "to_tensor",
+    "zoom_of",
+    "zoomed",
+]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
@@ -26,6 +37,7 @@ MIN_SIDE = 32
 MAX_SIDE = 4096
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 8.0
+MOST_AREAS = 4.0
 
 
 class ImageError(DalaError):
@@ -45,6 +57,7 @@ class Preprocessing:
         interpolation: a Pillow filter, "bicubic", "bilinear" or "lanczos".
         magnification: the microscope's magnification as the data set names it, or None.
         um_per_pixel: micrometres per pixel at the training size as the data set states it, or None.
+        enlargement: by how much the data set's own pictures were enlarged to `height` x `width`.
     """
 
     height: int = 460
@@ -54,6 +67,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
     magnification: str | None = None
     um_per_pixel: float | None = None
+    enlargement: float = 1.0
 
     def __post_init__(self) -> None:
         sides = (self.height, self.width)
@@ -61,6 +75,8 @@ class Preprocessing:
             raise ValueError(f"preprocessing wants a height and width of {MIN_SIDE} to {MAX_SIDE} px, not {sides}")
         if self.interpolation not in ("bicubic", "bilinear", "lanczos"):
             raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
+        if not isinstance(self.enlargement, int | float) or not 0.01 <= self.enlargement <= 100:
+            raise ValueError(f"preprocessing wants an enlargement from 0.01 to 100, not {self.enlargement!r}")
         statistics = (*self.mean, *self.std)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
             raise ValueError("preprocessing wants three means and three standard deviations")
@@ -141,10 +157,60 @@ def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
 
 
+def zoom_of(magnification: str | float, preprocessing: Preprocessing) -> float | None:
+    """By how much to resize a picture of a known scale, so that the network sees tissue at the scale it was trained on.
+
+    Args:
+        magnification: of the microscope, "40X", "200X", ..., as the data set names them; or micrometres per pixel.
+        preprocessing: the network's.
+
+    Returns:
+        the factor; None where the network does not tell the scale that it expects in these terms.
+
+    Raises:
+        ImageError: no such scale, or one so far off that the picture would shrink or grow a hundredfold.
+    """
+    text = str(magnification).strip().upper()
+    try:
+        given = float(text.removesuffix("X"))
+    except ValueError:
+        given = 0.0
+    if not 0 < given < float("inf"):
+        raise ImageError(f"A scale is a magnification such as 100X or a number of µm per pixel, not {magnification!r}.")
+    p = preprocessing
+    if text.endswith("X"):
+        expected = p.magnification and float(p.magnification.upper().removesuffix("X")) * p.enlargement
+        factor = expected / given if expected else None
+    else:
+        factor = given / p.um_per_pixel if p.um_per_pixel else None
+    if factor and not 0.01 <= factor <= 100:
+        raise ImageError(f"{magnification} is too far from the scale that the weights expect.")
+    return factor
+
+
+def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> Image.Image:
+    """The picture resized by a factor, instead of to the training area as `fit` does.
+
+    Raises:
+        ImageError: too little would be left of it, or it would be more than four times what the network was trained on.
+    """
+    size = max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))
+    if min(size) < MIN_SIDE:
+        raise ImageError(f"At the weights' scale this picture is {size[0]}x{size[1]} px, too little tissue to look at.")
+    if size[0] * size[1] > MOST_AREAS * preprocessing.height * preprocessing.width:
+        raise ImageError("At the weights' scale this picture is much larger than a patch: choose a part of it.")
+    return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
+
+
+def normalised(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    """RGB picture -> (1, 3, H, W) float32, at the size that it has."""
+    pixels = F.to_dtype(F.pil_to_tensor(picture), torch.float32, scale=True)
+    return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
+
+
 def to_tensor(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
     """RGB picture -> (1, 3, H, W) float32, scaled by `fit` and normalised."""
-    pixels = F.to_dtype(F.pil_to_tensor(fit(picture, preprocessing)), torch.float32, scale=True)
-    return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
+    return normalised(fit(picture, preprocessing), preprocessing)
 
 
 def _filter(preprocessing: Preprocessing) -> Image.Resampling:

@@ -20,13 +20,15 @@ class SamplesError(DalaError):
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture on disk, with what it shows, whence it comes, under which licence, and its scale where known."""
+    """A picture on disk, with what it shows, whence it comes, under which licence, and its scale where known:
+    the microscope's magnification ("100X"), micrometres per pixel."""
 
     file: Path
     caption: str
     origin: str = ""
     licence: str = ""
     um_per_pixel: float | None = None
+    magnification: str | None = None
 
 
 def find(own: str | None = None) -> list[Sample]:

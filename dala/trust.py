@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dala import cam
+from dala import cam, images
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
@@ -124,7 +124,8 @@ def steps(
     _check(e, method, areas, baseline, chunk)
     names = [method, *(c for c in CONTROLS if controls and c != method)]
     places = {name: _places(e, name) for name in names}
-    shown, hidden = (explainer.preprocess(p)[0] for p in (e.picture, BASELINES[baseline].fill(e.picture)))
+    both = (e.picture, BASELINES[baseline].fill(e.picture))
+    shown, hidden = (images.normalised(picture, explainer.preprocessing)[0] for picture in both)
     pixels = shown[0].numel()
     counts = [round(area * pixels) for area in areas]
     sides = {name: ([_part(name, 0, c, pixels) for c in counts], [_part(name, c, pixels, pixels) for c in counts])

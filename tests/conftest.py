@@ -1,16 +1,22 @@
 """What the tests share: the shipped network, small networks, phantoms, and real pictures where they are present."""
 
 import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
+from gradio import processing_utils
 from PIL import Image
 
-from dala import DALAResNet50, Explainer, phantom
+import app
+from dala import DALAResNet50, Explainer, phantom, weights
 from dala.images import Preprocessing
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "BreaKHis_v1"
@@ -29,6 +35,25 @@ def small(explainer: Explainer) -> Explainer:
     model = DALAResNet50(explainer.model.class_names, SMALL)
     model.load_state_dict(explainer.model.state_dict())
     return Explainer(model.eval(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def small_folder(small: Explainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network as a folder, for whatever loads one."""
+    folder = tmp_path_factory.mktemp("small")
+    weights.save(small.model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(small_folder: Path) -> Iterator[gr.Blocks]:
+    """The app around the small network, running, with its endpoints as MCP tools."""
+    demo = app.build(Explainer.load(small_folder, "cpu"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DALA_MCP", "1")
+        app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    yield demo
+    demo.close()
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +92,27 @@ def heat() -> torch.Tensor:
     """A map with zeros, a slope and a peak, 96x128."""
     rng = np.random.default_rng(0)
     return torch.from_numpy(np.maximum(rng.normal(0.2, 0.5, (96, 128)), 0).astype(np.float32))
+
+
+@pytest.fixture
+def elsewhere(patch_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+    """Another server, which Gradio is told to trust: its address, and the requests that reached it."""
+    reached: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            reached.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(patch_file.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    # Gradio refuses private addresses by itself; a public one it would fetch.
+    monkeypatch.setattr(processing_utils, "PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", reached
+    server.shutdown()
+    server.server_close()

@@ -1,4 +1,4 @@
-"""Handlers and the public endpoint, without a browser."""
+"""The page's handlers, without a browser."""
 
 import base64
 import io
@@ -6,84 +6,21 @@ import json
 from pathlib import Path
 
 import gradio as gr
-import httpx
 import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from dala import render, samples, threshold
+from dala import cam, phantom, samples, threshold
 from dala.images import ImageError
 from dala.shelf import HOST, Shelf
+from dala.ui.compare import Compare
 from dala.ui.explain import Explain
 from dala.ui.mapview import payload
 from dala.ui.patch import Patch
-from dala.ui.session import Page
+from dala.ui.session import Given, Page
 from dala.ui.uploads import uploaded_file
-
-
-@pytest.fixture(scope="module")
-def server(explainer):
-    demo = app.build(explainer)
-    _, url, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    yield url
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return Client(server, verbose=False)
-
-
-def test_the_endpoint_says_what_python_says(client, explainer, patch_file):
-    numbers, plain, kept = client.predict(handle_file(patch_file), "malignant", "percentile", 90, api_name="/explain")
-    e = explainer.explain(patch_file, "malignant")
-    assert numbers["probabilities"] == pytest.approx(e.probabilities, abs=1e-5)
-    assert numbers["tau"]["grad_cam"] == pytest.approx(e.threshold("percentile", 90).tau, rel=1e-4)
-    assert numbers["model"]["sha256"] == explainer.origin.sha256
-    assert Image.open(plain).size == Image.open(kept).size == e.picture.size
-    expected = render.overlay(e.picture, e.heat(), float(e.maps["grad_cam"].max()))
-    assert (np.abs(np.asarray(Image.open(plain)).astype(int) - np.asarray(expected)) <= 1).mean() > 0.999
-
-
-def test_only_the_image_is_needed(client, explainer, patch_file):
-    numbers, *_ = client.predict(image=handle_file(patch_file), api_name="/explain")
-    assert numbers["rule"] == "mean_std"
-    assert numbers["target"] == explainer.explain(patch_file).target
-
-
-def test_it_is_documented_and_nothing_else_is_public(client):
-    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/explain"]
-    assert "not for diagnosis" in json.dumps(endpoints["/explain"])
-    assert [p["parameter_name"] for p in endpoints["/explain"]["parameters"]] == ["image", "target", "rule", "strength"]
-
-
-def test_errors_are_our_sentences(client, patch_file, broken_file):
-    for arguments, words in (
-        ([handle_file(broken_file)], "damaged or incomplete"),
-        ([handle_file(patch_file), "cancer"], "no class 'cancer'"),
-        ([handle_file(patch_file), "benign", "magic"], "no threshold rule"),
-        ([handle_file(patch_file), "benign", "mean_std", 99], "goes from -1 to 4"),
-        ([None], "There is no picture"),
-    ):
-        with pytest.raises(AppError, match=words):
-            client.predict(*arguments, api_name="/explain")
-
-
-@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.png", "../../etc/passwd", "/proc/self/environ"])
-def test_no_path_that_was_not_uploaded(server, path):
-    # Raw HTTP: the client would upload the file instead.
-    for value in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, {"url": path}, path):
-        call = httpx.post(f"{server}gradio_api/call/explain", json={"data": [value, None, "mean_std", None]})
-        told = httpx.get(f"{server}gradio_api/call/explain/{call.json()['event_id']}", timeout=60).text
-        assert "event: error" in told
-        assert "event: complete" not in told
-        assert "root:" not in told
-        assert str(Path.cwd()) not in told
 
 
 def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):
@@ -135,6 +72,69 @@ def test_another_class_keeps_the_forward_pass(page, column):
         column.target(other, None)
     with pytest.raises(gr.Error, match="no class"):
         column.target("cancer", seen)
+
+
+def test_the_whole_column_follows_a_scale_and_a_part(page, column, tmp_path):
+    file = tmp_path / "large.png"
+    phantom.make(2, size=(1500, 950)).picture.save(file)
+    seen = column._explain(Given(file), HOST)
+    assert len(seen.parts) == 4
+    assert seen.explanation.original_size == (1500, 950)
+    whole = column._shown(seen)
+    assert "shrunk to one" in whole[3]
+    chosen = gr.SelectData(None, {"index": 3, "value": None})
+    part = column.part(seen, HOST, chosen)[1]
+    assert part.explanation.original_size == (700, 460)
+    assert part.given.box == seen.parts[2]
+    scaled = column.scale("200X", part, HOST)
+    assert scaled[1].explanation.picture.size == (750, 475)
+    assert scaled[1].given.box is None
+    assert scaled[-1] == "200X"
+    assert "details may be missing" in scaled[3]
+    file.unlink()
+    with pytest.raises(gr.Error, match="expired"):
+        column.scale("100X", part, HOST)
+
+
+@pytest.fixture
+def compare(page):
+    return Compare(page)
+
+
+def test_methods_are_compared_from_the_forward_pass_that_was_made(compare, column, explainer, monkeypatch):
+    seen = column.first(HOST)[1]
+    monkeypatch.setattr(explainer, "explain", None)  # any other forward pass would fail
+    methods = ["grad_cam", "hires_cam", "layer_cam", "random"]
+    view, table, last, targets, layers = compare.show(seen, methods, None, None, "for", None)
+    assert [panel["title"] for panel in view["panels"]] == ["Grad-CAM = HiResCAM", "LayerCAM", "random map"]
+    assert "pools globally first" in view["panels"][0]["note"]
+    assert view["panels"][1]["note"] == ""
+    assert table.count("<tr>") == 4
+    other = next(name for name in explainer.class_names if name != seen.explanation.target)
+    assert f"over {other}" in [value for _, value in targets.choices]
+    margin = compare.show(seen, methods, f"over {other}", "attention", "against", last)
+    assert margin[0]["words"] == f"against {seen.explanation.target} over {other}"
+    assert layers.value == "attention"
+
+
+def test_another_layer_is_one_more_forward_pass_and_then_none(compare, column, explainer, monkeypatch):
+    seen = column.first(HOST)[1]
+    last = compare.show(seen, ["grad_cam", "hires_cam"], None, "layer3", "for", None)[2]
+    assert last.explanation.layer == "layer3"
+    assert len(last.explanation.coinciding()) == 2
+    monkeypatch.setattr(explainer, "explain", None)
+    view = compare.show(seen, ["grad_cam", "layer_cam"], None, "layer3", "for", last)[0]
+    direct = explainer.retarget(last.explanation, seen.explanation.target, ["layer_cam"])
+    assert view["maps"][1]["max"] == pytest.approx(float(direct.maps["layer_cam"].max()))
+
+
+def test_one_method_or_seven_are_not_compared(compare, column):
+    seen = column.first(HOST)[1]
+    for methods in (["grad_cam"], list(cam.METHODS)[:7]):
+        with pytest.raises(gr.Error, match="Choose 2 to 6 methods"):
+            compare.again(seen, methods, None, None, "for", None)
+    with pytest.raises(gr.Error, match="expired"):
+        compare.again(None, ["grad_cam", "layer_cam"], None, None, "for", None)
 
 
 def test_the_download_needs_no_gradient(page, column):

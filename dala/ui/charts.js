@@ -4,7 +4,7 @@
 (() => {
 const SVG = 'http://www.w3.org/2000/svg';
 const PLOT = {height: 150, left: 46, right: 14, top: 10, bottom: 24};
-const clip = `clip-${props.uid}`, BASELINES = props.baselines;
+const clip = `clip-${SETTINGS.uid}`, BASELINES = SETTINGS.charts.baselines;
 const root = document.createElement('section');
 let data = null, curves = null, shown = null, run = 0, active = false;
 
@@ -21,7 +21,7 @@ function draw(name, parent, attributes = {}, text = '') {
 
 // On the straight line between two neighbours; xs rise.
 function between(x, xs, ys) {
-  const i = Math.max(1, xs.findIndex(v => v >= x));
+  const found = xs.findIndex(v => v >= x), i = found < 0 ? xs.length - 1 : Math.max(1, found);
   return ys[i - 1] + (ys[i] - ys[i - 1]) * (x - xs[i - 1]) / (xs[i] - xs[i - 1]);
 }
 
@@ -44,7 +44,7 @@ const bar = make('div', root, {className: 'measure'});
 const choice = make('label', bar, {textContent: 'hidden pixels become '});
 const baseline = make('select', choice, {className: 'baseline'});
 for (const [name, label] of Object.entries(BASELINES)) make('option', baseline, {value: name, textContent: label});
-baseline.value = props.baseline;
+baseline.value = SETTINGS.charts.baseline;
 const line = make('label', bar), controls = make('input', line, {type: 'checkbox', className: 'beside'});
 line.append('beside a random map and a centred one (takes three times as long)');
 const go = make('button', bar, {type: 'button', className: 'go', textContent: 'measure'});
@@ -55,7 +55,7 @@ const axis = make('fieldset', root, {className: 'axis'});
 make('legend', axis, {textContent: 'drawn against'});
 const against = ['kept area', 'τ'].map((label, i) => {
   const choose = make('label', axis);
-  const input = make('input', choose, {type: 'radio', name: `axis-${props.uid}`, checked: i === 0});
+  const input = make('input', choose, {type: 'radio', name: `axis-${SETTINGS.uid}`, checked: i === 0});
   choose.append(label);
   return input;
 });

@@ -4,11 +4,10 @@ from typing import Any
 
 import gradio as gr
 
-from dala import export
 from dala.errors import DalaError
-from dala.ui.downloads import data_url, save
+from dala.ui import download
 from dala.ui.mapview import MapView, payload
-from dala.ui.session import PLUMBING, Page, Seen, sentence
+from dala.ui.session import PLUMBING, Page, Seen, held, sentence
 
 __all__ = ["Explain", "build"]
 
@@ -36,13 +35,10 @@ class Explain:
 
     def download(self, seen: Seen | None, event: gr.EventData) -> str:
         """What is on screen as one zip, in a data URL: overlays, raw maps, every number."""
-        display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
         try:
-            explainer = self.page.explainer(seen)
-            written = export.files(seen.explanation, explainer, event.rule, event.strength, display)  # type: ignore[union-attr]
+            return download.explanation(held(seen).explanation, self.page.explainer(held(seen)), event)
         except DalaError as error:
             raise sentence(error) from None
-        return data_url(written)
 
 
 def build(page: Page) -> None:
@@ -54,6 +50,4 @@ def build(page: Page) -> None:
             gr.Markdown(READING)
         archive = gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [], [view], show_progress="full")
-    view.download(content.download, page.seen, archive, **PLUMBING).then(
-        None, archive, None, js=save("explanation.zip")
-    )
+    view.download(content.download, page.seen, archive, **PLUMBING).then(None, archive, None, js=download.SAVE)

@@ -13,9 +13,9 @@ from dala import cam, handout, hiding, lab, trust
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
-from dala.ui.downloads import data_url, save
+from dala.ui import download
 from dala.ui.mapview import MapView, payload
-from dala.ui.session import MODEL, PLUMBING, Page, Seen, sentence
+from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
 
 __all__ = ["Lab", "build"]
 
@@ -73,7 +73,7 @@ class Lab:
         """
         told = {"run": event.run}
         try:
-            going = self._measuring(seen, method, event.baseline, bool(event.controls))
+            going = self._measuring(held(seen), method, event.baseline, bool(event.controls))
             while True:
                 try:
                     done, total = next(going)
@@ -84,22 +84,16 @@ class Lab:
         except DalaError as error:
             yield json.dumps({**told, "failed": True}), gr.skip()
             raise sentence(error) from None
-        assert seen is not None  # noqa: S101  it has been measured
-        yield json.dumps({**told, **_drawn(result)}), (_key(seen, method), result)
+        yield json.dumps({**told, **_drawn(result)}), (_key(held(seen), method), result)
 
     def download(self, seen: Seen | None, method: str, measured: Any, event: gr.EventData) -> str:
         """What is on screen as one zip, in a data URL: overlays, the charts as one picture, every number."""
         display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
         try:
-            explainer = self.page.explainer(seen)
-            assert seen is not None  # noqa: S101  the page has refused it
             key, curves = measured or (None, None)
-            return data_url(
-                handout.files(
-                    self._explained(seen, method), explainer, event.rule, event.strengths, display,
-                    curves if key == _key(seen, method) else None,
-                )
-            )  # fmt: skip
+            e, explainer = self._explained(held(seen), method), self.page.explainer(held(seen))
+            curves = curves if key == _key(held(seen), method) else None
+            return download.data_url(handout.files(e, explainer, event.rule, event.strengths, display, curves))
         except DalaError as error:
             raise sentence(error) from None
 
@@ -110,11 +104,9 @@ class Lab:
         return self.page.explainer(seen).retarget(e, e.target, methods=(method,))
 
     def _measuring(
-        self, seen: Seen | None, method: str, baseline: str, controls: bool
+        self, seen: Seen, method: str, baseline: str, controls: bool
     ) -> Generator[tuple[int, int], None, trust.KeepRemove]:
-        explainer = self.page.explainer(seen)
-        assert seen is not None  # noqa: S101  the page has refused it
-        e = self._explained(seen, method)
+        e, explainer = self._explained(seen, method), self.page.explainer(seen)
         picture = hashlib.sha256(e.picture.tobytes()).hexdigest()
         asked = (seen.model, picture, e.words(), e.layer, method, baseline, str(controls))
         if asked not in self._remembered:
@@ -134,11 +126,11 @@ def build(page: Page) -> None:
     with gr.Tab("Threshold lab", id="lab") as tab:
         method = gr.Dropdown(quick, value="grad_cam", label="Map", elem_classes="method")
         view = MapView(
-            charts=True,
+            charts={
+                "baselines": {name: b.label for name, b in hiding.BASELINES.items()},
+                "baseline": hiding.DEFAULT_BASELINE,
+            },
             elem_id="lab",
-            baselines={name: b.label for name, b in hiding.BASELINES.items()},
-            baseline=hiding.DEFAULT_BASELINE,
-            areas=trust.AREAS,
         )
         with gr.Accordion("What these curves can and cannot show", open=False):
             gr.Markdown(READING)
@@ -151,7 +143,7 @@ def build(page: Page) -> None:
     page.serial.change(None, None, None, cancels=[measuring])
     curve.change(None, curve, None, js=TELL)
     view.download(content.download, [page.seen, method, measured], archive, **PLUMBING).then(
-        None, archive, None, js=save("threshold-lab.zip")
+        None, archive, None, js=download.SAVE
     )
 
 

@@ -1,12 +1,14 @@
 // The map view: draws what Python sent, and holds no rule and no statistics of its own.
-// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables}], panels: [{title, map, kept}]}, or null.
+// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables}], panels: [{title, note, map, kept}]},
+// or null. SETTINGS.together: panels are compared, and one switch thresholds them all.
 // A table's rows are [strength, tau, kept area]. props is a proxy: it is read once a value, never in a loop.
 
 const find = selector => element.querySelector(selector);
 const [panels, rules, strength, words, live] = ['.panels', '.rules', '.strength input', '.words', '.live'].map(find);
 const [opacity, palette, contour, download] = ['.opacity', '.palette', '.contour', '.download'].map(find);
-const RULES = props.rules, PALETTES = props.palettes, radios = {}, positions = {};
-let view = null, speak = 0, rule = props.start_rule;
+const [cutAll, level, shared] = ['.cut-all', '.level', '.shared'].map(find);
+const RULES = SETTINGS.rules, PALETTES = SETTINGS.palettes, radios = {}, positions = {};
+let view = null, speak = 0, rule = SETTINGS.start_rule;
 const followers = [];  // called after every repaint
 
 function make(name, parent, fields = {}) {
@@ -33,9 +35,26 @@ function upsample(map, [h, w], height, width) {
   return out;
 }
 
+// The value that the last colour stands for.
+function top(map) {
+  return shared.checked ? Math.max(...view.maps.map(({max}) => max)) : map.max;
+}
+
+function isCut(panel) {
+  return SETTINGS.together ? cutAll.checked : panel.kept;
+}
+
+// [strength, tau, kept area] of a panel: its own, or the one whose kept area is nearest to the first panel's.
+function row(panel) {
+  const own = panel.map.tables[rule][strength.value];
+  if (!SETTINGS.together || !level.checked || panel === view.panels[0]) return own;
+  const area = view.panels[0].map.tables[rule][strength.value][2], distance = ([, , kept]) => Math.abs(kept - area);
+  return [...panel.map.tables.percentile].reduce((best, next) => (distance(next) < distance(best) ? next : best));
+}
+
 // The tissue under the whole map: made once a palette and opacity, so that a threshold only chooses between two pictures.
 function blend(map) {
-  const colours = bytes(PALETTES[palette.value]), a = opacity.value / 100, {heat, max} = map;
+  const colours = bytes(PALETTES[palette.value]), a = opacity.value / 100, {heat} = map, max = top(map);
   const tissue = view.tissue, out = new Uint8ClampedArray(tissue);
   if (max > 0) {
     for (let i = 0; i < heat.length; i++) {
@@ -86,33 +105,53 @@ function describe(map, area) {
 function repaint() {
   const chosen = RULES[rule];
   if (!view) return;
-  const steps = view.maps[0].tables[rule];
-  Object.assign(strength, {max: steps.length - 1, disabled: steps.length < 2});
+  const steps = view.maps[0].tables[rule], idle = SETTINGS.together && !cutAll.checked;
+  Object.assign(strength, {max: steps.length - 1, disabled: steps.length < 2 || idle});
+  level.disabled = idle;
   strength.value = positions[rule];
   const value = steps[strength.value][0], shown = chosen.parameter ? `${chosen.parameter} = ${value.toFixed(2)}` : 'no control';
   strength.setAttribute('aria-valuetext', shown);
   find('.strength .name').textContent = chosen.parameter ? `strength ${chosen.parameter === 'share' ? '' : chosen.parameter}` : 'no control';
   find('.strength output').textContent = chosen.parameter ? value.toFixed(2) : '';
   find('.meaning').textContent = chosen.meaning;
-  for (const panel of view.panels) {
-    const {map, kept} = panel, [, tau, area] = map.tables[rule][strength.value];
-    const said = describe(map, area);
-    if (kept) {
-      paintKept(panel, tau);
-      panel.cut.style.width = `${map.max > 0 ? Math.min(100, Math.max(0, 100 * tau / map.max)) : 100}%`;
-      panel.reading.textContent = `τ = ${number(tau, map.max)} · keeps ${(100 * area).toFixed(1)} %`;
-      panel.notice.textContent = map.max <= 0 ? said : area === 0 ? 'The threshold lies above the maximum: nothing is kept.' : '';
-      words.textContent = said;
-    } else {
-      paintWhole(panel);
-      panel.notice.textContent = map.max <= 0 ? said : '';
-    }
-    panel.canvas.setAttribute('aria-label', `${panel.title}. ${said}`);
-  }
+  const areas = view.panels.map(paint);
+  if (SETTINGS.together) words.textContent = overview(areas);
+  wipe.repaint();
   followers.forEach(follow => follow());
   // Spoken when the control rests: a reader would otherwise queue up every step.
   clearTimeout(speak);
   speak = setTimeout(() => { live.textContent = words.textContent; }, 600);
+}
+
+// Draws a panel and says what it shows; the area that its threshold keeps.
+function paint(panel) {
+  const {map, canvas, notice, reading, cut, at} = panel, [, tau, area] = row(panel), said = describe(map, area);
+  const here = view.probe ? ` · here ${number(map.heat[view.probe.index], map.max)}` : '';
+  if (isCut(panel)) {
+    paintKept(panel, tau);
+    cut.hidden = false;
+    cut.style.width = `${map.max > 0 ? Math.min(100, Math.max(0, 100 * tau / top(map))) : 100}%`;
+    reading.textContent = `τ = ${number(tau, map.max)} · keeps ${(100 * area).toFixed(1)} %${here}`;
+    notice.textContent = map.max <= 0 ? said : area === 0 ? 'The threshold lies above the maximum: nothing is kept.' : '';
+    words.textContent = said;
+  } else {
+    if (panel.drawn !== map.blended) paintWhole(panel);
+    cut.hidden = true;
+    reading.textContent = `raw maximum ${number(map.max, map.max)}${here}`;
+    notice.textContent = map.max <= 0 ? said : '';
+  }
+  panel.drawn = isCut(panel) ? null : map.blended;
+  canvas.setAttribute('aria-label', `${panel.title}. ${said}`);
+  at.hidden = !view.probe;
+  if (view.probe) Object.assign(at.style, {left: `${100 * view.probe.x}%`, top: `${100 * view.probe.y}%`});
+  return area;
+}
+
+function overview(areas) {
+  const {words: target, layer} = view, n = view.panels.length, percent = area => (100 * area).toFixed(1);
+  const start = `${n} ${n > 1 ? 'different maps' : 'map'} for ${target} at ${layer}`;
+  if (!cutAll.checked) return `${start}.`;
+  return `${start}; thresholded they keep ${percent(Math.min(...areas))} to ${percent(Math.max(...areas))} % of the area.`;
 }
 
 function recolour() {
@@ -120,7 +159,10 @@ function recolour() {
   view.maps.forEach(blend);
   const colours = bytes(PALETTES[palette.value]);
   const stops = Array.from({length: 17}, (_, i) => 3 * Math.min(255, 16 * i)).map(q => `rgb(${colours.slice(q, q + 3).join()})`);
-  for (const {bar} of view.panels) bar.style.background = `linear-gradient(to right, ${stops.join()})`;
+  for (const {bar, most, map} of view.panels) {
+    bar.style.background = `linear-gradient(to right, ${stops.join()})`;
+    most.textContent = number(top(map), top(map));
+  }
   repaint();
 }
 
@@ -130,14 +172,24 @@ function build(sent) {
   const stage = make('div', figure, {className: 'stage'});
   const canvas = make('canvas', stage, {width, height});
   canvas.setAttribute('role', 'img');
+  const at = make('i', stage, {className: 'at', hidden: true});
+  canvas.addEventListener('click', event => probe(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight));
   const notice = make('p', stage, {className: 'notice'}), scale = make('div', figure, {className: 'scale'});
   make('span', scale, {textContent: '0'});
   const bar = make('div', scale, {className: 'bar'});
-  make('span', scale, {textContent: number(map.max, map.max), title: 'maximum of the raw map, in units of the logit'});
-  const cut = sent.kept ? make('i', bar) : null;
-  const reading = make('p', figure, {className: 'reading', textContent: `raw maximum ${number(map.max, map.max)}`});
+  const most = make('span', scale, {title: 'the value of the last colour, in raw units'}), cut = make('i', bar);
+  const reading = make('p', figure, {className: 'reading'});
+  if (sent.note) make('p', figure, {className: 'reading', textContent: sent.note});
   const image = new ImageData(width, height), out = new Uint32Array(image.data.buffer);
-  return {...sent, map, canvas, notice, bar, cut, reading, image, out, pen: canvas.getContext('2d')};
+  return {...sent, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
+}
+
+// Every map's raw value at a place, given as shares of width and height.
+function probe(x, y) {
+  const within = v => Math.min(Math.max(v, 0), 1), [column, line] = [within(x) * view.width, within(y) * view.height].map(Math.floor);
+  const index = Math.min(line, view.height - 1) * view.width + Math.min(column, view.width - 1);
+  view.probe = {x: within(x), y: within(y), index};
+  repaint();
 }
 
 async function show() {
@@ -160,33 +212,13 @@ async function show() {
   const tissue = pen.getImageData(0, 0, width, height).data;
   const maps = sent.maps.map(({raw, grid, ...rest}) =>
     ({...rest, heat: upsample(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
-  view = {words: sent.words, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
+  const place = view?.probe && view.width === width && view.height === height ? view.probe : null;
+  view = {probe: place, words: sent.words, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
   panels.replaceChildren();
   view.panels = [...sent.panels].map(build);
+  panels.dataset.count = view.panels.length;
+  wipe.show();
   panels.setAttribute('aria-busy', 'false');
   download.disabled = false;
   recolour();
 }
-
-for (const [name, {label}] of Object.entries(RULES)) {
-  positions[name] = RULES[name].start;
-  const line = make('label', rules);
-  radios[name] = make('input', line, {type: 'radio', name: `rule-${props.uid}`, value: name, checked: name === rule});
-  line.append(label);
-}
-for (const name of Object.keys(PALETTES)) make('option', palette, {value: name, textContent: name});
-opacity.value = props.opacity;
-download.disabled = true;
-
-rules.addEventListener('change', event => { rule = event.target.value; repaint(); });
-strength.addEventListener('input', () => { positions[rule] = Number(strength.value); repaint(); });
-opacity.addEventListener('input', recolour);
-palette.addEventListener('change', recolour);
-contour.addEventListener('change', repaint);
-download.addEventListener('click', () => trigger('download', {
-  rule, strength: view.maps[0].tables[rule][strength.value][0], opacity: opacity.value / 100,
-  palette: palette.value, contour: contour.checked,
-  strengths: Object.fromEntries(Object.keys(RULES).map(name => [name, view.maps[0].tables[name][positions[name]][0]])),
-}));
-watch('value', show);
-show();

@@ -6,6 +6,7 @@ and compares. It holds no rule and no statistics, so `dala.threshold` stays the 
 
 import base64
 import io
+import json
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -18,41 +19,63 @@ from torch import Tensor
 from dala import cam, render, threshold
 from dala.explanation import Explanation
 
-__all__ = ["MapView", "payload"]
+__all__ = ["MapView", "comparison", "payload"]
 
 _HERE = Path(__file__).parent
+SCRIPTS = ("mapview.js", "wipe.js", "start.js")
 _numbers = count()
 _sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
-    """The component; its value is what `payload` returns, or None. Event: `download`, with what the visitor chose.
+    """The component; its value is what `payload` or `comparison` returns, or None.
+
+    Event: `download`, with what the visitor chose.
 
     Args:
-        charts: with the threshold lab's charts under the maps; events `measure` and `stop`. See `dala.ui.lab`.
+        together: panels are there to be compared: one switch thresholds them all, and two can be wiped.
+        charts: the threshold lab's charts under the maps, as `dala.ui.lab` sets them; events `measure` and `stop`.
+        kwargs: of `gr.HTML`.
     """
 
-    def __init__(self, charts: bool = False, **kwargs: Any) -> None:
-        parts = ("mapview", "charts") if charts else ("mapview",)
-        style, script = (_joined(parts, kind) for kind in ("css", "js"))
-        super().__init__(
-            html_template=_joined(("mapview",), "html"),
-            css_template=style,
-            js_on_load=script,
-            rules={
-                name: {"label": r.label, "parameter": r.parameter, "meaning": r.meaning, "start": _start(r)}
+    def __init__(self, together: bool = False, charts: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        settings = {
+            "together": together,
+            "charts": charts,
+            "rules": {
+                name: {
+                    "label": r.label,
+                    "parameter": r.parameter,
+                    "meaning": r.meaning,
+                    "start": _start(r),
+                    "low": r.low,
+                    "high": r.high,
+                    "step": r.step,
+                }
                 for name, r in threshold.RULES.items()
             },
-            palettes={name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
-            start_rule=threshold.DEFAULT_RULE,
-            opacity=round(100 * render.DEFAULT_OPACITY),
-            uid=next(_numbers),
+            "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
+            "start_rule": threshold.DEFAULT_RULE,
+            "opacity": round(100 * render.DEFAULT_OPACITY),
+            "uid": next(_numbers),
+        }
+        more = ("charts",) if charts else ()
+        scripts = [_text(name) for name in (*SCRIPTS, *(f"{name}.js" for name in more))]
+        super().__init__(
+            html_template=_text("mapview.html"),
+            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *more)),
+            # Not as props: an update that comes before a tab is first opened would displace them.
+            js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
             **kwargs,
         )
 
     def api_info(self) -> dict[str, Any]:
         """What travels: an object."""
         return {"type": "object"}
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def payload(explanation: Explanation) -> dict[str, Any]:
@@ -64,25 +87,40 @@ def payload(explanation: Explanation) -> dict[str, Any]:
     return _sent[explanation]
 
 
-def _joined(parts: Sequence[str], kind: str) -> str:
-    return "\n".join((_HERE / f"{part}.{kind}").read_text(encoding="utf-8") for part in parts)
+def comparison(explanation: Explanation) -> dict[str, Any]:
+    """As `payload`, with one panel for every group of methods whose maps coincide, and the reason where they do."""
+    groups = explanation.coinciding()
+    titles = [[cam.METHODS[name].title for name in group] for group in groups]
+    return {
+        **_base(explanation, [group[0] for group in groups]),
+        "panels": [
+            {"title": " = ".join(names), "note": explanation.coincidence() if len(names) > 1 else "", "map": i}
+            for i, names in enumerate(titles)
+        ],
+    }
 
 
 def _payload(explanation: Explanation) -> dict[str, Any]:
+    names = list(explanation.maps)
+    return {
+        **_base(explanation, names),
+        "panels": [
+            {"title": prefix + cam.METHODS[name].title, "map": i, "kept": kept}
+            for i, name in enumerate(names)
+            for prefix, kept in (("", False), ("DT ", True))
+        ],
+    }
+
+
+def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
     stream = io.BytesIO()
     explanation.picture.save(stream, "PNG", compress_level=1)
-    names = list(explanation.maps)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(),
         "words": explanation.words(),
         "layer": explanation.layer,
         "maps": [
             {"title": cam.METHODS[name].title, **_map(explanation.maps[name], explanation.heat(name))} for name in names
-        ],
-        "panels": [
-            {"title": prefix + cam.METHODS[name].title, "map": i, "kept": kept}
-            for i, name in enumerate(names)
-            for prefix, kept in (("", False), ("DT ", True))
         ],
     }
 

@@ -1,20 +1,25 @@
-"""The column that stays beside every tab: the patch, the samples, the class that is explained."""
+"""The column that stays beside every tab: the patch, its scale, the samples, the class that is explained."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from dala import images
+from dala import crops, images
 from dala.errors import DalaError
 from dala.samples import Sample, SamplesError
-from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, sentence
+from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
 from dala.ui.uploads import uploaded_file
 
 __all__ = ["Patch", "build"]
+
+UNKNOWN = "unknown"
+SCALES = (UNKNOWN, "40X", "100X", "200X", "400X")
+SHOWN = 7
 
 
 class Patch:
@@ -23,16 +28,14 @@ class Patch:
     def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
         self.page, self.samples = page, samples
         # Samples are the same for everybody: explained once, not once a visitor.
-        self._sample = lru_cache(maxsize=32)(self._explain_sample)
+        self._sample = lru_cache(maxsize=32)(self._explain)
 
     def upload(self, value: Any, model: str) -> list[Any]:
         """A picture was dropped, pasted or chosen: explain the predicted class."""
         try:
-            file = uploaded_file(value)
-            explanation = self.page.shelf[model].explain(file)
+            return self._shown(self._explain(Given(uploaded_file(value)), model))
         except DalaError as error:
             raise sentence(error) from None
-        return self._shown(Seen.of(explanation, file, "scale of this picture unknown", model))
 
     def sample(self, model: str, event: gr.SelectData) -> list[Any]:
         """A sample was clicked."""
@@ -45,54 +48,87 @@ class Patch:
     def target(self, name: str, seen: Seen | None) -> tuple[Any, ...]:
         """Another class was chosen: the head alone runs again."""
         try:
-            explanation = self.page.explainer(seen).retarget(seen.explanation, name)  # type: ignore[union-attr]
+            seen = held(seen)
+            explanation = self.page.explainer(seen).retarget(seen.explanation, name)
         except DalaError as error:
             raise sentence(error) from None
-        assert seen is not None  # noqa: S101  the page has refused it
-        seen = Seen.of(explanation, seen.file, seen.about, seen.model)
+        seen = seen.anew(explanation)
         return seen, name, seen.serial
+
+    def scale(self, scale: str, seen: Seen | None, model: str) -> list[Any]:
+        """The visitor tells the picture's magnification: the whole of it is seen at the weights' scale."""
+        return self._again(seen, model, scale=None if scale == UNKNOWN else scale, box=None)
+
+    def part(self, seen: Seen | None, model: str, event: gr.SelectData) -> list[Any]:
+        """A part of a large picture was chosen, or the whole."""
+        index = int(event.index)
+        parts = seen.parts if seen else ()
+        return self._again(seen, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
 
     def again(self, seen: Seen | None, model: str) -> list[Any]:
         """Another network was chosen: it explains the picture that is there."""
-        if seen is None:
-            return [gr.skip()] * 5
-        if not seen.file.is_file():
-            raise sentence(ExpiredError())
-        try:
-            explanation = self.page.shelf[model].explain(seen.file)
-        except DalaError as error:
-            raise sentence(error) from None
-        return self._shown(Seen.of(explanation, seen.file, seen.about, model))
+        return self._again(seen, model) if seen else [gr.skip()] * SHOWN
 
-    def restore(self, seen: Seen | None) -> Image.Image | None:
+    def restore(self, seen: Seen | None) -> Any:
         """After a file that could not be used: the picture that is still explained."""
         return seen.explanation.picture if seen else None
 
     def clear(self) -> tuple[Any, ...]:
         """The picture was removed."""
-        return None, gr.Radio(choices=[], value=None), "", "nothing"
+        return None, gr.Radio(choices=[], value=None), "", "nothing", gr.Gallery(visible=False), UNKNOWN
 
     def _chosen(self, index: int, model: str) -> list[Any]:
+        sample = self.samples[index]
+        told = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
+        about = " · ".join(filter(None, (told, sample.origin, sample.licence)))
         try:
-            return self._shown(self._sample(index, model))
+            return self._shown(self._sample(Given(sample.file, about, sample.magnification), model))
         except DalaError as error:
             raise sentence(error) from None
 
-    def _explain_sample(self, index: int, model: str) -> Seen:
-        sample = self.samples[index]
-        scale = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else "scale of this picture unknown"
-        about = " · ".join(filter(None, (scale, sample.origin, sample.licence)))
-        return Seen.of(self.page.shelf[model].explain(sample.file), sample.file, about, model)
+    def _again(self, seen: Seen | None, model: str, **changes: Any) -> list[Any]:
+        try:
+            given = replace(held(seen).given, **changes)
+            if not given.file.is_file():
+                raise ExpiredError
+            return self._shown(self._explain(given, model))
+        except DalaError as error:
+            raise sentence(error) from None
+
+    def _explain(self, given: Given, model: str) -> Seen:
+        explainer = self.page.shelf[model]
+        # Told by the visitor, and of no use where the weights do not tell the scale that they expect.
+        scale = given.scale if explainer.preprocessing.magnification else None
+        looked = crops.look(given.file, explainer.preprocessing, scale, given.box)
+        explanation = explainer.explain(looked.picture, zoom=looked.zoom)
+        return Seen.of(explanation, given, model, looked)
 
     def _shown(self, seen: Seen) -> list[Any]:
-        e, expected = seen.explanation, self.page.explainer(seen).preprocessing.magnification
+        e = seen.explanation
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
-        choices = [(f"{name}  {probability:.3f}", name) for name, probability in ranked]
+        classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
+        lines = "  \n".join(_plain(line) for line in self._told(seen) if line)
+        parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
+        return [e.picture, seen, classes, lines, seen.serial, parts, seen.given.scale or UNKNOWN]
+
+    def _told(self, seen: Seen) -> list[str]:
+        """What ran, and how the picture's scale relates to the one that the weights expect."""
+        e, given, size = seen.explanation, seen.given, self.page.explainer(seen).preprocessing
         resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
-        run = f"{e.device.upper()} · forward pass {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
-        wanted = f"the weights expect {expected}" if expected else "the weights do not say which scale they expect"
-        lines = [_plain(line) for line in (run, f"{seen.about} · {wanted}")]
-        return [e.picture, seen, gr.Radio(choices=choices, value=e.target), "  \n".join(lines), seen.serial]
+        run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
+        if not size.magnification:
+            scale = "The weights do not say which scale they expect."
+        elif given.scale == size.magnification:
+            scale = f"{given.scale}, as the weights expect."
+        elif given.scale:
+            scale = (
+                f"{given.scale}, resized to the {size.magnification} that the weights expect: details may be missing."
+            )
+        elif seen.parts and given.box is None:
+            scale = f"As large as {seen.patches:.0f} patches, shrunk to one: choose a part above."
+        else:
+            scale = f"Scale unknown: the weights expect {size.magnification}."
+        return [scale, given.about, run]
 
 
 def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Textbox) -> Patch:
@@ -102,22 +138,34 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
         label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
-    gallery = gr.Gallery(
-        [(_thumbnail(s), s.caption) for s in samples], label="Samples", columns=1, allow_preview=False,
-        object_fit="cover", height="auto", buttons=[], interactive=False, elem_classes="samples",
-    )  # fmt: skip
+    parts = _gallery(None, "Parts of this picture", "parts", visible=False)
+    gallery = _gallery([(_thumbnail(s), s.caption) for s in samples], "Samples", "samples")
+    scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.seen, classes, run, page.serial]
+    shown = [patch, page.seen, classes, run, page.serial, parts, scale]
     patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
         column.restore, page.seen, patch, **PLUMBING
     )
-    patch.clear(column.clear, None, [page.seen, classes, run, page.serial], **PLUMBING)
+    patch.clear(column.clear, None, shown[1:], **PLUMBING)
     gallery.select(column.sample, page.model, shown, **MODEL)
+    parts.select(column.part, [page.seen, page.model], shown, **MODEL)
+    scale.input(column.scale, [scale, page.seen, page.model], shown, **MODEL)
     classes.input(column.target, [classes, page.seen], [page.seen, classes, page.serial], **MODEL)
     changed.change(column.again, [page.seen, page.model], shown, **MODEL)
     demo.load(column.first, page.model, shown, **MODEL)
     return column
+
+
+def _gallery(value: Any, label: str, name: str, **options: Any) -> gr.Gallery:
+    return gr.Gallery(
+        value, label=label, columns=1, allow_preview=False, object_fit="cover", height="auto", buttons=[],
+        interactive=False, elem_classes=["pictures", name], **options,
+    )  # fmt: skip
+
+
+def _parts(seen: Seen) -> list[tuple[Image.Image, str]]:
+    return [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(seen.thumbnails)]
 
 
 def _thumbnail(sample: Sample) -> Image.Image:

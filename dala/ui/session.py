@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
+from dala import crops
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.shelf import HOST, Shelf
+from dala.ui.uploads import sentence
 
-__all__ = ["MODEL", "PLUMBING", "ExpiredError", "Page", "Seen", "sentence"]
+__all__ = ["MODEL", "PLUMBING", "ExpiredError", "Given", "Page", "Seen", "held", "sentence"]
 
 # Events that run a network: one after the other, and the last of several choices counts.
 MODEL: dict[str, Any] = {
@@ -30,30 +33,60 @@ class ExpiredError(DalaError):
         super().__init__("This explanation has expired: choose the picture again.")
 
 
+@dataclass(frozen=True)
+class Given:
+    """A picture as it was given: its file, what is known of it in words, its magnification, the part that is seen."""
+
+    file: Path
+    about: str = ""
+    scale: str | None = None
+    box: crops.Box | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """The picture of a session, explained by the network of the session.
 
     Attributes:
         explanation: without its gradient and off the GPU, since a session may keep it for an hour.
-        file: the picture as it was given.
-        about: what is known of it: scale, origin, licence.
+        given: the picture as it was given.
         model: the network's key on the shelf.
+        parts: what of the picture could be seen instead; see `dala.crops.Look`.
+        thumbnails: of the whole and of every part; none where there are no parts.
+        patches: how many patches the whole picture holds.
         serial: differs between any two.
     """
 
     explanation: Explanation
-    file: Path
-    about: str
+    given: Given
     model: str
+    parts: tuple[crops.Box, ...]
+    thumbnails: tuple[Image.Image, ...]
+    patches: float
     serial: str
 
     @classmethod
-    def of(cls, explanation: Explanation, file: Path, about: str, model: str = HOST) -> "Seen":
+    def of(cls, explanation: Explanation, given: Given, model: str, looked: crops.Look) -> "Seen":
         """As the constructor, with what a session does not need left out."""
-        e = explanation
-        light = replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
-        return cls(light, file, about, model, str(next(_serials)))
+        return cls(
+            _light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))
+        )
+
+    def anew(self, explanation: Explanation) -> "Seen":
+        """The same picture, explained otherwise."""
+        return replace(self, explanation=_light(explanation), serial=str(next(_serials)))
+
+
+def _light(explanation: Explanation) -> Explanation:
+    e = explanation
+    return replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
+
+
+def held(seen: Seen | None) -> Seen:
+    """What a session looks at; ExpiredError if it is gone."""
+    if seen is None:
+        raise ExpiredError
+    return seen
 
 
 class Page:
@@ -74,10 +107,8 @@ class Page:
         self.serial = gr.Textbox(visible="hidden")
         self.opened = gr.State(first)
 
-    def explainer(self, seen: Seen | None) -> Explainer:
-        """The network that explained what a session looks at; ExpiredError if that is gone."""
-        if seen is None:
-            raise ExpiredError
+    def explainer(self, seen: Seen) -> Explainer:
+        """The network that explained what a session looks at."""
         return self.shelf[seen.model]
 
     def follow(
@@ -96,7 +127,8 @@ class Page:
             inputs, outputs: components.
             event: options of the events.
         """
-        shown = gr.State("")
+        with tab:  # a component between two tabs would count as one
+            shown = gr.State("")
 
         def run(opened: str, already: str, serial: str, seen: Seen | None, *rest: Any) -> Any:
             if opened != tab.id or already == serial:
@@ -111,8 +143,3 @@ class Page:
         options = {**MODEL, "show_progress": "hidden", **event}
         tab.select(lambda: tab.id, None, self.opened, **PLUMBING).then(run, given, changed, **options)
         self.serial.change(run, given, changed, **options)
-
-
-def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it."""
-    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)

@@ -1,13 +1,28 @@
-"""What a visitor's browser sends as a file, before anything opens it."""
+"""What a visitor's browser or program sends as a picture, before anything opens it."""
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 
+from dala.errors import DalaError
 from dala.images import ImageError
 
-__all__ = ["uploaded_file"]
+__all__ = ["picture", "sentence", "uploaded_file"]
+
+MAX_MEGABYTES = 20
+
+
+def picture(value: Any) -> Path | bytes:
+    """What `dala.images.read` takes, from an uploaded file's raw value or from a picture sent as text.
+
+    Raises:
+        ImageError: neither an uploaded file nor base64 or a data URL; of a path or an address nothing is opened.
+    """
+    return _sent(value) if isinstance(value, str) and value else uploaded_file(value)
 
 
 def uploaded_file(value: Any) -> Path:
@@ -29,3 +44,20 @@ def uploaded_file(value: Any) -> Path:
     if file is None or not file.is_relative_to(Path(get_upload_folder()).resolve()):
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
+
+
+def _sent(text: str) -> bytes:
+    if len(text) > MAX_MEGABYTES * 2**20 * 4 / 3:
+        raise ImageError(f"The picture has more than {MAX_MEGABYTES} MB: crop the region of interest first.")
+    start, comma, rest = text.partition(",")
+    encoded = rest if comma and start.startswith("data:") and start.endswith(";base64") else text
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        told = "send the picture itself, uploaded, as base64 or as a data URL"
+        raise ImageError(f"This text is no picture: {told}; an address or a path is not taken.") from error
+
+
+def sentence(error: DalaError) -> gr.Error:
+    """One of the project's own errors as the visitor sees it."""
+    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)

@@ -1,0 +1,208 @@
+"""The tab that says how good the network is: drawn from the report beside its weights, nothing typed."""
+
+import base64
+import json
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dala import prose
+from dala.explain import Explainer
+from dala.shelf import HOST
+from dala.ui.session import Page, Seen
+
+__all__ = ["Results", "build", "page_of", "read"]
+
+Json = dict[str, Any]
+COLUMNS = {
+    "auc": ("AUC of pictures", "how often a malignant picture is ranked above a benign one; 0.5 is chance"),
+    "balanced_accuracy": ("balanced accuracy", "mean of both classes' hit rates; 0.5 is chance"),
+    "patient_auc": ("AUC of patients", "the same ranking, of patients by the mean of their pictures"),
+}
+PICTURES = {
+    "roc": ("ROC", "True positives against false positives as the cut on the probability moves."),
+    "reliability": (
+        "Calibration",
+        "Of pictures given 80 %, 80 % should be right: the closer to the diagonal the better.",
+    ),
+    "confusion": ("Confusion matrix", "Which class was called what, at the largest probability."),
+}
+NOTHING = (
+    "<p class='told'>There is no <code>report.json</code> beside these weights: nothing is known of how good they are."
+    "</p>"
+)
+LESSONS = """
+<h3>Two lessons of this data</h3>
+<p class='told'><b>Leakage.</b> Pictures of one patient resemble each other. Dealt out one by one, they stand on both
+sides of the split, and the network is asked about patients it has seen. <b>Confound.</b> Slides are stained
+differently, so fifteen statistics of colour alone already tell something: what the network knows of tissue is what it
+has beyond them.</p>
+"""
+
+
+class Results:
+    """The tab's handler."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def show(self, seen: Seen | None) -> str:
+        """The report of the session's network."""
+        return page_of(self.page.shelf[seen.model if seen else HOST])
+
+
+def read(explainer: Explainer) -> tuple[Json, Path] | None:
+    """The report beside a network's weights and its folder; None where there is none that can be used."""
+    folder = explainer.origin.folder if explainer.origin else None
+    if folder is None or not (folder / "report.json").is_file():
+        return None
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        return (report, folder) if report["scores"]["figures"]["auc"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def page_of(explainer: Explainer) -> str:
+    """The tab as markup; text of a report is escaped: it comes from whoever made the weights."""
+    found = read(explainer)
+    if found is None:
+        return NOTHING
+    report, folder = found
+    try:
+        parts = [
+            _head(report),
+            _numbers(report),
+            _lessons(report),
+            _beside(report),
+            _pictures(folder),
+            _patients(report),
+        ]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return NOTHING
+    return "".join(parts)
+
+
+def build(page: Page) -> None:
+    """The tab, in the current context of tabs."""
+    with gr.Tab("How good is it?", id="results") as tab:
+        told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
+        gr.Markdown(prose.LIMITS)
+    page.follow(tab, Results(page).show, [], [told])
+
+
+def _head(report: Json) -> str:
+    where, scores = report["provenance"], report["scores"]
+    what = f"{where.get('data', 'pictures')} {where.get('magnification') or ''}".strip()
+    how = (
+        f"Each patient was held out once in {scores['folds']} folds, over {scores['partitions']} ways to deal them out."
+        if report["protocol"] == "patient"
+        else f"Split by {report['protocol']}."
+    )
+    return (
+        f"<h3>{escape(prose.name(str(report['title'])))} on {escape(what)}</h3>"
+        f"<p class='told'>{scores['images']} pictures of {scores['patients']} patients. {escape(how)} In small "
+        "figures: 95 % intervals of a bootstrap over patients. So few patients leave them wide.</p>"
+    )
+
+
+def _numbers(report: Json) -> str:
+    colour, cells = _colour(report.get("beside", {})), ""
+    for key, (label, meaning) in COLUMNS.items():
+        beside = f"colour alone {colour[key][0]:.2f}" if colour and colour[key][0] is not None else ""
+        value, low, high = report["scores"]["figures"][key]
+        interval = f"{low:.2f} to {high:.2f}" if low is not None else ""
+        cells += (
+            f"<div title='{meaning}'><b>{value:.2f}</b><span>{label}</span>"
+            f"<small>{interval}</small><small>{beside}</small><em>{meaning}</em></div>"
+        )
+    return f"<div class='numbers'>{cells}</div>"
+
+
+def _lessons(report: Json) -> str:
+    image = report.get("image_wise")
+    if not image:
+        return ""
+    own, colours = report["scores"]["figures"], (_colour(image["beside"]), _colour(report.get("beside", {})))
+    rows = [("network, split by image", image["figures"], "image"), ("network, split by patient", own, "patient")]
+    rows += [(f"colour alone, split by {by}", f, by) for by, f in zip(("image", "patient"), colours, strict=True) if f]
+    charts = "".join(_chart(COLUMNS[key][0], [(t, f[key], by) for t, f, by in rows]) for key in list(COLUMNS)[:2])
+    return f"{LESSONS}<div class='lessons'>{charts}</div>"
+
+
+def _chart(title: str, rows: Iterable[tuple[str, list[float], str]]) -> str:
+    """Bars from chance, 0.5, to 1, with their intervals."""
+
+    def at(value: float) -> float:
+        return 200 * min(max(value - 0.5, 0), 0.5)
+
+    lines = ""
+    for label, (value, low, high), kind in rows:
+        band = f"<s style='left:{at(low):.1f}%;width:{at(high) - at(low):.1f}%'></s>" if low is not None else ""
+        lines += (
+            f"<span>{label}</span><div class='track {kind}'><i style='width:{at(value):.1f}%'></i>{band}</div>"
+            f"<b>{value:.2f}</b>"
+        )
+    axis = "<span></span><div class='axis'><small>0.5, chance</small><small>1</small></div><b></b>"
+    return f"<figure><figcaption>{title}</figcaption><div class='bars'>{lines}{axis}</div></figure>"
+
+
+def _beside(report: Json) -> str:
+    if not report.get("beside"):
+        return ""
+    rows = [(str(report["title"]), report["scores"]), *report["beside"].items()]
+    body = [
+        [escape(prose.name(title)), *(_cell(row["figures"][key]) for key in COLUMNS), str(row["partitions"])]
+        for title, row in rows
+    ]
+    head = ["", *(label for label, _ in COLUMNS.values()), "partitions"]
+    return f"<h3>Beside other networks, on the same folds</h3>{_table(head, body)}"
+
+
+def _patients(report: Json) -> str:
+    body = [
+        [
+            escape(str(row["patient"])), escape(str(row["label"])), str(row["images"]), f"{100 * row['right']:.0f} %",
+            f"{row['probability']:.2f}",
+        ]
+        for row in report["scores"]["by_patient"]
+    ]  # fmt: skip
+    head = ["patient", "class", "pictures", "classified right", "mean probability of its class"]
+    return f"<h3>By patient, worst first</h3>{_table(head, body)}"
+
+
+def _pictures(folder: Path) -> str:
+    figures = ""
+    for name, (title, meaning) in PICTURES.items():
+        file = folder / f"{name}.png"
+        if file.is_file():
+            data = base64.b64encode(file.read_bytes()).decode()
+            figures += (
+                f"<figure><figcaption>{title}</figcaption><img alt='{title}. {meaning}' "
+                f"src='data:image/png;base64,{data}'><p>{meaning}</p></figure>"
+            )
+    return f"<div class='plots'>{figures}</div>"
+
+
+def _colour(beside: Json) -> Json | None:
+    return next((row["figures"] for row in beside.values() if row["network"] == "colour"), None)
+
+
+def _cell(figure: list[float | None]) -> str:
+    value, low, high = figure
+    if value is None:
+        return "–"
+    return f"{value:.2f}" + (f" <small>{low:.2f} to {high:.2f}</small>" if low is not None else "")
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    heads = "".join(f"<th scope='col'>{h}</th>" for h in head)
+    rows = "".join(
+        f"<tr><th scope='row'>{row[0]}</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body
+    )
+    return (
+        f"<div class='scroll'><table class='quiet'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )

@@ -1,0 +1,271 @@
+"""The main job in Chromium: upload, two maps, a threshold that moves without a request, sentences for bad files."""
+
+import base64
+import copy
+import io
+import json
+import math
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import app
+from dala import Explainer, images, phantom, render, samples, threshold
+
+PIXELS = """index => {
+  const canvas = document.querySelectorAll('#maps canvas')[index];
+  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let text = '';
+  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+  return [canvas.width, canvas.height, btoa(text)];
+}"""
+
+
+def pixels(page, index: int) -> np.ndarray:
+    """A canvas as (height, width, 3) integers."""
+    width, height, text = page.evaluate(PIXELS, index)
+    data = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+    assert (data[..., 3] == 255).all()
+    return data[..., :3].astype(int)
+
+
+def reading(page) -> str:
+    return page.locator("#maps .reading").nth(1).inner_text()
+
+
+def upload(page, name: str, content: bytes, mime: str = "image/png") -> None:
+    page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": mime, "buffer": content})
+
+
+def picture(seed: int, kind: str = "PNG") -> tuple[Image.Image, bytes]:
+    made = phantom.make(seed).picture
+    stream = io.BytesIO()
+    made.save(stream, kind)
+    return made, stream.getvalue()
+
+
+@pytest.fixture
+def uploaded(page, explainer):
+    """The page after a phantom was uploaded, and what Python says of it."""
+    before = pixels(page, 0)
+    made, content = picture(7)
+    upload(page, "patch.png", content)
+    page.wait_for_function("() => document.querySelector('.run').innerText.includes('700')")
+    for _ in range(100):
+        if not np.array_equal(pixels(page, 0), before):
+            break
+        page.wait_for_timeout(100)
+    return page, explainer.explain(made)
+
+
+def test_the_main_job(uploaded):
+    page, e = uploaded
+    plain, kept = pixels(page, 0), pixels(page, 1)
+    assert plain.shape == kept.shape == (e.picture.height, e.picture.width, 3)
+    assert (plain != kept).any()
+    assert f"{e.target}  {e.probabilities[e.target]:.3f}" in page.locator(".classes").inner_text().replace(
+        "\u00a0", " "
+    )
+    told = render.describe("Grad-CAM", e.target, e.layer, e.heat(), e.threshold())
+    assert page.locator("#maps .words").inner_text() == told
+    assert page.locator("#maps canvas").nth(1).get_attribute("aria-label") == f"DT Grad-CAM. {told}"
+
+
+def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
+    page, _ = uploaded
+    page.wait_for_timeout(500)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    before, words = pixels(page, 1), reading(page)
+    control = page.locator("#maps .strength input")
+    control.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert reading(page) != words
+    assert (pixels(page, 1) != before).any()
+    assert control.get_attribute("aria-valuetext") == "k = 1.50"
+    page.locator("#maps .display summary").click()
+    page.locator("#maps .palette").select_option("inferno")
+    page.locator("#maps .opacity").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#maps .contour").check()
+    page.wait_for_timeout(800)
+    assert requests == []
+
+
+@pytest.mark.parametrize("rule", threshold.RULES)
+def test_numbers_and_pixels_are_pythons(uploaded, rule):
+    page, e = uploaded
+    page.get_by_label(threshold.RULES[rule].label).check()
+    control = page.locator("#maps .strength input")
+    if threshold.RULES[rule].parameter:
+        control.focus()
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+    else:
+        assert control.is_disabled()
+    strengths = threshold.RULES[rule].strengths()
+    kept = e.threshold(rule, strengths[int(control.input_value())])
+    top = float(e.maps["grad_cam"].max())
+    decimals = max(0, 2 - math.floor(math.log10(top)))
+    assert reading(page) == f"τ = {kept.tau:.{decimals}f} · keeps {100 * kept.kept_area:.1f} %"
+    for index, expected in (
+        (0, render.overlay(e.picture, e.heat(), top)),
+        (1, render.overlay(e.picture, e.heat(), top, kept.mask)),
+    ):
+        close = np.abs(pixels(page, index) - np.asarray(expected)).max(-1) <= 1
+        assert close.mean() >= 0.999
+    page.locator("#maps .display summary").click()
+    page.locator("#maps .contour").check()
+    expected = render.overlay(e.picture, e.heat(), top, kept.mask, contour=True)
+    assert (np.abs(pixels(page, 1) - np.asarray(expected)).max(-1) <= 1).mean() >= 0.999
+
+
+def test_another_class_by_keyboard(uploaded):
+    page, e = uploaded
+    other = next(name for name in e.class_names if name != e.target)
+    page.locator(f".classes input[value={other}]").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('for {other}')")
+
+
+def test_an_empty_map_says_so_in_words(browser, explainer):
+    # A network whose first logit depends on nothing: its gradient is zero, and so is its map.
+    model = copy.deepcopy(explainer.model)
+    with torch.no_grad():
+        model.head.layers[-1].weight[0] = 0
+    demo = app.build(Explainer(model, device="cpu"))
+    _, address, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    page.locator(".classes input[value=benign]").check()
+    words = "No positive evidence for benign at attention"
+    page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('{words}')")
+    for index in (0, 1):
+        assert page.locator("#maps .notice").nth(index).inner_text().startswith(words)
+        np.testing.assert_array_equal(pixels(page, index), np.asarray(images.read(samples.find()[0].file)))
+    assert "keeps 0.0 %" in reading(page)
+    page.close()
+    demo.close()
+
+
+def test_a_threshold_above_the_maximum_says_something_else(browser, explainer):
+    # A map with two levels has no pixel four deviations above its mean.
+    class TwoLevels(Explainer):
+        def explain(self, image, *rest, **more):
+            e = super().explain(image, *rest, **more)
+            raw = torch.ones_like(e.maps["grad_cam"])
+            raw[:7] = 2
+            return replace(e, signed={"grad_cam": raw})
+
+    demo = app.build(TwoLevels(explainer.model, device="cpu"))
+    _, address, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    page.locator("#maps .strength input").focus()
+    page.keyboard.press("End")
+    assert page.locator("#maps .words").inner_text().endswith("lies above the map's maximum and keeps nothing.")
+    assert page.locator("#maps .notice").nth(1).inner_text() == "The threshold lies above the maximum: nothing is kept."
+    assert page.locator("#maps .notice").nth(0).inner_text() == ""
+    page.close()
+    demo.close()
+
+
+def test_the_last_of_quick_choices_is_shown(uploaded):
+    page, e = uploaded
+    for _ in range(2):
+        for name in reversed(e.class_names):
+            page.locator(f".classes input[value={name}]").check()
+    last = e.class_names[0]
+    page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('for {last}')")
+    page.wait_for_timeout(1500)
+    assert f"for {last}" in page.locator("#maps .words").inner_text()
+    assert page.locator(f".classes input[value={last}]").is_checked()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("broken.png", picture(1)[1][:20000], "damaged or incomplete"),
+        ("page.png", b"<html><script>alert(1)</script></html>", "not a picture"),
+        ("empty.png", b"", "empty"),
+    ],
+)
+def test_a_bad_file_gives_our_sentence_and_loses_nothing(uploaded, name, content, words):
+    page, e = uploaded
+    before = pixels(page, 0)
+    upload(page, name, content)
+    page.wait_for_selector(f"text={words}")
+    page.wait_for_timeout(500)
+    np.testing.assert_array_equal(pixels(page, 0), before)
+    assert page.locator(".patch img").count() >= 1
+    assert page.locator("[data-testid=status-tracker] .error:visible").count() == 0
+    assert e.target in page.locator("#maps .words").inner_text()
+
+
+def test_a_tiff_is_shown_though_the_browser_cannot(page, explainer):
+    made, content = picture(9, "TIFF")
+    upload(page, "patch.tif", content, "image/tiff")
+    expected = explainer.explain(made)
+    words = f"{expected.probabilities[expected.target]:.3f}"
+    page.wait_for_function(f"() => document.querySelector('.classes').innerText.includes('{words}')")
+    page.wait_for_function("() => [...document.querySelectorAll('.patch img')].some(i => i.naturalWidth === 700)")
+
+
+def test_a_sample_by_keyboard(page):
+    words = page.locator("#maps .words").inner_text()
+    page.locator(".samples button").nth(2).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("words => document.querySelector('#maps .words').innerText !== words", arg=words)
+
+
+def test_the_download_is_what_is_on_screen(uploaded):
+    page, e = uploaded
+    page.get_by_label("percentile").check()
+    page.locator("#maps .display summary").click()
+    page.locator("#maps .palette").select_option("jet")
+    with page.expect_download() as event:
+        page.locator("#maps .download").click()
+    archive = zipfile.ZipFile(event.value.path())
+    assert sorted(archive.namelist()) == ["dt_grad_cam.png", "explanation.json", "grad_cam.png", "maps.npz"]
+    told = json.loads(archive.read("explanation.json"))
+    assert (told["rule"], told["strength"], told["target"]) == ("percentile", 80, e.target)
+    for index, name in enumerate(("grad_cam.png", "dt_grad_cam.png")):
+        saved = np.asarray(Image.open(io.BytesIO(archive.read(name)))).astype(int)
+        assert (np.abs(saved - pixels(page, index)).max(-1) <= 1).mean() >= 0.999
+
+
+def test_removing_the_picture_moves_nothing(page):
+    before = page.locator(".head").bounding_box(), page.locator("#maps").bounding_box()
+    page.get_by_label("Remove Image").click()
+    page.wait_for_function("() => document.querySelector('#maps .words').innerText === 'Choose a patch.'")
+    after = page.locator(".head").bounding_box(), page.locator("#maps").bounding_box()
+    for a, b in zip(before, after, strict=True):
+        assert (a["x"], a["y"], a["width"]) == (b["x"], b["y"], b["width"])
+    assert abs(before[1]["height"] - after[1]["height"]) < 30
+    assert page.locator("#maps .download").is_disabled()
+
+
+def test_at_390_px_nothing_overflows(browser, url):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(url)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_nothing_is_fetched_from_elsewhere(browser, url):
+    page = browser.new_page()
+    elsewhere = []
+    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else elsewhere.append(r.url))
+    page.goto(url)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    page.wait_for_timeout(500)
+    page.close()
+    assert elsewhere == []

@@ -1,0 +1,84 @@
+"""The page as a whole: accessibility, keyboard, links."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+TABS = {"Explain": "#maps", "Compare methods": "#comparison", "How good is it?": ".results"}
+
+
+def opened(page, name: str):
+    page.get_by_role("tab", name=name).click()
+    inside = TABS[name]
+    page.wait_for_selector(f"{inside} .panels[aria-busy=false] canvas" if inside.startswith("#") else inside)
+    page.wait_for_timeout(500)
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", TABS)
+def test_axe_finds_nothing_serious(browser, url, name, scheme):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page.goto(f"{url}?__theme={scheme}")
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    opened(page, name)
+    found = Axe().run(page).response["violations"]
+    page.close()
+    grave = {v["id"]: [n["target"] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+    assert grave == {}
+
+
+@pytest.mark.parametrize("name", TABS)
+def test_at_390_px_nothing_overflows(browser, url, name):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(url)
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    opened(page, name)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_tabs_go_by_keyboard(page):
+    page.get_by_role("tab", name="Explain").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#comparison .panels[aria-busy=false] canvas")
+
+
+def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
+    page.get_by_label("percentile").check()
+    page.locator("#maps .strength input").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.locator("#maps .display summary").click()
+    page.locator("#maps .palette").select_option("cividis")
+    opened(page, "Compare methods")
+    page.get_by_label("EigenGrad-CAM").check()
+    page.get_by_label("Grad-CAM++", exact=True).uncheck()
+    page.wait_for_function("() => location.search.includes('eigen_grad_cam')")
+    address = page.url
+    assert "percentile" in address
+    other = browser.new_page()
+    other.goto(address)
+    other.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    assert "p = 81" in other.locator("#maps .strength input").get_attribute("aria-valuetext")
+    assert other.locator("#maps .palette").input_value() == "cividis"
+    opened(other, "Compare methods")
+    titles = other.locator("#comparison h2").all_inner_texts()
+    assert "EigenGrad-CAM" in titles
+    assert "Grad-CAM++" not in titles
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "search", ["rule=magic&strength=9e9&palette=x&opacity=nan", "methods=score_cam,x&layer=..&over=over"]
+)
+def test_a_link_that_asks_for_nonsense_is_passed_over(browser, url, search):
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{url}?{search}")
+    page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
+    opened(page, "Compare methods")
+    assert page.locator("#comparison h2").count() == 4
+    assert errors == []
+    page.close()
