@@ -1,14 +1,18 @@
 """Entry point of the app and of a Space: builds the ui and launches it with every safety switch set."""
 
 import html
+from contextlib import suppress
 from typing import Any
+
+with suppress(ImportError):
+    import spaces  # noqa: F401  on ZeroGPU it prepares torch, and has to come before it
 
 import gradio as gr
 
-from dala import Explainer, samples
+from dala import Explainer, hosted, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, compare, explain, lab, model, patch, results, tools
+from dala.ui import api, compare, explain, lab, model, patch, results, tools, zero
 from dala.ui.blocks import Blocks
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
@@ -16,11 +20,11 @@ from dala.ui.theme import CSS, theme
 TITLE = "DALA: see what a network looks at in breast tissue"
 
 
-def build(explainer: Explainer) -> gr.Blocks:
-    """The whole ui around a loaded network."""
+def build(explainer: Explainer, note: str = "") -> gr.Blocks:
+    """The whole ui around a loaded network; the note tells why it is not the one that was wanted."""
     # Uploads leave the disk after an hour; nothing is told to anybody.
     with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
-        gr.HTML(_head(explainer))
+        gr.HTML(_head(explainer, note))
         page = Page(Shelf(explainer), first="explain")
         changed = gr.Textbox(visible="hidden")
         with gr.Row():
@@ -58,11 +62,12 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
     )
 
 
-def _head(explainer: Explainer) -> str:
+def _head(explainer: Explainer, note: str = "") -> str:
     # Text from a config is escaped: it comes from whoever made the weights.
-    told = explainer.provenance
+    told, origin = explainer.provenance, explainer.origin
     scale = explainer.preprocessing.magnification or "unknown magnification"
-    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}")
+    where = note or (f"{origin.source}@{origin.revision[:7]}" if origin and origin.revision else "")
+    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}" + (f" ({where})" if where else ""))
     return (
         "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
         f"<p>for teaching, not for diagnosis · model: {name}</p></div>"
@@ -71,6 +76,8 @@ def _head(explainer: Explainer) -> str:
 
 if __name__ == "__main__":
     try:
-        launch(build(Explainer.load()))
+        explainer, note = hosted.load()
+        zero.lend(explainer)
+        launch(build(explainer, note))
     except DalaError as error:
         raise SystemExit(str(error)) from None

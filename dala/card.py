@@ -1,12 +1,11 @@
 """The model card, written from the numbers of a report and nothing else."""
 
-import re
-import textwrap
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from dala import prose
+from dala.markdown import table, wrapped
 from dala.prose import count, name
 
 __all__ = ["card"]
@@ -50,7 +49,7 @@ def card(report: Json) -> str:
         _commands(report),
         prose.CITATION if report["provenance"].get("data") != "BreakHis" else f"{prose.CITATION}\n{prose.BREAKHIS}",
     ]
-    return "\n\n".join(_wrapped(section) for section in sections if section) + "\n"
+    return "\n\n".join(wrapped(section) for section in sections if section) + "\n"
 
 
 def _title(report: Json) -> str:
@@ -122,7 +121,7 @@ def _overview(report: Json) -> str:
         "scored by": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
         "recipe": f"`python -m dala train`, settings in `report.json`: {prose.trained(settings)}",
     }
-    return _table(["", ""], [[key, text] for key, text in rows.items()])
+    return table(["", ""], [[key, text] for key, text in rows.items()])
 
 
 def _results(report: Json) -> str:
@@ -137,12 +136,12 @@ def _results(report: Json) -> str:
     notes = [prose.reading(report)]
     if beside:
         notes.append(prose.DIFFERENCE)
-    table = _table(head, [row[:columns] for row in rows])
+    results = table(head, [row[:columns] for row in rows])
     return "\n\n".join(
         [
             "## How it does on what it did not see",
             prose.protocol(report),
-            table,
+            results,
             " ".join(notes),
             "![ROC curves](roc.png)",
             _choice(report),
@@ -161,8 +160,8 @@ def _choice(report: Json) -> str:
         ]
         for title, run in report["choice"].items()
     ]
-    table = _table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
-    return f"### How the recipe was chosen\n\n{prose.CHOICE}\n\n{table}"
+    told = table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
+    return f"### How the recipe was chosen\n\n{prose.CHOICE}\n\n{told}"
 
 
 def _by_protocol(report: Json) -> str:
@@ -177,9 +176,9 @@ def _by_protocol(report: Json) -> str:
     rows = [
         [f"by {by}", name(title), *_cells(run["figures"])] for by, row in sides.items() for title, run in row.items()
     ]
-    table = _table(["split", "", *COLUMNS.values()], rows)
+    told = table(["split", "", *COLUMNS.values()], rows)
     return (
-        f"## Dealt out by image, and by patient\n\n{table}\n\n{prose.leakage(report)}\n\n"
+        f"## Dealt out by image, and by patient\n\n{told}\n\n{prose.leakage(report)}\n\n"
         "![Figures under both splits with 95 % intervals; dotted: chance](protocols.png)"
     )
 
@@ -191,7 +190,7 @@ def _by_fold(scores: Json) -> str:
         for f, fold in enumerate(folds)
     ]
     head = ["partition", "fold", "pictures", "patients", *(COLUMNS[k] for k in METRICS)]
-    return f"## By fold\n\n{_table(head, rows)}\n\n{prose.FOLDS}"
+    return f"## By fold\n\n{table(head, rows)}\n\n{prose.FOLDS}"
 
 
 def _by_magnification(scores: Json) -> str:
@@ -199,8 +198,8 @@ def _by_magnification(scores: Json) -> str:
     if len(every) < 2:
         return ""
     rows = [[m, str(r["images"]), str(r["patients"]), *_cells(r["figures"])] for m, r in every.items()]
-    table = _table(["magnification", "pictures", "patients", *COLUMNS.values()], rows)
-    return f"## By magnification\n\n{table}"
+    told = table(["magnification", "pictures", "patients", *COLUMNS.values()], rows)
+    return f"## By magnification\n\n{told}"
 
 
 def _calibration(report: Json) -> str:
@@ -212,7 +211,7 @@ def _calibration(report: Json) -> str:
     ]
     fitted = [t for part in scores["temperatures"] for t in part]
     return (
-        f"## Calibration\n\n{_table(['', 'ECE', 'Brier'], rows)}\n\n"
+        f"## Calibration\n\n{table(['', 'ECE', 'Brier'], rows)}\n\n"
         f"{prose.calibration(min(fitted), max(fitted), len(fitted), report)}\n\n![Reliability diagram](reliability.png)"
     )
 
@@ -223,10 +222,10 @@ def _failures(scores: Json) -> str:
     ends = "" if len(shown) == len(every) else f" The {WORST} worst:"
     columns = ("patient", "label", "slides", "images", "right", "probability")
     rows = [[_told(row[key]) for key in columns] for row in shown]
-    table = _table(["patient", "class", "slides", "pictures", "classified right", "probability of the class"], rows)
+    told = table(["patient", "class", "slides", "pictures", "classified right", "probability of the class"], rows)
     return (
         f"## What fails\n\n{prose.failures(scores)}\n\n![Confusion matrix](confusion.png)\n\n"
-        f"### By patient\n\nShares of pictures and mean probabilities, over all partitions.{ends}\n\n{table}"
+        f"### By patient\n\nShares of pictures and mean probabilities, over all partitions.{ends}\n\n{told}"
     )
 
 
@@ -264,19 +263,3 @@ def _told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _wrapped(text: str) -> str:
-    """Paragraphs in lines that a person can read and compare; tables, lists and code as they are."""
-    parts = text.split("\n\n")
-    plain = [bool(re.match(r"[\w*]", part)) for part in parts]
-    filled = [
-        textwrap.fill(part, 120, break_long_words=False, break_on_hyphens=False) if fill else part
-        for part, fill in zip(parts, plain, strict=True)
-    ]
-    return "\n\n".join(filled)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

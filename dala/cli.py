@@ -17,19 +17,23 @@ COMMANDS = {
     "data": "look a data set over before training on it",
     "compare": "networks side by side on the same folds",
     "evaluate": "score weights on pictures, or write the model card",
+    "publish": "put weights with their card on the Hugging Face Hub",
+    "publish-space": "host the app as a Hugging Face Space",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m dala", description="Explain breast tissue patches, or train.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dala", description="Explain breast tissue patches, train, publish."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
     module = None
     if given[:1] and given[0] in COMMANDS:
         try:
-            module = import_module(f"dala.commands.{given[0]}")
+            module = import_module(f"dala.commands.{given[0].replace('-', '_')}")
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("dala"):
                 raise

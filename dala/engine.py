@@ -4,7 +4,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dala.errors import DalaError
-from dala.model import DALAResNet50
+from dala.model import STAGES, DALAResNet50
 from dala.targets import Score, total_score
 
-__all__ = ["DeviceError", "Engine", "Pass", "find_device", "folded"]
+__all__ = ["DeviceError", "Engine", "Pass", "find_device", "folded", "lent_gpu"]
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -31,15 +31,22 @@ class Pass:
     Attributes:
         logits: (N, classes).
         activations, gradients: by layer, (N, C, h, w); the gradients are of each picture's score.
-        scores: one a picture, (M, classes) logits -> (M,).
         seconds: that the passes took.
+        device: the type of device that they ran on.
     """
 
     logits: Tensor
     activations: dict[str, Tensor]
     gradients: dict[str, Tensor]
-    scores: list[Score]
     seconds: float
+    device: str
+
+    def to(self, device: torch.device) -> "Pass":
+        """The same with its tensors on another device."""
+        activations, gradients = (
+            {k: v.to(device) for k, v in tensors.items()} for tensors in (self.activations, self.gradients)
+        )
+        return replace(self, logits=self.logits.to(device), activations=activations, gradients=gradients)
 
 
 class Engine:
@@ -59,6 +66,12 @@ class Engine:
     def __init__(self, stages: Mapping[str, Stage], head: Stage, device: torch.device) -> None:
         self.stages, self.last, self.device = dict(stages), head, device
         self.half = device.type == "cuda"
+
+    @classmethod
+    def of(cls, model: DALAResNet50, device: torch.device) -> "Engine":
+        """Of a copy of a network as it is now, folded and moved to a device."""
+        fast = folded(model).to(memory_format=torch.channels_last).to(device)
+        return cls({name: getattr(fast, name) for name in STAGES}, fast.head, device)
 
     def head(self, layer: str) -> Stage:
         """The rest of the network from a layer's output on."""
@@ -103,15 +116,14 @@ class Engine:
                 a = self.stages[name](a)
                 kept |= {name: a} if name in layers else {}
             logits = self.last(a)
-            scores = choose(logits.detach())
-            total = total_score(scores, logits)
+            total = total_score(choose(logits.detach()), logits)
             gradients = torch.autograd.grad(total, list(kept.values()))
         return Pass(
             logits=logits.detach(),
             activations={name: a.detach() for name, a in kept.items()},
             gradients=dict(zip(kept, gradients, strict=True)),
-            scores=scores,
             seconds=time.perf_counter() - began,
+            device=self.device.type,
         )
 
     def _mixed(self) -> torch.autocast:
@@ -121,10 +133,12 @@ class Engine:
 def find_device(name: str | None = None) -> torch.device:
     """The device asked for, by argument or `DALA_DEVICE`, else CUDA, else MPS, else the CPU.
 
+    A GPU that is lent for moments is none to lie on: there the CPU, see `dala.ui.zero`.
+
     Raises:
         DeviceError: a device that does not exist here.
     """
-    name = name or os.environ.get("DALA_DEVICE")
+    name = name or os.environ.get("DALA_DEVICE") or ("cpu" if lent_gpu() else None)
     if not name and torch.cuda.is_available():
         # torchrun starts one process for each GPU of a machine.
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -136,6 +150,11 @@ def find_device(name: str | None = None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise DeviceError(f"The device {name!r} is not to be had here: leave it out, or use cpu.") from error
     return device
+
+
+def lent_gpu() -> bool:
+    """Whether this is Hugging Face's ZeroGPU, where CUDA is there only inside a function marked by `spaces.GPU`."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def folded(model: DALAResNet50) -> DALAResNet50:

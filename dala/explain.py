@@ -18,10 +18,11 @@ from dala import (
     targets,
     weights,
 )
-from dala.engine import Engine, find_device, folded
+from dala.engine import Engine, find_device
 from dala.errors import DalaError
 from dala.explanation import Explanation
-from dala.model import STAGES, DALAResNet50
+from dala.hub import Progress
+from dala.model import DALAResNet50
 from dala.targets import Target
 
 __all__ = ["ExplainError", "Explainer", "Explanation"]
@@ -40,6 +41,30 @@ class _Question:
     evidence: str
     progress: rerun.Progress = lambda done, total: None
     zoom: float | None = None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which score explains each picture, once the logits are there. Plain data: it travels to where the network runs.
+
+    Attributes:
+        class_names: of the network.
+        wanted: one target a picture; None for the predicted class.
+        evidence: "for" or "against".
+    """
+
+    class_names: tuple[str, ...]
+    wanted: Sequence[Target | None]
+    evidence: str
+
+    def named(self, logits: Tensor) -> list[tuple[str, targets.Score]]:
+        """A name for people and the score, one a picture, from (N, classes) logits."""
+        chosen = [int(row.argmax()) if t is None else t for row, t in zip(logits, self.wanted, strict=True)]
+        found = [targets.resolve(self.class_names, t) for t in chosen]
+        return [(name, _turned(score, self.evidence)) for name, score in found]
+
+    def __call__(self, logits: Tensor) -> list[targets.Score]:
+        return [score for _, score in self.named(logits)]
 
 
 class Explainer:
@@ -73,8 +98,7 @@ class Explainer:
         self.provenance = getattr(model, "provenance", {})
         if isinstance(model, DALAResNet50):
             self.device = find_device(device)
-            fast = folded(model).to(memory_format=torch.channels_last).to(self.device)
-            self.engine = Engine({name: getattr(fast, name) for name in STAGES}, fast.head, self.device)
+            self.engine = Engine.of(model, self.device)
             class_names, preprocessing = model.class_names, model.preprocessing
         elif features is None or head is None or class_names is None:
             raise ExplainError("Another network than DALAResNet50 needs features=, head= and class_names=.")
@@ -89,9 +113,11 @@ class Explainer:
         cam.load_own()
 
     @classmethod
-    def load(cls, source: str | Path | None = None, device: str | None = None) -> "Explainer":
-        """From a folder, a file or a Hub id; see `dala.weights.load`."""
-        origin = weights.load(source)
+    def load(
+        cls, source: str | Path | None = None, device: str | None = None, progress: Progress | None = None
+    ) -> "Explainer":
+        """From a folder, a file or a Hub id, whose download calls `progress`; see `dala.weights.load`."""
+        origin = weights.load(source, progress=progress)
         return cls(origin.model, device, origin)
 
     def preprocess(self, picture: Image.Image) -> Tensor:
@@ -239,19 +265,13 @@ class Explainer:
         size, zoom = self.preprocessing, asked.zoom
         pictures = [images.zoomed(p, zoom, size) if zoom else images.fit(p, size) for p in originals]
         x = torch.cat([images.normalised(p, size) for p in pictures])
-        titles: list[str] = []
-
-        def choose(logits: Tensor) -> list[targets.Score]:
-            chosen = [int(row.argmax()) if t is None else t for row, t in zip(logits, wanted, strict=True)]
-            named = [targets.resolve(self.class_names, t) for t in chosen]
-            titles.extend(title for title, _ in named)
-            return [_turned(score, asked.evidence) for _, score in named]
-
-        done = self.engine.run(x, asked.layers, choose)
+        choice = _Choice(self.class_names, tuple(wanted), asked.evidence)
+        done = self.engine.run(x, asked.layers, choice)
+        titles, scores = zip(*choice.named(done.logits), strict=True)
         results: list[dict[str, Explanation]] = [{} for _ in pictures]
         for layer in asked.layers:
             activations, gradient = done.activations[layer], done.gradients[layer]
-            signed = self._maps(x.to(self.device), layer, activations, gradient, done.scores, asked)
+            signed = self._maps(x.to(self.device), layer, activations, gradient, scores, asked)
             for i, result in enumerate(results):
                 result[layer] = Explanation(
                     picture=pictures[i],
@@ -266,7 +286,7 @@ class Explainer:
                     gradient=gradient[i : i + 1].clone(),
                     signed={m: values[i].clone() for m, values in signed.items()},
                     temperature=getattr(self.model, "temperature", 1.0),
-                    device=self.device.type,
+                    device=done.device,
                     seconds=done.seconds,
                 )
         return results

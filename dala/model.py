@@ -6,9 +6,10 @@ IEEE Access 2024, arXiv 2308.13150. The paper's abstract names the parts; their 
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
@@ -153,22 +154,80 @@ class DALAResNet50(
 
         weights.save(self, save_directory)
 
-    @classmethod
-    def _from_pretrained(
-        cls,
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """What the config tells, and plainly what it does not; a card with figures is `dala.card`'s, of a report."""
+        from dala import plain_card
+
+        return ModelCard(plain_card.card(self))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
         *,
-        model_id: str,
-        revision: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        commit_message: str = "Publish a DALAResNet50",
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        **mixin: Any,
+    ) -> str:
+        """Send the network to the Hub as `python -m dala publish` does: safetensors, config with SHA-256, plain card.
+
+        Args:
+            repo_id: "user/name", created if it is not there.
+            private: refused where the repository is public already; None leaves it to the account.
+            token: None for the one of `hf auth login` or HF_TOKEN.
+            commit_message, branch, create_pr: as in `HfApi.upload_folder`.
+            mixin: `config` and `model_card_kwargs`, which `save_pretrained` passes on; both are the network's own.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            UploadError: not logged in, refused, or not reached; or an argument that changes which files are sent.
+        """
+        from dala import publish, upload
+
+        unknown = sorted(mixin.keys() - {"config", "model_card_kwargs"})
+        if unknown:
+            raise upload.UploadError(f"push_to_hub takes no {', '.join(unknown)}: the folder is sent whole.")
+        to = upload.Repository(repo_id, private=private, owned=publish.OWNED)
+        api = upload.client(token)
+        with TemporaryDirectory() as place:
+            saved, folder = Path(place) / "saved", Path(place) / "published"
+            self._save_pretrained(saved)
+            publish.prepare(saved, folder)
+            return upload.send(folder, to, api, commit_message, revision=branch, create_pr=create_pr).commit_url
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
-        force_download: bool = False,
         local_files_only: bool = False,
-        **config: Any,
+        revision: str | None = None,
+        **model_kwargs: Any,
     ) -> "DALAResNet50":
-        """Strict, safetensors only; the mixin's own leaves missing layers random and falls back to pickle."""
+        """A network from a folder or the Hub, whole and checked, in evaluation mode; see `dala.weights.load`.
+
+        The mixin's own would leave missing layers random, fall back to a pickle, and wait long for a silent Hub.
+
+        Raises:
+            WeightsError: as `dala.weights.load`, or arguments that would change what the weights were saved with.
+        """
         from dala import weights
 
-        source = f"{model_id}@{revision}" if revision else model_id
+        if model_kwargs.pop("strict", True) is not True or model_kwargs:
+            given = ", ".join(["strict=False", *model_kwargs][bool(model_kwargs) :])
+            raise weights.WeightsError(f"from_pretrained takes no {given}: a network is loaded whole, as it was saved.")
+        source = str(pretrained_model_name_or_path)
         return weights.load(
-            source, token=token, cache_dir=cache_dir, force_download=force_download, local_files_only=local_files_only
+            f"{source}@{revision}" if revision and not Path(source).exists() else source,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
         ).model

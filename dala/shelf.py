@@ -4,8 +4,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from dala import weights
+from dala import samples, weights
 from dala.explain import Explainer
+from dala.samples import Sample
 
 __all__ = ["HOST", "Shelf"]
 
@@ -56,6 +57,15 @@ class Shelf:
             raise weights.WeightsError(f"{source[:80]!r} is not a Hub id like user/repo or user/repo@revision.")
         return self._key(self._load(source, progress))
 
+    def samples(self, key: str) -> list[Sample]:
+        """The samples that a network brings along; none where it brings none.
+
+        Raises:
+            SamplesError: see `dala.samples.of`.
+        """
+        origin = self[key].origin
+        return samples.of(origin) if origin else []
+
     def _find(self, key: str) -> Explainer | None:
         with self._books:
             if key in self._others:
@@ -66,7 +76,7 @@ class Shelf:
         with self._loading:
             if (there := self._find(source)) is not None:
                 return there
-            origin = weights.load(source)  # progress=progress
+            origin = weights.load(source, progress=progress)
             key = f"{origin.source}@{origin.revision}"
             explainer = self._find(key) or Explainer(origin.model, self.device, origin)
             with self._books:

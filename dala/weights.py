@@ -4,23 +4,16 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dala import hub
 from dala.errors import DalaError
 from dala.model import DALAResNet50
 
@@ -28,7 +21,8 @@ __all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "read_state", "save
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 FILE, CONFIG = "model.safetensors", "config.json"
-HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w(?!.*\.\.)[\w./-]*))?")
+PICKLE, PICKLES = "pytorch_model.bin", {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 
 class WeightsError(DalaError):
@@ -44,51 +38,64 @@ class LoadedModel:
         source: where it came from, as a person would write it: "weights", "folder", "user/repo".
         revision: commit hash on the Hub, None for a local folder.
         sha256: of the safetensors file.
+        folder: where `config.json` lies; for the Hub, the commit's folder in the cache.
     """
 
     model: DALAResNet50
     source: str
     revision: str | None
     sha256: str
+    folder: Path
+
+    def beside(self, name: str, token: str | bool | None = None, most: int | None = None) -> Path | None:
+        """A file published with the weights, such as "README.md"; None where there is none.
+
+        From the Hub it is downloaded when first asked for, if it has at most `most` bytes.
+
+        Raises:
+            HubError: the Hub is not reached, or refuses.
+        """
+        if self.revision is not None:
+            return hub.beside(self.folder, self.source, name, token, most)
+        return self.folder / name if (self.folder / name).is_file() else None
 
 
-def load(source: str | Path | None = None, **hub: Any) -> LoadedModel:
+def load(
+    source: str | Path | None = None,
+    *,
+    progress: hub.Progress | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> LoadedModel:
     """Load and check a DALAResNet50.
+
+    From the Hub, what is in the cache is used without a request: a commit for ever, a branch as it was when it was last
+    downloaded, until `force_download` or `hf download user/repo` fetches what it is now. A download takes the place of
+    what the cache holds once it has passed every check.
 
     Args:
         source: a folder with `model.safetensors` and `config.json`, the path of such a safetensors file, or a Hub id
-            `user/repo[@revision]`. None: the environment's `DALA_MODEL`, else the folder shipped with the project.
-        hub: for a Hub id, `token`, `cache_dir`, `force_download` and `local_files_only` of `hf_hub_download`.
+            `user/repo[@revision]`, in this order. None: the environment's `DALA_MODEL`, else the folder shipped with
+            the project.
+        progress: called with the bytes done and the bytes in all while a download runs; raise in it to cancel. None: a
+            bar on a terminal's stderr, where it takes longer than a moment.
+        token, cache_dir, force_download, local_files_only: of a Hub id, as in `hf_hub_download`.
 
     Raises:
-        WeightsError: not there, not safetensors, keys or shapes that do not fit, values that are not finite, or a
-            SHA-256 other than the config's.
+        WeightsError: not there, not safetensors, keys or shapes that do not fit, values that are not finite, a SHA-256
+            other than the config's or the Hub's, or a Hub that is not reached.
     """
     source = str(source or os.environ.get("DALA_MODEL") or SHIPPED)
     path = Path(source)
     if _exists(path):
-        folder, file = (path, path / FILE) if path.is_dir() else (path.parent, path)
-        name, revision = folder.resolve().name, None
-        config_file = folder / CONFIG
-    elif (named := HUB_ID.fullmatch(source)) and path.suffix != ".safetensors":
-        name = named["repo"]
-        config_file, revision = _download(name, CONFIG, named["revision"], **hub)
-        # The file of the very commit that the config came from, even if the branch moves in between.
-        file, _ = _download(name, FILE, revision, **hub)
-    else:
+        return _read(path, path / FILE) if path.is_dir() else _read(path.parent, path)
+    named = HUB_ID.fullmatch(source)
+    if not named or path.suffix == ".safetensors":
         raise WeightsError(f"{source}: no such folder or file, and not a Hub id like user/repo or user/repo@revision.")
-    config = _read_config(config_file)
-    if not file.is_file():
-        raise WeightsError(f"{file.parent}: holds no {FILE}; other formats are not read.")
-    try:
-        digest = sha256(file)
-    except OSError as error:
-        raise WeightsError(f"{file}: cannot be read: {error.strerror}.") from error
-    if config.get("sha256") not in (None, digest):
-        raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
-    model = _build(config, config_file)
-    _fill(model, read_state(file), file)
-    return LoadedModel(model.eval(), name, revision, digest)
+    options: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "progress": progress}
+    return _from_hub(named["repo"], named["revision"], force_download, local_files_only, options)
 
 
 def save(model: DALAResNet50, folder: Path) -> str:
@@ -131,6 +138,55 @@ def read_state(file: Path) -> dict[str, Tensor]:
     return state
 
 
+def _read(folder: Path, file: Path) -> LoadedModel:
+    try:
+        if not file.is_file() and (pickles := sorted(f.name for f in folder.iterdir() if f.suffix in PICKLES)):
+            raise WeightsError(_pickled(str(folder), _some(pickles)))
+        config = _read_config(folder / CONFIG)
+        if not file.is_file():
+            raise WeightsError(f"{folder}: holds no {FILE}; other formats are not read.")
+        digest = sha256(file)
+    except OSError as error:
+        raise WeightsError(f"{error.filename or file}: cannot be read: {error.strerror}.") from error
+    if config.get("sha256") not in (None, digest):
+        raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
+    model = _build(config, folder / CONFIG)
+    _fill(model, read_state(file), file)
+    return LoadedModel(model.eval(), folder.resolve().name, None, digest, folder)
+
+
+def _from_hub(repo: str, revision: str | None, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:
+    damage = ""
+    try:
+        folder = None if force else hub.cached(repo, (FILE, CONFIG), revision, options["cache_dir"])
+        if folder:
+            try:
+                return replace(_read(folder, folder / FILE), source=repo, revision=folder.name)
+            except WeightsError as error:
+                damage = f"{error} A fresh copy was not to be had: "
+        if offline:
+            raise WeightsError(f"{damage}{repo}: not in the cache, and local_files_only forbids asking the Hub.")
+        return _download(repo, revision, options)
+    except hub.HubError as error:
+        raise WeightsError(f"{damage}{error}") from error
+
+
+def _download(repo: str, revision: str | None, options: dict[str, Any]) -> LoadedModel:
+    def check(folder: Path) -> LoadedModel:
+        try:
+            return _read(folder, folder / FILE)
+        except WeightsError as error:
+            raise WeightsError(str(error).replace(str(folder), repo)) from error
+
+    try:
+        loaded, folder = hub.download(repo, (FILE, CONFIG), check, revision, **options)
+    except hub.NotThereError as error:
+        if error.name == FILE and hub.holds(repo, PICKLE, revision, options["token"]):
+            raise WeightsError(_pickled(repo, PICKLE)) from error
+        raise WeightsError(f"{error} Weights are {FILE} with {CONFIG}; other formats are not read.") from error
+    return replace(loaded, source=repo, revision=folder.name, folder=folder)
+
+
 def _fill(model: DALAResNet50, state: dict[str, Tensor], file: Path) -> None:
     own = model.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -142,6 +198,10 @@ def _fill(model: DALAResNet50, state: dict[str, Tensor], file: Path) -> None:
         shapes = f"{tuple(state[unfit[0]].shape)} instead of {tuple(own[unfit[0]].shape)}"
         raise WeightsError(f"{file}: wrong shape of {_some(unfit)}: {shapes}.")
     model.load_state_dict(state, strict=True)
+
+
+def _pickled(where: str, names: str) -> str:
+    return f"{where}: holds no {FILE} but a pickle ({names}), which can run any code as it is read, and is refused."
 
 
 def _exists(path: Path) -> bool:
@@ -160,7 +220,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise WeightsError(f"{file.parent}: holds no {CONFIG}, which names the classes and the preprocessing.")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{file}: not valid JSON.") from error
     if not isinstance(config, dict):
         raise WeightsError(f"{file}: not a JSON object.")
@@ -182,32 +242,3 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
         return DALAResNet50(names, **optional)
     except (TypeError, ValueError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         raise WeightsError(f"{file}: {error}.") from error
-
-
-def _download(
-    repo: str, name: str, revision: str | None, local_files_only: bool = False, **hub: Any
-) -> tuple[Path, str]:
-    """From the cache if it is there, else from the Hub; the file and the commit it belongs to."""
-    tries = [False] if hub.get("force_download") else [True] if local_files_only else [True, False]
-    for cached in tries:
-        try:
-            path = Path(hf_hub_download(repo, name, revision=revision, local_files_only=cached, **hub))
-            return path, path.parent.name
-        except LocalEntryNotFoundError as error:
-            problem, cause = f"not in the cache, and {constants.ENDPOINT} was not reached", error
-        # The client raises what its HTTP library raises, httpx in one version and httpx2 in the next.
-        except Exception as error:
-            raise WeightsError(f"{repo}: {_reason(error, name, revision)}.") from error
-    raise WeightsError(f"{repo}: {problem}.") from cause
-
-
-def _reason(error: Exception, name: str, revision: str | None) -> str:
-    for kind, reason in (
-        (GatedRepoError, "gated; ask for access on its page, then log in with `hf auth login`"),
-        (RevisionNotFoundError, f"has no revision {revision!r}"),
-        (RepositoryNotFoundError, "no such repository on the Hub, or a private one"),
-        (EntryNotFoundError, f"holds no {name}; other formats are not read"),
-    ):
-        if isinstance(error, kind):
-            return reason
-    return f"the download of {name} failed: {(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}"

@@ -1,6 +1,7 @@
 """What the tests share: the shipped network, small networks, phantoms, and real pictures where they are present."""
 
 import os
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -116,3 +117,13 @@ def elsewhere(patch_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tup
     yield f"http://127.0.0.1:{server.server_port}", reached
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Every connection fails the test."""
+
+    def connect(*_):
+        raise AssertionError("a request was made")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)

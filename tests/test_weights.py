@@ -12,7 +12,12 @@ from safetensors.torch import load_file, save_file
 from dala import DALAResNet50, images, phantom, weights
 from dala.weights import WeightsError
 
-CODE = "from dala import weights; m = weights.load({!r}); print(m.source, m.revision, m.sha256)"
+CODE = """
+from dala import weights
+for source in {!r}:
+    m = weights.load(source)
+    print(m.source, m.revision, m.sha256, m.folder.name)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +111,16 @@ def test_a_truncated_file_is_refused(folder):
         weights.load(folder)
 
 
-def test_a_folder_with_only_a_pickle_is_refused(folder):
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match="holds no model.safetensors"):
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.pt"])
+def test_a_folder_with_only_a_pickle_is_refused(folder, name):
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(pickle.dumps({"conv1.weight": [0.0]}))
+    with pytest.raises(WeightsError, match=f"holds no model.safetensors but a pickle .{name}."):
+        weights.load(folder)
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
+        weights.load(folder / name)
+    (folder / name).unlink()
+    with pytest.raises(WeightsError, match="holds no model.safetensors; other formats are not read"):
         weights.load(folder)
 
 
@@ -117,6 +129,7 @@ def test_a_folder_with_only_a_pickle_is_refused(folder):
     [
         ("[]", "not a JSON object"),
         ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
         ('{"class_names": "ab"}', "class_names"),
         ('{"class_names": ["a"]}', "class_names"),
         ('{"class_names": ["a", "b"], "preprocessing": {"height": 1}}', "height"),
@@ -134,51 +147,45 @@ def test_a_config_that_cannot_be(folder, config, words):
 
 
 @pytest.mark.parametrize(
-    "source", ["nowhere", "/nowhere/at/all", "a/b/c", "user/repo@", "no/file.safetensors", "x" * 5000]
+    "source",
+    [
+        "nowhere",
+        "/nowhere/at/all",
+        "../up",
+        "a/b/c",
+        "user/repo@",
+        "user/repo@../../x",
+        "no/file.safetensors",
+        "x" * 5000,
+    ],
 )
 def test_a_source_that_is_none(source):
     with pytest.raises(WeightsError, match="no such folder or file"):
         weights.load(source)
 
 
-def run(source, hub, cache, **environment):
-    """Load in a process of its own: the client reads its endpoint once, at import."""
-    wanted = {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_DISABLE_PROGRESS_BARS": "1", **environment}
-    return subprocess.run(
-        [sys.executable, "-c", CODE.format(source)],
-        env={**os.environ, **wanted},
+def run(sources, hub, cache, **environment):
+    """Load in a process of its own: the client reads its environment once, at import."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(sources)],
+        env={**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(cache), **environment},
         capture_output=True,
         text=True,
         timeout=120,
     )
+    return [line.split() for line in done.stdout.splitlines()], done.stderr
 
 
 def test_from_a_hub_then_from_its_cache(saved, tmp_path):
     digest = json.loads((saved[0] / "config.json").read_text())["sha256"]
+    expected = ["you/net", COMMIT, digest, COMMIT]
     with Hub({"you/net": saved[0]}) as hub:
-        for source in ("you/net", "you/net@main", f"you/net@{COMMIT}"):
-            assert run(source, hub.url, tmp_path).stdout.split() == ["you/net", COMMIT, digest]
-        downloads = [path for method, path in hub.asked if method == "GET" and "/resolve/" in path]
-        assert len(downloads) == 2
-    assert run("you/net", hub.url, tmp_path, HF_HUB_OFFLINE="1").stdout.split() == ["you/net", COMMIT, digest]
-
-
-def test_what_a_hub_refuses_is_one_sentence(saved, tmp_path):
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    (pickled / "config.json").write_bytes((saved[0] / "config.json").read_bytes())
-    (pickled / "pytorch_model.bin").write_bytes(b"\x80")
-    with Hub({"you/net": saved[0], "you/pickled": pickled}, {"you/gated": (401, "GatedRepo")}) as hub:
-        for source, words in (
-            ("you/none", "you/none: no such repository on the Hub"),
-            ("you/net@v9", "you/net: has no revision 'v9'"),
-            ("you/pickled", "you/pickled: holds no model.safetensors"),
-            ("you/gated", "you/gated: gated"),
-        ):
-            told = run(source, hub.url, tmp_path / "cache").stderr.strip().splitlines()[-1]
-            assert told.startswith(f"dala.weights.WeightsError: {words}"), told
-    told = run("you/net", hub.url, tmp_path / "cache", HF_HUB_OFFLINE="1").stderr.strip().splitlines()[-1]
-    assert "not in the cache" in told
+        found, _ = run(["you/net", "you/net@main", f"you/net@{COMMIT}"], hub.url, tmp_path)
+        assert found == [expected] * 3
+        assert len(hub.asked) == 4, "config and weights, their heads and their bodies"
+    found, told = run(["you/net", f"you/net@{COMMIT}", "you/other"], hub.url, tmp_path, HF_HUB_OFFLINE="1")
+    assert found == [expected] * 2
+    assert "you/other: not in the cache, and HF_HUB_OFFLINE forbids asking the Hub." in told.splitlines()[-1]
 
 
 def test_half_the_bytes_move_no_probability_by_more_than_half_a_percent(small, tmp_path):

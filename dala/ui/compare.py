@@ -170,7 +170,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
         with gr.Accordion("How to compare", open=False):
             gr.Markdown(READING)
         archive, last = gr.Textbox(visible="hidden"), gr.State(time_to_live=3600)
-    names = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
+    names: dict[Any, str] = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
     chosen, shown = list(names), [view, agreed, last, over, layer]
     page.follow(tab, content.show, [*chosen, last], shown, show_progress="full", show_progress_on=view)
     for choice in chosen:

@@ -34,6 +34,7 @@ class Model:
         """Another network for this session; whatever goes wrong, it stays on the one that it has."""
         try:
             key = self.page.shelf.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
+            self.page.shelf.samples(key)
         except DalaError as error:
             raise sentence(error) from None
         return key, table(self.page.shelf[key]), gr.Button(visible=True), key

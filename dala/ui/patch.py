@@ -12,6 +12,7 @@ from PIL import Image
 from dala import crops, images
 from dala.errors import DalaError
 from dala.samples import Sample, SamplesError
+from dala.shelf import HOST
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
 from dala.ui.uploads import uploaded_file
 
@@ -26,7 +27,11 @@ class Patch:
     """The column's handlers: thin, each from what the browser sent to what its components show."""
 
     def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
-        self.page, self.samples = page, samples
+        self.page = page
+        own = list(page.shelf.samples(HOST))
+        self._samples = lru_cache(maxsize=8)(
+            lambda model: own + list(samples) if model == HOST else [*page.shelf.samples(model), *samples]
+        )
         # Samples are the same for everybody: explained once, not once a visitor.
         self._sample = lru_cache(maxsize=32)(self._explain)
 
@@ -66,8 +71,12 @@ class Patch:
         return self._again(seen, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
 
     def again(self, seen: Seen | None, model: str) -> list[Any]:
-        """Another network was chosen: it explains the picture that is there."""
-        return self._again(seen, model) if seen else [gr.skip()] * SHOWN
+        """Another network was chosen: it brings its own samples, and explains the picture that is there."""
+        return [self.gallery(model), *(self._again(seen, model) if seen else [gr.skip()] * SHOWN)]
+
+    def gallery(self, model: str) -> list[tuple[Image.Image, str]]:
+        """The samples of a network, then those that everybody is offered: thumbnails and captions."""
+        return [(_thumbnail(s), s.caption) for s in self._samples(model)]
 
     def restore(self, seen: Seen | None) -> Any:
         """After a file that could not be used: the picture that is still explained."""
@@ -78,7 +87,7 @@ class Patch:
         return None, gr.Radio(choices=[], value=None), "", "nothing", gr.Gallery(visible=False), UNKNOWN
 
     def _chosen(self, index: int, model: str) -> list[Any]:
-        sample = self.samples[index]
+        sample = self._samples(model)[index]
         told = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
         about = " · ".join(filter(None, (told, sample.origin, sample.licence)))
         try:
@@ -139,7 +148,7 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
     parts = _gallery(None, "Parts of this picture", "parts", visible=False)
-    gallery = _gallery([(_thumbnail(s), s.caption) for s in samples], "Samples", "samples")
+    gallery = _gallery(column.gallery(HOST), "Samples", "samples")
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     run = gr.Markdown(elem_classes="run")
@@ -152,7 +161,7 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     parts.select(column.part, [page.seen, page.model], shown, **MODEL)
     scale.input(column.scale, [scale, page.seen, page.model], shown, **MODEL)
     classes.input(column.target, [classes, page.seen], [page.seen, classes, page.serial], **MODEL)
-    changed.change(column.again, [page.seen, page.model], shown, **MODEL)
+    changed.change(column.again, [page.seen, page.model], [gallery, *shown], **MODEL)
     demo.load(column.first, page.model, shown, **MODEL)
     return column
 

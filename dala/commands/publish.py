@@ -1,0 +1,44 @@
+"""`python -m dala publish`."""
+
+import argparse
+from pathlib import Path
+
+from dala import publish, upload, weights
+from dala.commands import sending
+from dala.upload import Repository
+
+__all__ = ["add_arguments", "run"]
+
+ABOUT = """Check a model's folder and put it on the Hugging Face Hub: weights, config, card, report, splits.
+
+    python -m dala publish --repo-id you/dala --dry-run
+    python -m dala publish --repo-id you/dala --model published --private
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `run` reads."""
+    parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
+    sending.add_arguments(parser, "model")
+    parser.add_argument(
+        "--model", type=Path, default=weights.SHIPPED, metavar="FOLDER",
+        help="weights with their card, or a run of `train`; default: the shipped weights",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=Path, metavar="FOLDER",
+        help="patches to publish with it; samples.json tells caption, origin and licence of each",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder, check it, send it; the exit code.
+
+    Raises:
+        UploadError, PublishError, WeightsError, SamplesError: what cannot be used or sent.
+    """
+    to = Repository(args.repo_id, private=args.private or None, owned=publish.OWNED)
+    # Whoever is not logged in learns it before the work.
+    api = None if args.dry_run else upload.client()
+    return sending.deliver(
+        args, to, lambda folder: publish.prepare(args.model, folder, args.samples), api, f"Publish {args.model.name}"
+    )

@@ -1,0 +1,43 @@
+"""Which network the app runs: the host's own choice, the one that a Space is pinned to, or the shipped one."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from dala import weights
+from dala.errors import DalaError
+from dala.explain import Explainer
+
+__all__ = ["PIN", "load"]
+
+ROOT = Path(__file__).resolve().parent.parent
+PIN = "space.json"  # beside app.py: {"model": "user/repo@commit"}
+
+
+def load(root: Path = ROOT) -> tuple[Explainer, str]:
+    """The network, and a note for the page where it is not the one that was wanted.
+
+    `DALA_MODEL` goes first, and what it names must load. Else the network that `space.json` pins, and when the Hub does
+    not give it, the shipped one: a page with a network that says which is worth more than none.
+
+    Raises:
+        WeightsError: the host's choice, or the shipped weights, cannot be used.
+    """
+    pinned = None if os.environ.get("DALA_MODEL") else _pinned(root / PIN)
+    if pinned is None:
+        return Explainer.load(), ""
+    try:
+        return Explainer.load(pinned), ""
+    except DalaError as error:
+        print(f"{error} The shipped weights run instead.", file=sys.stderr)
+        return Explainer.load(weights.SHIPPED), f"the shipped weights, since {pinned} could not be loaded"
+
+
+def _pinned(file: Path) -> str | None:
+    if not file.is_file():
+        return None
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["model"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise weights.WeightsError(f'{file}: must be {{"model": "user/repo@commit"}}.') from error

@@ -1,0 +1,92 @@
+"""A Hugging Face Hub on 127.0.0.1 that takes what the real client sends, and keeps it as folders."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
+
+
+class ReceivingHub:
+    """Takes repositories, variables and commits; use as a context manager.
+
+    Args:
+        root: where what is committed lies, as `models/user/name` and `spaces/user/name`.
+        refuse: HTTP status that every request gets.
+        public: repositories that are there already, and public.
+    """
+
+    def __init__(self, root: Path, refuse: int | None = None, public: tuple[str, ...] = ()) -> None:
+        self.root, self.refuse, self.public = root, refuse, public
+        self.asked, self.sent, self.tokens = [], {}, {}
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                hub.answer(self)
+
+            def do_POST(self):
+                hub.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        path = request.path.split("?")[0]
+        self.asked.append((request.command, path))
+        self.tokens[path] = request.headers.get("Authorization")
+        status, reply = (self.refuse, {"error": "refused"}) if self.refuse else self.reply(path, body)
+        content = json.dumps(reply).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    def reply(self, path: str, body: bytes):
+        parts = path.strip("/").split("/")
+        if path == "/api/repos/create":
+            self.sent["create"] = told = json.loads(body)
+            name = f"{told['organization']}/{told['name']}"
+            place = f"{self.url}/{'spaces/' if told.get('type') == 'space' else ''}{name}"
+            return (409 if name in self.public else 200), {"url": place}
+        if path == "/api/validate-yaml":
+            return 200, {"warnings": []}
+        kind, name, *action = parts[1], "/".join(parts[2:4]), *parts[4:]
+        if not action:
+            return 200, {"id": name, "sha": COMMIT, "private": name not in self.public, "siblings": []}
+        if action[0] == "variables":
+            self.sent.setdefault("variables", []).append(json.loads(body))
+            return 200, {}
+        if action[0] == "tree":
+            return 200, []
+        if action[0] == "preupload":
+            files = json.loads(body)["files"]
+            return 200, {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]}
+        if action[0] == "commit":
+            self.keep(self.root / kind / name, [json.loads(line) for line in body.splitlines()])
+            return 200, {"commitUrl": f"{self.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
+        return 404, {"error": path}
+
+    def keep(self, folder: Path, lines: list[dict]) -> None:
+        for line in lines:
+            if line["key"] == "file":
+                file = folder / line["value"]["path"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(base64.b64decode(line["value"]["content"]))
+            else:
+                self.sent[line["key"]] = line["value"]
+
+    def __enter__(self) -> "ReceivingHub":
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.server.shutdown()
+        self.server.server_close()
