@@ -12,7 +12,7 @@ import gradio as gr
 from dala import Explainer, hosted, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, compare, explain, model, patch, results, steps, tools, zero
+from dala.ui import api, compare, explain, lab, model, patch, results, steps, tools, zero
 from dala.ui.blocks import Blocks
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
@@ -33,6 +33,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs", overflow_behavior="wrap"):
                 explain.build(page)
+                lab.build(page)
                 compare.build(page, demo)
                 steps.build(page, samples.find())
                 results.build(page)

@@ -6,7 +6,7 @@ grid, (height, width) float32, at least 0, and a threshold is a number that floa
 gives the same answer in Python and in the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,10 @@ from torch import Tensor
 
 from dala.errors import DalaError
 
-__all__ = ["DEFAULT_RULE", "RULES", "Rule", "Threshold", "ThresholdError", "apply", "check", "table"]
+__all__ = [
+    "DEFAULT_RULE", "RULES", "Rule", "Threshold", "ThresholdError", "apply", "check", "histogram", "kept_areas",
+    "table", "taus_of_areas",
+]  # fmt: skip
 
 
 class ThresholdError(DalaError):
@@ -122,9 +125,44 @@ def table(heat: Tensor, rule: str) -> list[tuple[float, float, float]]:
     """(strength, tau, kept area) at every stop of a rule's control: `apply` for the whole slider at once."""
     chosen, _ = check(rule, None)
     taus = _taus(chosen, heat, chosen.strengths())
+    return list(zip(chosen.strengths(), taus.tolist(), kept_areas(heat, taus), strict=True))
+
+
+def kept_areas(heat: Tensor, taus: Tensor) -> list[float]:
+    """The share of a map's area at or above each of the thresholds (n,) float32: of an empty map, as `apply`, none."""
     ordered = heat.flatten().cpu().sort().values
     kept = (len(ordered) - torch.searchsorted(ordered, taus)) * bool(ordered[-1] > 0)
-    return list(zip(chosen.strengths(), taus.tolist(), (kept.double() / len(ordered)).tolist(), strict=True))
+    return (kept.double() / len(ordered)).tolist()
+
+
+def taus_of_areas(heat: Tensor, areas: Sequence[float]) -> list[float | None]:
+    """For each share of the area the threshold that keeps just this many pixels; None where no threshold does, since
+    pixels that are equal are kept or left together.
+    """
+    falling = heat.flatten().cpu().sort(descending=True).values
+    counts = [round(area * len(falling)) for area in areas]
+    taus: list[float | None] = []
+    for count in counts:
+        splits = count > 0 and (count == len(falling) or bool(falling[count] < falling[count - 1]))
+        taus.append(float(falling[count - 1]) if splits else None)
+    return taus
+
+
+def histogram(heat: Tensor, top: float, bins: int = 64) -> tuple[int, list[int]]:
+    """Pixels of a map by value: how many are zero, and how many of the others lie in each of equal bins up to a top.
+
+    Zeros are counted apart: where the ReLU has cut, they would dwarf all others.
+
+    Args:
+        heat: (height, width), at least 0.
+        top: upper end of the last bin, at least the map's maximum.
+        bins: of equal width, the first from 0 on.
+    """
+    values = heat.numpy(force=True).ravel().astype(float)
+    positive = values[values > 0]
+    # Upsampling may round above the raw maximum.
+    counts = np.histogram(np.minimum(positive, top), bins, (0, top or 1))[0]
+    return len(values) - len(positive), counts.tolist()
 
 
 def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:

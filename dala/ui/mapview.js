@@ -9,6 +9,7 @@ const [opacity, palette, contour, download] = ['.opacity', '.palette', '.contour
 const [cutAll, level, shared] = ['.cut-all', '.level', '.shared'].map(find);
 const RULES = SETTINGS.rules, PALETTES = SETTINGS.palettes, radios = {}, positions = {};
 let view = null, speak = 0, rule = SETTINGS.start_rule;
+const followers = [];  // called after every repaint
 
 function make(name, parent, fields = {}) {
   return parent.appendChild(Object.assign(document.createElement(name), fields));
@@ -126,6 +127,7 @@ function repaint() {
   const areas = view.panels.map(paint);
   if (SETTINGS.together) words.textContent = overview(areas);
   wipe.repaint();
+  followers.forEach(follow => follow());
   // Spoken when the control rests: a reader would otherwise queue up every step.
   clearTimeout(speak);
   speak = setTimeout(() => { live.textContent = words.textContent; }, 600);

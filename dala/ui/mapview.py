@@ -34,12 +34,14 @@ class MapView(gr.HTML):
 
     Args:
         together: panels are there to be compared: one switch thresholds them all, and two can be wiped.
+        charts: the threshold lab's charts under the maps, as `dala.ui.lab` sets them; events `measure` and `stop`.
         kwargs: of `gr.HTML`.
     """
 
-    def __init__(self, together: bool = False, **kwargs: Any) -> None:
+    def __init__(self, together: bool = False, charts: dict[str, Any] | None = None, **kwargs: Any) -> None:
         settings = {
             "together": together,
+            "charts": charts,
             "rules": {
                 name: {
                     "label": r.label,
@@ -57,10 +59,11 @@ class MapView(gr.HTML):
             "opacity": round(100 * render.DEFAULT_OPACITY),
             "uid": next(_numbers),
         }
-        scripts = [(_HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
+        more = ("charts",) if charts else ()
+        scripts = [_text(name) for name in (*SCRIPTS, *(f"{name}.js" for name in more))]
         super().__init__(
-            html_template=(_HERE / "mapview.html").read_text(encoding="utf-8"),
-            css_template=(_HERE / "mapview.css").read_text(encoding="utf-8"),
+            html_template=_text("mapview.html"),
+            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *more)),
             # Not as props: an update that comes before a tab is first opened would displace them.
             js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
             **kwargs,
@@ -69,6 +72,10 @@ class MapView(gr.HTML):
     def api_info(self) -> dict[str, Any]:
         """What travels: an object."""
         return {"type": "object"}
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def payload(explanation: Explanation) -> dict[str, Any]:

@@ -57,6 +57,7 @@ panels.addEventListener('keydown', event => {
 download.addEventListener('click', () => trigger('download', {
   rule, strength: view.maps[0].tables[rule][strength.value][0], opacity: opacity.value / 100,
   palette: palette.value, contour: contour.checked, cut: cutAll.checked, shared: shared.checked, level: level.checked,
+  strengths: Object.fromEntries(Object.keys(RULES).map(name => [name, view.maps[0].tables[name][positions[name]][0]])),
 }));
 find('.link').addEventListener('click', async event => {
   const button = event.target;

@@ -1,0 +1,203 @@
+"""Does the network need what a map shows? Parts of a picture are hidden in the order of the map, and it looks again.
+
+Keep-only shows the region that a threshold keeps and hides the rest; remove-only hides that region and shows the rest.
+Hidden pixels become a baseline, and no network was trained on such pictures: part of every change is its surprise at
+holes and edges. A curve is therefore read beside those of maps that see nothing, at equal kept area.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dala import cam, images
+from dala.errors import DalaError
+from dala.explain import Explainer
+from dala.explanation import Explanation
+from dala.hiding import BASELINES, DEFAULT_BASELINE, ranking
+from dala.rerun import Progress
+
+__all__ = ["AREAS", "CONTROLS", "Curve", "KeepRemove", "TrustError", "keep_remove", "steps"]
+
+AREAS = tuple(i / 16 for i in range(17))
+CONTROLS = ("random", "centre_gaussian")
+CHUNK = 8
+
+
+class TrustError(DalaError):
+    """A question that cannot be asked of a map."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the network says at each kept area: probabilities and logits of the class that is explained."""
+
+    keep: tuple[float, ...]
+    remove: tuple[float, ...]
+    keep_logits: tuple[float, ...]
+    remove_logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class KeepRemove:
+    """Keep-only and remove-only of a map, and of controls at the same kept areas.
+
+    Attributes:
+        method: whose map it is.
+        target: the class whose probability is followed.
+        baseline: a name from `dala.hiding.BASELINES`.
+        areas: shares of the picture that were kept, rising; whole pixels.
+        curves: by method, the map's own first.
+        runs: pictures that went through the network.
+    """
+
+    method: str
+    target: str
+    baseline: str
+    areas: tuple[float, ...]
+    curves: dict[str, Curve]
+    runs: int
+
+    def at(self, area: float, method: str | None = None) -> tuple[float, float]:
+        """Probabilities (keep-only, remove-only) at a kept area: measured, or on the line between two measured ones.
+
+        Raises:
+            TrustError: an area outside those measured.
+        """
+        if not self.areas[0] <= area <= self.areas[-1]:
+            limits = f"{100 * self.areas[0]:g} to {100 * self.areas[-1]:g} %"
+            raise TrustError(f"Kept areas were measured from {limits}, not at {100 * area:g} %.")
+        curve = self.curves[method or self.method]
+        return float(np.interp(area, self.areas, curve.keep)), float(np.interp(area, self.areas, curve.remove))
+
+
+def keep_remove(
+    explainer: Explainer,
+    explanation: Explanation,
+    method: str | None = None,
+    areas: Sequence[float] = AREAS,
+    baseline: str = DEFAULT_BASELINE,
+    progress: Progress | None = None,
+    controls: bool = False,
+    chunk: int = CHUNK,
+) -> KeepRemove:
+    """The probability of the class explained when only a map's highest pixels are shown, and when all but they are.
+
+    Args:
+        explainer: the network that made the explanation.
+        explanation: of a class.
+        method: one of its maps; None for the first.
+        areas: shares of the picture to keep, 0 to 1, rising. At 0 and 1 one of the two pictures is the whole one, whose
+            logits the explanation holds.
+        baseline: a name from `dala.hiding.BASELINES`.
+        progress: called with (done, total) pictures after each run of the network; what it raises cancels.
+        controls: the same for `CONTROLS`, too.
+        chunk: pictures in one run of the network.
+
+    Raises:
+        TrustError: no such map, baseline or area; a target that is not a class; a map that is zero everywhere.
+    """
+    run = steps(explainer, explanation, method, areas, baseline, controls, chunk)
+    while True:
+        try:
+            done, total = next(run)
+        except StopIteration as end:
+            return end.value
+        if progress:
+            progress(done, total)
+
+
+def steps(
+    explainer: Explainer,
+    explanation: Explanation,
+    method: str | None = None,
+    areas: Sequence[float] = AREAS,
+    baseline: str = DEFAULT_BASELINE,
+    controls: bool = False,
+    chunk: int = CHUNK,
+) -> Generator[tuple[int, int], None, KeepRemove]:
+    """`keep_remove` as a generator of (done, total), which returns the result: whoever has enough stops asking."""
+    e, method = explanation, method or next(iter(explanation.maps))
+    _check(e, method, areas, baseline, chunk)
+    names = [method, *(c for c in CONTROLS if controls and c != method)]
+    places = {name: _places(e, name) for name in names}
+    both = (e.picture, BASELINES[baseline].fill(e.picture))
+    shown, hidden = (images.normalised(picture, explainer.preprocessing)[0] for picture in both)
+    pixels = shown[0].numel()
+    counts = [round(area * pixels) for area in areas]
+    sides = {name: ([_part(name, 0, c, pixels) for c in counts], [_part(name, c, pixels, pixels) for c in counts])
+             for name in names}  # fmt: skip
+    whole = _part("", 0, pixels, pixels)
+    said = {whole: e.logits}
+    asked = list(dict.fromkeys(part for pair in sides.values() for side in pair for part in side if part != whole))
+    for start in range(0, len(asked), chunk):
+        some = asked[start : start + chunk]
+        x = torch.stack([torch.where(_mask(places, part, shown[0]), shown, hidden) for part in some])
+        said |= zip(some, _logits(explainer, x), strict=True)
+        yield start + len(some), len(asked)
+    curves = {name: _curve(e, *([said[part] for part in side] for side in pair)) for name, pair in sides.items()}
+    return KeepRemove(method, e.target, baseline, tuple(c / pixels for c in counts), curves, len(asked))
+
+
+# (method, low, high): shown are the pixels whose place in the method's ranking is at least low and below high.
+_Part = tuple[str, int, int]
+
+
+def _part(method: str, low: int, high: int, pixels: int) -> _Part:
+    """The whole picture and the bare baseline are the same by every ranking."""
+    return (method, low, high) if 0 < high - low < pixels else ("", 0, high - low)
+
+
+def _mask(places: dict[str, Tensor], part: _Part, like: Tensor) -> Tensor:
+    method, low, high = part
+    if not method:
+        return torch.zeros_like(like, dtype=torch.bool)
+    return ((places[method] >= low) & (places[method] < high)).view_as(like)
+
+
+def _places(e: Explanation, method: str) -> Tensor:
+    """(H * W,) the place of each pixel in the ranking, 0 the first."""
+    if method in e.signed:
+        signed = e.signed[method]
+    else:
+        signed = cam.METHODS[method](e.activations, e.gradient, ())[0].float().cpu()
+    order = ranking(*(cam.upsample(raw, e.picture.size[::-1]) for raw in (signed.relu(), signed)))
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(order))
+    return places
+
+
+def _logits(explainer: Explainer, x: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (N, classes), in halves where a GPU's memory is too small."""
+    try:
+        inputs = x.to(explainer.engine.device, memory_format=torch.channels_last)
+        return explainer.engine.network(inputs).cpu()
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+    if len(x) == 1:
+        raise TrustError("The GPU's memory is too small for this picture: use a smaller one, or the CPU.")
+    return torch.cat([_logits(explainer, half) for half in x.split(-(-len(x) // 2))])
+
+
+def _curve(e: Explanation, keep: list[Tensor], remove: list[Tensor]) -> Curve:
+    column = e.class_names.index(e.target)
+    logits = [torch.stack(side).double() for side in (keep, remove)]
+    chances = [(side / e.temperature).softmax(1) for side in logits]
+    return Curve(*(tuple(values[:, column].tolist()) for values in chances + logits))
+
+
+def _check(e: Explanation, method: str, areas: Sequence[float], baseline: str, chunk: int) -> None:
+    if method not in e.maps:
+        raise TrustError(f"This explanation holds no map {method!r}: choose one of {', '.join(e.maps)}.")
+    if baseline not in BASELINES:
+        raise TrustError(f"There is no baseline {baseline!r}: choose one of {', '.join(BASELINES)}.")
+    rising = len(areas) > 0 and areas[0] >= 0 and areas[-1] <= 1 and all(a < b for a, b in pairwise(areas))
+    if not rising or chunk < 1:
+        raise TrustError("Kept areas are shares from 0 to 1, each larger than the one before; a chunk is at least 1.")
+    if e.target not in e.class_names:
+        raise TrustError(f"These curves follow the probability of a class, and {e.target!r} is none: explain a class.")
+    if e.maps[method].max() <= 0:
+        raise TrustError(f"{cam.METHODS[method].title} for {e.words()} is zero everywhere: there is no region to keep.")
