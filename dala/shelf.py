@@ -53,8 +53,6 @@ class Shelf:
         Raises:
             WeightsError: not such an id, or weights that cannot be had or used.
         """
-        if not weights.HUB_ID.fullmatch(source):
-            raise weights.WeightsError(f"{source[:80]!r} is not a Hub id like user/repo or user/repo@revision.")
         return self._key(self._load(source, progress))
 
     def samples(self, key: str) -> list[Sample]:
@@ -76,7 +74,7 @@ class Shelf:
         with self._loading:
             if (there := self._find(source)) is not None:
                 return there
-            origin = weights.load(source, progress=progress)
+            origin = weights.load_from_hub(source, progress)
             key = f"{origin.source}@{origin.revision}"
             explainer = self._find(key) or Explainer(origin.model, self.device, origin)
             with self._books:

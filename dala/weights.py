@@ -17,7 +17,7 @@ from dala import hub
 from dala.errors import DalaError
 from dala.model import DALAResNet50
 
-__all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "read_state", "save", "sha256"]
+__all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "load_from_hub", "read_state", "save", "sha256"]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 FILE, CONFIG = "model.safetensors", "config.json"
@@ -91,11 +91,21 @@ def load(
     path = Path(source)
     if _exists(path):
         return _read(path, path / FILE) if path.is_dir() else _read(path.parent, path)
-    named = HUB_ID.fullmatch(source)
-    if not named or path.suffix == ".safetensors":
+    if not HUB_ID.fullmatch(source) or path.suffix == ".safetensors":
         raise WeightsError(f"{source}: no such folder or file, and not a Hub id like user/repo or user/repo@revision.")
     options: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "progress": progress}
-    return _from_hub(named["repo"], named["revision"], force_download, local_files_only, options)
+    return _from_hub(source, force_download, local_files_only, options)
+
+
+def load_from_hub(source: str, progress: hub.Progress | None = None) -> LoadedModel:
+    """As `load`, of a Hub id alone: no folder of that name is looked at, so that a stranger may choose it.
+
+    Raises:
+        WeightsError: not such an id, and as for `load`.
+    """
+    if not HUB_ID.fullmatch(source):
+        raise WeightsError(f"{source[:80]!r} is not a Hub id like user/repo or user/repo@revision.")
+    return _from_hub(source, False, False, {"progress": progress})
 
 
 def save(model: DALAResNet50, folder: Path) -> str:
@@ -155,10 +165,11 @@ def _read(folder: Path, file: Path) -> LoadedModel:
     return LoadedModel(model.eval(), folder.resolve().name, None, digest, folder)
 
 
-def _from_hub(repo: str, revision: str | None, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:
-    damage = ""
+def _from_hub(source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:
+    repo, _, branch = source.partition("@")
+    revision, damage = branch or None, ""
     try:
-        folder = None if force else hub.cached(repo, (FILE, CONFIG), revision, options["cache_dir"])
+        folder = None if force else hub.cached(repo, (FILE, CONFIG), revision, options.get("cache_dir"))
         if folder:
             try:
                 return replace(_read(folder, folder / FILE), source=repo, revision=folder.name)

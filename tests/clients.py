@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -38,7 +39,9 @@ def talk(url, speak):
             await session.initialize()
             return await speak(session)
 
-    return asyncio.run(run())
+    # A thread of its own: Playwright keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, run()).result()
 
 
 def call(served, tool, **arguments):

@@ -39,6 +39,8 @@ class MapView(gr.HTML):
     """
 
     def __init__(self, together: bool = False, charts: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        # Gradio reads every argument back from the component, and would find one of its own functions by these names.
+        self.together, self.charts = together, charts
         settings = {
             "together": together,
             "charts": charts,

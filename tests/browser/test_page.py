@@ -46,7 +46,7 @@ def test_tabs_go_by_keyboard(page):
     page.get_by_role("tab", name="Explain").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#comparison .panels[aria-busy=false] canvas")
+    page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Threshold lab')")
 
 
 def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):

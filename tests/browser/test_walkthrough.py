@@ -195,6 +195,7 @@ def test_removing_the_picture_empties_every_step(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_axe_finds_nothing_serious_in_any_step(browser, url, scheme):
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
     page.goto(f"{url}?__theme={scheme}")
