@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 from yaml import YAMLError
 
-from dala import images, plain_card, samples, weights
+from dala import gate, images, plain_card, samples, weights
 from dala.errors import DalaError
 
 __all__ = ["CARD", "OWNED", "REPORT", "PublishError", "check", "prepare"]
@@ -30,8 +30,9 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     """Write the folder that is published.
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card `README.md` with the pictures that it
-    shows and the JSON files that it names; where there are any, `report.json` and `splits/`; and `samples/`. A run of
-    `python -m dala train` that has no card yet gets the one that its report implies, weights alone a plain one.
+    shows and the JSON files that it names; where there are any, `report.json`, `gate.json` and `splits/`; and
+    `samples/`. A run of `python -m dala train` that has no card yet gets the one that its report implies, weights alone
+    a plain one.
 
     Args:
         source: a folder with weights.
@@ -43,8 +44,8 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
         What the person who publishes should know, in sentences.
 
     Raises:
-        WeightsError, SamplesError, PublishError: what cannot be used. PublicationError, PredictionsError: a run that
-            has no card and of which none can be made.
+        WeightsError, SamplesError, GateError, PublishError: what cannot be used. PublicationError, PredictionsError: a
+            run that has no card and of which none can be made.
     """
     if not source.is_dir():
         raise PublishError(f"{source}: no such folder of weights.")
@@ -58,6 +59,9 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
         config = json.loads((source / weights.CONFIG).read_text(encoding="utf-8")) | {"sha256": loaded.sha256}
         _write_json(out / weights.CONFIG, config)
         _write_card(source, out, loaded)
+        if (source / gate.FILE).is_file():
+            gate.read(source / gate.FILE, loaded.sha256, loaded.model.attention.squeeze.in_channels)
+            shutil.copyfile(source / gate.FILE, out / gate.FILE)
         notes = _write_samples(found, out / SAMPLES, own) if own else []
     except OSError as error:
         raise PublishError(f"{error.filename or out}: {error.strerror}.") from error

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dala import DALAResNet50, Explainer, cli, gate, grids, handout, phantom, render, story, weights
+from dala import DALAResNet50, Explainer, cli, gate, grids, handout, phantom, publish, render, story, weights
 from dala.steps import MOST, Steps, StepsError, parse
 
 
@@ -113,6 +113,11 @@ def test_the_gate_is_the_attentions_own(small, patch):
     torch.testing.assert_close(own, expected)
     torch.testing.assert_close(layers["attention"].activations[0], scaled)
     assert 0 < own.min() < own.max() < 1
+
+
+def test_a_pass_takes_its_gates_to_another_device(small, patch):
+    done = small.engine.run(small.preprocess(patch), ("attention",), lambda logits: [lambda y: y[:, 0]])
+    assert done.to(torch.device("meta")).gates["attention"].device.type == "meta"
 
 
 def test_the_gate_belongs_to_its_picture_in_a_batch(small, patch, explained):
@@ -293,6 +298,18 @@ def test_the_command_writes_the_average_beside_the_weights(small, patch, patch_f
     assert cli.main(arguments) == 2
     assert "broken.png: The picture is damaged" in capsys.readouterr().err
     assert gate.read(loaded.beside(gate.FILE), loaded.sha256, 2048).pictures == 1
+
+
+def test_the_average_is_published_with_its_weights_alone(small, explained, tmp_path):
+    model = tmp_path / "model"
+    digest = weights.save(small.model, model)
+    average = gate.AverageGate(explained.gate, 2, "two")
+    gate.write(average, model, digest)
+    publish.prepare(model, tmp_path / "out")
+    assert gate.read(tmp_path / "out" / gate.FILE, digest, 2048).data == "two"
+    gate.write(average, model, "another")
+    with pytest.raises(gate.GateError, match="other weights"):
+        publish.prepare(model, tmp_path / "again")
 
 
 @pytest.mark.parametrize("kind", ["nowhere", "empty"])
