@@ -70,6 +70,7 @@ def test_one_session_chooses_and_the_other_keeps_its_own(browser, small, three, 
         demo.close()
 
 
+@pytest.mark.slow
 def test_the_app_starts_from_the_hub(browser, three, tmp_path):
     with Hub({"you/net": three}) as hub:
         environment = {
@@ -95,6 +96,7 @@ def test_the_app_starts_from_the_hub(browser, three, tmp_path):
                 process.wait()
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path):
     with Hub({}) as hub:
         environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "DALA_MODEL": "you/nothing"}
@@ -104,6 +106,7 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_explainer_given_by_a_program_runs_too(browser, three):
     demo = app.build(Explainer(DALAResNet50(["a", "b"], {"height": 96, "width": 128}).eval(), device="cpu"))
     _, url, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")

@@ -106,6 +106,7 @@ def test_six_steps_by_keyboard_there_and_back(told):
     assert page.locator("#step-2").is_hidden()
 
 
+@pytest.mark.slow
 def test_pictures_say_what_they_show(told):
     page, _, expected = told
     walk_to(page, 2)
@@ -137,6 +138,7 @@ def test_the_last_step_draws_pythons_pixels(told):
     assert (pixels(page, 2) != before).any()
 
 
+@pytest.mark.slow
 def test_another_class_and_own_channels_by_keyboard(told, explainer):
     page, e, _ = told
     other = next(name for name in e.class_names if name != e.target)
@@ -157,6 +159,7 @@ def test_another_class_and_own_channels_by_keyboard(told, explainer):
     assert page.locator("#step-2 img").count() == 2
 
 
+@pytest.mark.slow
 def test_the_gate_stands_against_an_average(told):
     page, e, _ = told
     walk_to(page, 2)
@@ -176,6 +179,7 @@ def test_a_broken_file_gives_our_sentence_and_loses_nothing(told):
     says(page, 3, expected[2].sentence)
 
 
+@pytest.mark.slow
 def test_the_download_is_of_this_patch(told):
     page, e, _ = told
     walk_to(page, 6)
@@ -189,6 +193,7 @@ def test_the_download_is_of_this_patch(told):
     np.testing.assert_allclose(arrays["map"], e.maps["grad_cam"].numpy(), rtol=1e-2, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_removing_the_picture_empties_every_step(opened):
     opened.get_by_label("Remove Image").click()
     opened.wait_for_function("() => document.querySelector('#step-1').innerText.includes('Choose a patch')")
@@ -214,6 +219,7 @@ def test_axe_finds_nothing_serious_in_any_step(browser, url, scheme):
     assert grave == {}
 
 
+@pytest.mark.slow
 def test_at_390_px_nothing_overflows_and_nothing_is_fetched_from_elsewhere(browser, url):
     page = browser.new_page(viewport={"width": 390, "height": 844})
     elsewhere = []
