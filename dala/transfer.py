@@ -36,9 +36,9 @@ __all__ = ["HubError", "NotThereError", "RemoteFile", "disk", "first_line"]
 
 T = TypeVar("T")
 
-# Seconds without a byte after which nobody is there, and pauses before other tries where somebody is: at the longest
-# 1.5 s and another silence after the last byte.
-PATIENCE = constants.HF_HUB_DOWNLOAD_TIMEOUT if "HF_HUB_DOWNLOAD_TIMEOUT" in os.environ else 8
+# Seconds without a byte after which nobody is there, and pauses before other tries where somebody is: after the last
+# byte come at the longest 1.5 s and one more silence, and on the command line the interpreter's leave: under ten.
+PATIENCE = constants.HF_HUB_DOWNLOAD_TIMEOUT if "HF_HUB_DOWNLOAD_TIMEOUT" in os.environ else 6
 WAITS = (0.5, 1.0, 1.5)
 COMMIT, SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 # By name, since the classes are httpx's in one version of the client and httpx2's in the next.
