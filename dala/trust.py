@@ -184,9 +184,9 @@ def _logits(explainer: Explainer, x: Tensor) -> Tensor:
 
 def _curve(e: Explanation, keep: list[Tensor], remove: list[Tensor]) -> Curve:
     column = e.class_names.index(e.target)
-    logits = [torch.stack(side).double() for side in (keep, remove)]
-    chances = [(side / e.temperature).softmax(1) for side in logits]
-    return Curve(*(tuple(values[:, column].tolist()) for values in chances + logits))
+    # As `Explanation.probabilities`, to the bit.
+    chances = [[(row.double() / e.temperature).softmax(0) for row in side] for side in (keep, remove)]
+    return Curve(*(tuple(float(row[column]) for row in side) for side in (*chances, keep, remove)))
 
 
 def _check(e: Explanation, method: str, areas: Sequence[float], baseline: str, chunk: int) -> None:

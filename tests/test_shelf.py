@@ -1,15 +1,17 @@
 """A few networks, shared: one load for all who ask, room for few, and only from the Hub."""
 
+import json
 import shutil
 import threading
 
 import pytest
 from hub import COMMIT, Hub, point
+from test_results import REPORT
 
 from dala import DALAResNet50, phantom, weights
 from dala.errors import DalaError
 from dala.shelf import HOST, Shelf
-from dala.ui import model
+from dala.ui import model, results
 from dala.weights import WeightsError
 
 
@@ -94,6 +96,16 @@ def test_the_panel_tells_where_a_network_comes_from_as_text(shelf):
     assert "&lt;b&gt;elsewhere&lt;/b&gt;" in told
     assert "class 0, class 1, class 2" in told
     assert weights.sha256(shelf.hub.repositories["you/net3"] / "model.safetensors") in told
+
+
+def test_the_report_of_a_network_from_the_hub_is_fetched_and_shown(shelf, folders):
+    (folders["you/net8"] / "report.json").write_text(json.dumps(REPORT))
+    try:
+        told = results.page_of(shelf[shelf.add("you/net8")])
+    finally:
+        (folders["you/net8"] / "report.json").unlink()
+    assert "40 pictures of 6 patients" in told
+    assert results.page_of(shelf[shelf.add("you/net3")]) == results.NOTHING
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from dala import agreement, cam
+from dala import agreement, cam, export
 from dala.errors import DalaError
 from dala.explanation import Explanation
 from dala.targets import Target
@@ -112,7 +112,8 @@ class Compare:
         try:
             if last is None:
                 raise ExpiredError
-            return download.explanation(last.explanation, self.page.explainer(held(seen)), event)
+            more = {"agreement": export.agreement_values(last.explanation)}
+            return download.explanation(last.explanation, self.page.explainer(held(seen)), event, more=more)
         except DalaError as error:
             raise sentence(error) from None
 

@@ -124,7 +124,8 @@ def build(page: Page) -> None:
     content = Lab(page)
     quick = [(m.title, name) for name, m in cam.METHODS.items() if not m.reruns]
     with gr.Tab("Threshold lab", id="lab") as tab:
-        method = gr.Dropdown(quick, value="grad_cam", label="Map", elem_classes="method")
+        with gr.Row(elem_classes="choices"):
+            method = gr.Dropdown(quick, value="grad_cam", label="map", min_width=150, scale=0)
         view = MapView(
             charts={
                 "baselines": {name: b.label for name, b in hiding.BASELINES.items()},

@@ -1,6 +1,7 @@
 """The model panel: which network runs, where it came from, and, where the host allows it, another one from the Hub."""
 
 import os
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -30,7 +31,7 @@ class Model:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def load(self, source: str, model: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+    def load(self, source: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         """Another network for this session; whatever goes wrong, it stays on the one that it has."""
         try:
             key = self.page.shelf.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
@@ -57,7 +58,7 @@ def build(page: Page, changed: gr.Textbox) -> None:
         )  # fmt: skip
         back = gr.Button("back to the first one", visible=False, size="sm")
     outputs = [page.model, told, back, changed]
-    source.submit(panel.load, [source, page.model], outputs, show_progress_on=told, **MODEL)
+    source.submit(panel.load, source, outputs, show_progress_on=told, **MODEL)
     back.click(panel.back, None, outputs, **PLUMBING)
 
 
@@ -82,7 +83,5 @@ def facts(explainer: Explainer) -> dict[str, str]:
 
 def table(explainer: Explainer) -> str:
     """`facts` as markup; text from a config is escaped: it comes from whoever made the weights."""
-    from html import escape
-
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(explainer).items())
     return f"<dl class='facts'>{rows}</dl>"

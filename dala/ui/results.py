@@ -12,15 +12,17 @@ import gradio as gr
 
 from dala import prose
 from dala.explain import Explainer
+from dala.hub import HubError
 from dala.shelf import HOST
 from dala.ui.session import Page, Seen
 
 __all__ = ["Results", "build", "card_of", "page_of", "read"]
 
 Json = dict[str, Any]
+MOST_BYTES = 5_000_000
 COLUMNS = {
-    "auc": ("AUC of pictures", "how often a malignant picture is ranked above a benign one; 0.5 is chance"),
-    "balanced_accuracy": ("balanced accuracy", "mean of both classes' hit rates; 0.5 is chance"),
+    "auc": ("AUC of pictures", "how often a picture of a class is ranked above one of another; 0.5 is chance"),
+    "balanced_accuracy": ("balanced accuracy", "mean of the classes' hit rates; of two, 0.5 is chance"),
     "patient_auc": ("AUC of patients", "the same ranking, of patients by the mean of their pictures"),
 }
 PICTURES = {
@@ -58,13 +60,13 @@ class Results:
 
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
     """The report beside a network's weights and its folder; None where there is none that can be used."""
-    folder = explainer.origin.folder if explainer.origin else None
-    if folder is None or not (folder / "report.json").is_file():
-        return None
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        return (report, folder) if report["scores"]["figures"]["auc"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        file = explainer.origin.beside("report.json", most=MOST_BYTES) if explainer.origin else None
+        if file is None:
+            return None
+        report = json.loads(file.read_text(encoding="utf-8"))
+        return (report, file.parent) if report["scores"]["figures"]["auc"] else None
+    except (HubError, OSError, ValueError, KeyError, TypeError):
         return None
 
 

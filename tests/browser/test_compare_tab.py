@@ -109,3 +109,4 @@ def test_the_download_holds_every_map(compared):
     assert set(told["tau"]) == {"grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam"}
     assert told["rule"] == threshold.DEFAULT_RULE
     assert "dt_eigen_cam.png" in archive.namelist()
+    assert len(told["agreement"]["rank_correlation"]) == 4

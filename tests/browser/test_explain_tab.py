@@ -1,6 +1,5 @@
 """The main job in Chromium: upload, two maps, a threshold that moves without a request, sentences for bad files."""
 
-import base64
 import copy
 import io
 import json
@@ -11,26 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from canvas import pixels
 from PIL import Image
 
 import app
 from dala import Explainer, images, phantom, render, samples, threshold
-
-PIXELS = """index => {
-  const canvas = document.querySelectorAll('#maps canvas')[index];
-  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  let text = '';
-  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
-  return [canvas.width, canvas.height, btoa(text)];
-}"""
-
-
-def pixels(page, index: int) -> np.ndarray:
-    """A canvas as (height, width, 3) integers."""
-    width, height, text = page.evaluate(PIXELS, index)
-    data = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
-    assert (data[..., 3] == 255).all()
-    return data[..., :3].astype(int)
 
 
 def reading(page) -> str:

@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 TABS = {
     "Explain": "#maps",
+    "Threshold lab": "#lab",
     "Compare methods": "#comparison",
     "Step by step": ".walk img",
     "How good is it?": ".results",

@@ -1,6 +1,5 @@
 """The tab "Step by step" in Chromium: six steps by keyboard, on a phantom and on a broken file."""
 
-import base64
 import io
 import json
 import zipfile
@@ -9,25 +8,12 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
+from canvas import pixels
 from PIL import Image
 from torch.nn.functional import interpolate
 
 from dala import phantom, render, story
 from dala.steps import Steps
-
-PIXELS = """index => {
-  const canvas = document.querySelectorAll('#step-maps canvas')[index];
-  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  let text = '';
-  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
-  return [canvas.width, canvas.height, btoa(text)];
-}"""
-
-
-def pixels(page, index: int) -> np.ndarray:
-    """A canvas of the last step as (height, width, 3) integers."""
-    width, height, text = page.evaluate(PIXELS, index)
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
 
 
 def upload(page, content: bytes) -> None:
@@ -130,12 +116,12 @@ def test_the_last_step_draws_pythons_pixels(told):
             render.overlay(e.picture, heat, top, kept.mask),
         )
     ):
-        close = np.abs(pixels(page, index) - np.asarray(expected)).max(-1) <= 1
+        close = np.abs(pixels(page, index, "#step-maps") - np.asarray(expected)).max(-1) <= 1
         assert close.mean() >= 0.999
-    before = pixels(page, 2)
+    before = pixels(page, 2, "#step-maps")
     page.locator("#step-maps .strength input").focus()
     page.keyboard.press("Home")
-    assert (pixels(page, 2) != before).any()
+    assert (pixels(page, 2, "#step-maps") != before).any()
 
 
 @pytest.mark.slow
