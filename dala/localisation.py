@@ -1,0 +1,128 @@
+"""Does a map lie where the truth lies? Measures of a map against a mask, for pictures whose truth is known.
+
+They tell how far a map agrees with a mask, not whether the network used what the mask marks. A map's grid is coarse:
+beside every figure stands its ceiling, that of the mask itself seen on the map's grid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from dala import cam
+from dala.errors import DalaError
+
+__all__ = ["Localisation", "LocalisationError", "ceiling", "interval", "iou", "localise", "pixel_auc"]
+
+
+class LocalisationError(DalaError):
+    """A mask that marks nothing or everything, or one of another size than the map."""
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """How one map lies on one mask; everything in [0, 1].
+
+    Attributes:
+        energy: share of the map's sum inside the mask (relevance mass accuracy, Arras et al. 2022, arXiv 2003.07258;
+            energy-based pointing game, Wang et al. 2020, arXiv 1910.01279). A map that sees nothing has the mask's
+            share of the area.
+        pointing: 1 if the map's maximum lies inside the mask (pointing game, Zhang et al. 2018, arXiv 1608.00507), of
+            several equal maxima the share that does.
+        auc: how often a pixel inside is ranked above one outside, ties half; 0.5 is chance.
+        area_iou: intersection over union of the mask with as many of the map's highest pixels.
+    """
+
+    energy: float
+    pointing: float
+    auc: float
+    area_iou: float
+
+
+def localise(heat: Tensor, mask: Tensor) -> Localisation:
+    """Measure a map against a mask on one grid.
+
+    Args:
+        heat: (H, W), at least 0, with a positive maximum.
+        mask: (H, W) bool, neither empty nor full.
+
+    Raises:
+        LocalisationError: another size, an empty or full mask, or a map that is zero everywhere.
+    """
+    _check(heat, mask)
+    values = heat.double()
+    top = values == values.max()
+    count = int(mask.sum())
+    # Of equal values at the edge of the area none is preferred: each counts with the share that still fits.
+    falling = values.flatten().sort(descending=True).values
+    edge = falling[count - 1]
+    above, at = values > edge, values == edge
+    part = (count - int(above.sum())) / int(at.sum())
+    hit = float((above & mask).sum()) + part * float((at & mask).sum())
+    return Localisation(
+        energy=float(values[mask].sum() / values.sum()),
+        pointing=float((top & mask).sum() / top.sum()),
+        auc=pixel_auc(values, mask),
+        area_iou=hit / (2 * count - hit),
+    )
+
+
+def pixel_auc(values: Tensor, mask: Tensor) -> float:
+    """Area under the ROC curve of pixels inside a mask against those outside, ranked by a map; ties count half."""
+    _, group, counts = values.flatten().unique(return_inverse=True, return_counts=True)
+    inside = torch.zeros(len(counts), dtype=torch.double).index_add_(0, group, mask.flatten().double())
+    outside = counts.double() - inside
+    below = outside.cumsum(0) - outside
+    return float((inside * (below + outside / 2)).sum() / (inside.sum() * outside.sum()))
+
+
+def iou(kept: Tensor, mask: Tensor) -> float:
+    """Intersection over union of the region that a threshold keeps and a mask, (H, W) bool each; 0 of nothing kept."""
+    return float((kept & mask).sum() / (kept | mask).sum().clamp(min=1))
+
+
+def ceiling(mask: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(H, W) the best map that a grid can hold: the mask's share of each cell, upsampled as every map is.
+
+    Args:
+        mask: (H, W) bool on the network's input grid.
+        grid: (h, w) of the raw map.
+    """
+    cells = adaptive_avg_pool2d(mask.float()[None, None], grid)[0, 0]
+    return cam.upsample(cells, (mask.shape[0], mask.shape[1]))
+
+
+def interval(
+    values: Sequence[float], groups: Sequence[str] | None = None, n: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean, and the 95 % interval of a bootstrap (percentiles) over groups, or over the values where there are none.
+
+    Args:
+        values: one a picture.
+        groups: whose pictures stand or fall together: the patients, as the pictures of one resemble each other.
+        n, seed: of the resamples.
+    """
+    given = np.asarray(values, float)
+    _, index = np.unique(np.arange(len(given)) if groups is None else np.asarray(groups), return_inverse=True)
+    total, count = np.bincount(index, given), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(total), size=(n, len(total)))
+    means = total[drawn].sum(1) / count[drawn].sum(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(given.mean()), float(low), float(high)
+
+
+def names() -> tuple[str, ...]:
+    """The measures, in order."""
+    return tuple(f.name for f in fields(Localisation))
+
+
+def _check(heat: Tensor, mask: Tensor) -> None:
+    if heat.shape != mask.shape:
+        raise LocalisationError(f"The mask is of {tuple(mask.shape)} and the map of {tuple(heat.shape)} pixels.")
+    if not mask.any() or mask.all():
+        raise LocalisationError("A mask that marks nothing or everything tells nothing about a map.")
+    if not heat.max() > 0:
+        raise LocalisationError("A map that is zero everywhere points nowhere.")
