@@ -88,9 +88,9 @@ class Engine:
 
         return run
 
-    def network(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, classes) logits, without a graph."""
-        with torch.no_grad(), self._mixed():
+    def network(self, x: Tensor, half: bool = False) -> Tensor:
+        """(N, 3, H, W) -> (N, classes) logits, without a graph; `half` in bf16 where the device is a CPU."""
+        with torch.no_grad(), self._mixed(half):
             for stage in self.stages.values():
                 x = stage(x)
             return self.last(x).float()
@@ -137,7 +137,9 @@ class Engine:
         gate = getattr(self.stages[name], "gate", None)
         return {name: gate(x).flatten(1).float()} if gate else {}
 
-    def _mixed(self) -> torch.autocast:
+    def _mixed(self, half: bool = False) -> torch.autocast:
+        if half and self.device.type == "cpu":
+            return torch.autocast("cpu", torch.bfloat16)
         return torch.autocast(self.device.type, torch.float16, enabled=self.half)
 
 

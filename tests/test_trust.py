@@ -1,12 +1,16 @@
 """Keep-only and remove-only against hand-worked pictures, a naive loop, and themselves."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
 
-from dala import Explainer, hiding, threshold, trust
+from dala import Explainer, hiding, images, samples, threshold, trust
 from dala.hiding import BASELINES, ranking
 from dala.images import Preprocessing
 from dala.trust import AREAS, TrustError, keep_remove
@@ -178,7 +182,7 @@ def test_progress_counts_up_and_what_it_raises_cancels(small, patch):
 def test_steps_run_the_network_only_when_asked(small, patch, monkeypatch):
     e, calls = small.explain(patch), []
     network = small.engine.network
-    monkeypatch.setattr(small.engine, "network", lambda x: calls.append(len(x)) or network(x))
+    monkeypatch.setattr(small.engine, "network", lambda x, *rest: calls.append(len(x)) or network(x))
     going = trust.steps(small, e, chunk=2)
     assert next(going) == (2, 31)
     going.close()
@@ -188,7 +192,7 @@ def test_steps_run_the_network_only_when_asked(small, patch, monkeypatch):
 def test_a_small_gpu_gets_halves(small, patch, monkeypatch):
     e, network, calls = small.explain(patch), small.engine.network, []
 
-    def tight(x):
+    def tight(x, *rest):
         calls.append(len(x))
         if len(x) > 2:
             raise torch.OutOfMemoryError
@@ -200,7 +204,7 @@ def test_a_small_gpu_gets_halves(small, patch, monkeypatch):
     assert calls == [3, 2, 1]
     np.testing.assert_allclose(found["grad_cam"].keep, expected["grad_cam"].keep, atol=1e-6)
 
-    def full(x):
+    def full(x, *rest):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(small.engine, "network", full)
@@ -240,3 +244,65 @@ def test_nonsense_is_refused(toy, ramp, small, patch):
     dark = toy.explain(np.zeros((SIZE, SIZE, 3), np.uint8), "a")
     with pytest.raises(TrustError, match="Grad-CAM for a is zero everywhere"):
         keep_remove(toy, dark)
+
+
+@pytest.mark.parametrize("steps", [5, 20])
+def test_deletion_and_insertion_are_torchcams(small, patch, steps):
+    # Its ranking takes no second look at what speaks against the class: a map without equal values is compared.
+    e = small.explain(patch, "malignant")
+    whole = replace(e, signed={"grad_cam": e.signed["grad_cam"] - e.signed["grad_cam"].min() + 0.1})
+    x = small.preprocess(patch)
+    baseline = images.normalised(BASELINES["mean"].fill(e.picture), small.preprocessing)
+    metric = DeletionInsertionMetric(
+        _Fixed(small, whole.maps["grad_cam"]), _probabilities, steps=steps, baseline=baseline
+    )
+    metric.update(x, class_idx=1)
+    pixels = patch.width * patch.height
+    size = -(-pixels // steps)
+    areas = [count / pixels for count in (*range(0, pixels, size), pixels)]
+    found = keep_remove(small, whole, areas=areas, baseline="mean")
+    expected = metric.summary()
+    assert found.deletion() == pytest.approx(expected["deletion_auc"], abs=1e-5)
+    assert found.insertion() == pytest.approx(expected["insertion_auc"], abs=1e-5)
+
+
+def test_average_drop_and_increase_are_torchcams(small, patch, monkeypatch):
+    # Hidden is zero after normalisation: ImageNet's mean colour, to the nearest of 256 values.
+    colour = tuple(round(255 * m) for m in small.preprocessing.mean)
+    grey = hiding.Baseline(lambda p: Image.new("RGB", p.size, colour), "", "")
+    monkeypatch.setitem(BASELINES, "grey", grey)
+    e = small.explain(patch, "malignant", ("grad_cam", "centre_gaussian"))
+    for name, raw in e.maps.items():
+        found = trust.weighted(small, e, name, baseline="grey")
+        metric = ClassificationMetric(_Fixed(small, raw), _probabilities)
+        metric.update(small.preprocess(patch), class_idx=1)
+        assert found.drop == pytest.approx(metric.summary()["avg_drop"], abs=2e-3)
+        assert found.increase == bool(metric.summary()["conf_increase"])
+
+
+def test_half_precision_moves_an_area_by_less_than_a_hundredth(explainer):
+    e = explainer.explain(samples.find()[0].file, "malignant")
+    exact, brief = (keep_remove(explainer, e, areas=(0, 0.1, 0.4, 1), half=half) for half in (False, True))
+    assert brief.curves != exact.curves
+    assert brief.deletion() == pytest.approx(exact.deletion(), abs=0.01)
+    assert brief.insertion() == pytest.approx(exact.insertion(), abs=0.01)
+
+
+def _probabilities(logits):
+    return logits.softmax(1)
+
+
+class _Fixed:
+    """A map as torchcam's extractors are asked for one."""
+
+    def __init__(self, explainer, raw):
+        self.model, self.raw = explainer.model, raw
+
+    def __call__(self, *_, **__):
+        return [(self.raw / self.raw.max())[None]]
+
+    def fuse_cams(self, cams):
+        return cams[0]
+
+    def _hooks_off(self):
+        return nullcontext()
