@@ -17,6 +17,8 @@ COMMANDS = {
     "data": "look a data set over before training on it",
     "compare": "networks side by side on the same folds",
     "evaluate": "score weights on pictures, or write the model card",
+    "evaluate-explanations": "measure which explanations deserve trust; also `evaluate explanations`",
+    "trust": "ask of one picture's map whether it deserves trust",
     "gate": "measure how far the attention opens on average, for the app",
     "publish": "put weights with their card on the Hugging Face Hub",
     "publish-space": "host the app as a Hugging Face Space",
@@ -26,6 +28,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:2] == ["evaluate", "explanations"]:
+        given[:2] = ["evaluate-explanations"]
     parser = argparse.ArgumentParser(
         prog="python -m dala", description="Explain breast tissue patches, train, publish."
     )

@@ -1,0 +1,220 @@
+"""What the study found, in words: answers made of its numbers, whichever way they went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dala import cam, threshold
+
+__all__ = ["answers", "first_method", "markdown", "verdict"]
+
+Json = dict[str, Any]
+TRUTHS = {
+    "phantom": "phantoms with a planted focus",
+    "mosaic": "mosaics of held-out patches",
+    "breakhis": "held-out patches",
+}
+KINDS = ("flip", "turn", "shift", "stain")
+CONTROLS = ("random", "centre_gaussian")
+
+
+def answers(truths: Json) -> Json:
+    """The study's questions answered, one sentence each; `first` and `rule` name the method and the rule."""
+    first, rule = first_method(truths), _best_rule(truths)
+    return {
+        "threshold": " ".join(_threshold(name, truth) for name, truth in truths.items() if truth.get("thresholds")),
+        "rule": rule,
+        "rule_words": _rule_words(truths, rule),
+        "areas": " ".join(_areas(name, truth["areas"]) for name, truth in truths.items()),
+        "first": first,
+        "first_words": _first_words(truths, first),
+    }
+
+
+def verdict(gain: Sequence[float]) -> str:
+    """What a difference with its 95 % interval says: "better", "worse" or "not told apart"."""
+    return "better" if gain[1] > 0 else "worse" if gain[2] < 0 else "not told apart"
+
+
+def first_method(truths: Json) -> str:
+    """The method to show first: of those that no test speaks against, the one with the best mean rank.
+
+    Ranked are the pixel AUC where there are masks, and insertion minus deletion. A test speaks against a method where
+    its map outlives the network's weights on more than half of the pictures, or where it does not beat both controls.
+    """
+    columns = [_column(truth) for truth in truths.values()]
+    names = [n for n in columns[0] if n not in CONTROLS and all(n in c for c in columns)]
+    ranks = {n: sum(sorted((c[m] for m in names), reverse=True).index(c[n]) for c in columns) for n in names}
+    sound = [n for n in names if not _against(n, truths)]
+    # Of equals the registry's first: the simplest to explain.
+    return min(sound or names, key=lambda n: (ranks[n], list(cam.METHODS).index(n)))
+
+
+def markdown(report: Json) -> str:
+    """The report: the answers on one page, then every table."""
+    told, truths = report["answers"], report["truths"]
+    parts = [
+        "# Do these explanations deserve trust?\n",
+        f"Made by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Figures are means over pictures; in "
+        "brackets the 95 % interval of a bootstrap over patients (over phantoms where there are no patients).\n",
+        "## The answers\n",
+        f"**Does a threshold taken from each picture choose a better area than one for all?** {told['threshold']}\n",
+        f"**Which rule?** {told['rule_words']}\n",
+        f"**How large are the kept areas?** {told['areas']}\n",
+        f"**Which method first?** {told['first_words']}\n",
+    ]
+    for name, truth in truths.items():
+        parts += [f"## {TRUTHS[name].capitalize()}\n", _explained(truth)]
+        parts += [_localisation(truth), _thresholds(truth), _faithfulness(truth), _sanity(truth), _stability(truth)]
+    return "\n".join(filter(None, parts))
+
+
+def _column(truth: Json) -> dict[str, float]:
+    if truth.get("localisation"):
+        return {n: row["auc"][0] for n, row in truth["localisation"].items() if n in cam.METHODS}
+    return {n: row["insertion"][0] - row["deletion"][0] for n, row in truth["faithfulness"].items()}
+
+
+def _against(name: str, truths: Json) -> list[str]:
+    """What speaks against a method, in words."""
+    told = []
+    for kind, truth in truths.items():
+        survives = truth.get("sanity", {}).get(name, {}).get("survives", 0)
+        if survives > 0.5:
+            told.append(f"its map outlives the weights on {100 * survives:.0f} % of the {TRUTHS[kind]}")
+        column = _column(truth)
+        if column[name] <= max(column[c] for c in CONTROLS):
+            told.append(f"it does not beat the controls on {TRUTHS[kind]}")
+    return told
+
+
+def _threshold(name: str, truth: Json) -> str:
+    rows = truth["thresholds"]
+    told = []
+    for rule in ("mean_std", "otsu", "share_of_max", "percentile"):
+        gain = rows[rule]["gain"]
+        told.append(f"{threshold.RULES[rule].label} {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}], {verdict(gain)}")
+    return f"On {TRUTHS[name]}, IoU gained over the global threshold: {'; '.join(told)}."
+
+
+def _best_rule(truths: Json) -> str:
+    known = [t["thresholds"] for t in truths.values() if t.get("thresholds")]
+    return max(threshold.RULES, key=lambda rule: sum(rows[rule]["own"][0] for rows in known))
+
+
+def _rule_words(truths: Json, rule: str) -> str:
+    told = [
+        f"on {TRUTHS[name]} IoU {rows[rule]['own'][0]:.2f} ({_strengths(rows[rule]['strengths'])}; mean kept area "
+        f"{100 * rows[rule]['kept_area'][0]:.0f} %)"
+        for name, truth in truths.items()
+        if (rows := truth.get("thresholds"))
+    ]
+    return (
+        f"{threshold.RULES[rule].label}: {', '.join(told)}. Strengths were chosen on one half and scored on the other."
+    )
+
+
+def _strengths(strengths: Sequence[float]) -> str:
+    return "chosen strengths " + " and ".join(f"{s:g}" for s in strengths)
+
+
+def _areas(name: str, rows: Json) -> str:
+    told = [
+        f"{threshold.RULES[rule].label} {100 * row['median']:.0f} % ({100 * row['p5']:.0f} to {100 * row['p95']:.0f} %)"
+        for rule, row in rows.items()
+    ]
+    return f"On {TRUTHS[name]}, each rule at its default, median and 5th to 95th percentile: {', '.join(told)}."
+
+
+def _first_words(truths: Json, first: str) -> str:
+    same = [n for n in ("grad_cam", "hires_cam", "xgrad_cam") if n != first]
+    others = (
+        f" ({' and '.join(cam.METHODS[n].title for n in same)} are the same map here)" if first == "grad_cam" else ""
+    )
+    against = {n: w for n in cam.METHODS if n in _column(next(iter(truths.values()))) and (w := _against(n, truths))}
+    told = [f"{cam.METHODS[n].title}: {', '.join(w)}" for n, w in against.items() if n not in CONTROLS]
+    sound = first not in against
+    lead = "it has the best mean rank of those that no test speaks against" if sound else "no method passed every test"
+    return f"{cam.METHODS[first].title}{others}: {lead}." + (f" Against {'; '.join(told)}." if told else "")
+
+
+def _explained(truth: Json) -> str:
+    model = truth["model"]
+    return f"Explained: {model['words']}. {truth['count']} pictures of {truth['groups']} groups.\n"
+
+
+def _localisation(truth: Json) -> str:
+    rows = truth.get("localisation")
+    if not rows:
+        return ""
+    head = ["method", "energy inside", "pointing game", "AUC of pixels", "IoU at the mask's area"]
+    body = [
+        [_title(n), *(_figure(row[key]) for key in ("energy", "pointing", "auc", "area_iou"))]
+        for n, row in rows.items()
+    ]
+    return "Where the maps lie. The ceiling is the mask itself, seen on the maps' grid.\n\n" + _table(head, body)
+
+
+def _thresholds(truth: Json) -> str:
+    rows = truth.get("thresholds")
+    if not rows:
+        return ""
+    head = ["rule", "strengths", "kept area", "IoU, own τ", "IoU, one τ for all", "gain", ""]
+    body = [
+        [
+            threshold.RULES[rule].label,
+            " / ".join(f"{s:g}" for s in row["strengths"]),
+            *(_figure(row[key]) for key in ("kept_area", "own", "global", "gain")),
+            verdict(row["gain"]),
+        ]
+        for rule, row in rows.items()
+    ]
+    return "A threshold of each picture's own against one for all, at the same mean kept area.\n\n" + _table(head, body)
+
+
+def _faithfulness(truth: Json) -> str:
+    rows = truth["faithfulness"]
+    head = ["method", "insertion", "deletion", "keep-only at 20 %", "remove-only at 20 %", "average drop", "increase"]
+    keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase")
+    body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
+    return "What the network says when parts are hidden under the mean colour.\n\n" + _table(head, body)
+
+
+def _sanity(truth: Json) -> str:
+    rows = truth["sanity"]
+    stages = list(next(iter(rows.values()))["steps"])
+    head = ["method", "outlives the weights", "unrelated maps", *stages]
+    body = [
+        [
+            _title(n), f"{100 * row['survives']:.0f} %", f"{row['limit']:.2f}",
+            *(f"{v:.2f}" + ("*" if s in row["blind"] else "") for s, v in row["steps"].items()),
+        ]
+        for n, row in rows.items()
+    ]  # fmt: skip
+    note = (
+        "\\* the method never asks the head, and cannot react to its weights."
+        if any(r["blind"] for r in rows.values())
+        else ""
+    )
+    lead = "Rank correlation with the map of the trained network, as weights are made random from the head down.\n\n"
+    return lead + _table(head, body) + note + "\n"
+
+
+def _stability(truth: Json) -> str:
+    rows = truth["stability"]
+    body = [[_title(n), *(f"{row[k]:.2f}" for k in KINDS)] for n, row in rows.items()]
+    return "Rank correlation of the map of a changed picture, mapped back, with the map.\n\n" + _table(
+        ["method", *KINDS], body
+    )
+
+
+def _title(name: str) -> str:
+    return cam.METHODS[name].title if name in cam.METHODS else name
+
+
+def _figure(value: Sequence[float]) -> str:
+    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
+    return "\n".join(lines) + "\n"
