@@ -106,20 +106,20 @@ def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) ->
 @method("hires_cam", "HiResCAM", "Draelos, Carin 2020, arXiv 2011.08891")
 def hires_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k dy/dA_k * A_k, position by position. Linear in the gradient."""
-    return torch.einsum("nchw,nchw->nhw", gradient, activations)
+    return (gradient * activations).sum(1)
 
 
 @method("xgrad_cam", "XGrad-CAM", "Fu et al. 2020, arXiv 2008.02312")
 def xgrad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k the mean of dy/dA_k weighted by A_k. Linear in the gradient."""
-    weights = torch.einsum("nchw,nchw->nc", gradient, activations) / (activations.sum((2, 3)) + EPS)
+    weights = (gradient * activations).sum((2, 3)) / (activations.sum((2, 3)) + EPS)
     return torch.einsum("nc,nchw->nhw", weights, activations)
 
 
 @method("layer_cam", "LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943")
 def layer_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k ReLU(dy/dA_k) * A_k, position by position."""
-    return torch.einsum("nchw,nchw->nhw", gradient.relu(), activations)
+    return (gradient.relu() * activations).sum(1)
 
 
 @method("eigen_cam", "Eigen-CAM", "Muhammad, Yeasin 2020, arXiv 2008.00299")
