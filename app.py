@@ -38,7 +38,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs", overflow_behavior="wrap"):
                 explain.build(page)
-                lab.build(page)
+                lab.build(page, demo)
                 compare.build(page, demo)
                 steps.build(page, samples.find())
                 results.build(page)

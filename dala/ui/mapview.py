@@ -63,11 +63,10 @@ class MapView(gr.HTML):
             "opacity": round(100 * render.DEFAULT_OPACITY),
             "uid": next(_numbers),
         }
-        more = ("charts",) if charts else ()
-        scripts = [_text(name) for name in (*SCRIPTS, *(f"{name}.js" for name in more))]
+        scripts = [_text(name) for name in (*SCRIPTS, *(("plot.js", "charts.js") if charts else ()))]
         super().__init__(
             html_template=_text("mapview.html"),
-            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *more)),
+            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *(("charts",) if charts else ()))),
             # Not as props: an update that comes before a tab is first opened would displace them.
             js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
             **kwargs,
