@@ -12,7 +12,7 @@ from dala import agreement, cam, export
 from dala.errors import DalaError
 from dala.explanation import Explanation
 from dala.targets import Target
-from dala.ui import download, link
+from dala.ui import download, link, words
 from dala.ui.mapview import MapView, comparison
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, held, sentence
 
@@ -171,6 +171,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
         agreed = gr.HTML(elem_classes="agreed")
         with gr.Accordion("How to compare", open=False):
             gr.Markdown(READING)
+        words.build("compare")
         archive, last = gr.Textbox(visible="hidden"), gr.State(time_to_live=3600)
     names: dict[Any, str] = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
     chosen, shown = list(names), [view, agreed, last, over, layer]

@@ -13,7 +13,7 @@ from dala import cam, hiding, lab, sheet, trust
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
-from dala.ui import download, link
+from dala.ui import download, link, words
 from dala.ui.mapview import MapView, payload
 from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
 
@@ -153,6 +153,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
         )
         with gr.Accordion("What these curves can and cannot show", open=False):
             gr.Markdown(READING)
+        words.build("lab")
         curve, archive = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         measured = gr.State(time_to_live=3600)
     page.follow(tab, content.show, [method], [view], show_progress="full")
