@@ -1,8 +1,13 @@
 """Entry point of the app and of a Space: builds the ui and launches it with every safety switch set."""
 
 import html
+import os
 from contextlib import suppress
 from typing import Any
+
+# Threads that wait for each other sleep. Spinning, as they would, takes a processor from whatever else needs it: on two
+# that a neighbour shares, an eigenvalue decomposition of 15 ms took seconds. Read once, when torch is loaded.
+os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "passive")
 
 with suppress(ImportError):
     import spaces  # noqa: F401  on ZeroGPU it prepares torch, and has to come before it
@@ -33,7 +38,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs", overflow_behavior="wrap"):
                 explain.build(page)
-                lab.build(page)
+                lab.build(page, demo)
                 compare.build(page, demo)
                 steps.build(page, samples.find())
                 results.build(page)

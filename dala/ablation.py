@@ -10,7 +10,13 @@ from dala.cam import EPS, Head, method, scaled_to_one
 __all__ = ["ablation_cam", "head_score_cam", "pools_first"]
 
 
-@method("ablation_cam", "Ablation-CAM", "Desai, Ramaswamy 2020, doi 10.1109/WACV45572.2020.9093360", per_channel=True)
+@method(
+    "ablation_cam",
+    "Ablation-CAM",
+    "Desai, Ramaswamy 2020, doi 10.1109/WACV45572.2020.9093360",
+    "each feature map weighted by how far the score drops when it is set to zero",
+    per_channel=True,
+)
 def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k the relative drop of the score when channel k is set to zero.
 
@@ -29,7 +35,13 @@ def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
 
-@method("head_score_cam", "Head-Score-CAM", "after Wang et al. 2020, arXiv 1910.01279", per_channel=True)
+@method(
+    "head_score_cam",
+    "Head-Score-CAM",
+    "after Wang et al. 2020, arXiv 1910.01279",
+    "each feature map weighted by the score that is left when it masks all the others",
+    per_channel=True,
+)
 def head_score_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w = softmax over channels of the score when A is masked by channel k, scaled to [0, 1].
 

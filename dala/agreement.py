@@ -4,6 +4,7 @@ A threshold does not change which pixel ranks above which, so methods are compar
 at their own thresholds, the larger region would win.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,7 +28,8 @@ def rank_correlation(maps: Tensor) -> Tensor:
     Returns:
         (n, n) float64 from -1 to 1; nan beside a map that is the same everywhere, which ranks nothing.
     """
-    ranks = torch.stack([_average_ranks(values) for values in maps.flatten(1)])
+    # NumPy sorts float32 in a tenth of the time that torch takes.
+    ranks = torch.from_numpy(np.stack([_average_ranks(values) for values in maps.flatten(1).numpy(force=True)]))
     centred = ranks - ranks.mean(1, keepdim=True)
     length = centred.norm(dim=1)
     return (centred @ centred.T / (length[:, None] * length)).clamp(-1, 1)
@@ -51,21 +53,39 @@ def overlap(maps: Tensor, share: float = DEFAULT_SHARE) -> Tensor:
     """
     if not 0 < share <= 1:
         raise AgreementError(f"The share of the area to compare lies above 0 and goes up to 1, not {share:g}.")
-    values = maps.flatten(1)
-    wanted = max(1, round(share * values.shape[1]))
-    marked = (values > 0).sum(1).clamp(max=wanted).tolist()
-    # Each pixel's place in its map's order, from the strongest on.
-    places = values.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    regions = [_Regions(values) for values in maps.flatten(1).numpy(force=True)]
+    wanted = max(1, round(share * maps[0].numel()))
     result = torch.full((len(maps), len(maps)), torch.nan, dtype=torch.float64)
-    for i, first in enumerate(marked):
-        for j, second in enumerate(marked[: i + 1]):
-            if area := min(first, second):
-                both = int(((places[i] < area) & (places[j] < area)).sum())
+    for i, first in enumerate(regions):
+        for j, second in enumerate(regions[: i + 1]):
+            if area := min(wanted, first.marked, second.marked):
+                both = int((first.strongest(area) & second.strongest(area)).sum())
                 result[i, j] = result[j, i] = both / (2 * area - both)
     return result
 
 
-def _average_ranks(values: Tensor) -> Tensor:
-    _, group, counts = values.unique(return_inverse=True, return_counts=True)
-    last = counts.cumsum(0).double()
-    return (last - (counts - 1) / 2)[group]
+class _Regions:
+    """The strongest pixels of a map (H * W,), each number of them found once; `marked` is how many are above 0."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.marked = values, int((values > 0).sum())
+        self._found: dict[int, np.ndarray] = {}
+
+    def strongest(self, area: int) -> np.ndarray:
+        """(H * W,) bool, exactly `area` of them true."""
+        if area not in self._found:
+            weakest = np.partition(self.values, len(self.values) - area)[-area]
+            region = self.values > weakest
+            region[np.flatnonzero(self.values == weakest)[: area - int(region.sum())]] = True
+            self._found[area] = region
+        return self._found[area]
+
+
+def _average_ranks(values: np.ndarray) -> np.ndarray:
+    order = np.argsort(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(starts, append=len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(starts + (counts - 1) / 2, counts)
+    return ranks

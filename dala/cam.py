@@ -56,6 +56,7 @@ class Method:
         function: `(activations, gradient, heads)` -> map; or, where it `reruns`, see `dala.rerun`.
         title: what people call it.
         paper: where it comes from.
+        meaning: one line for a learner.
         reruns: it runs the whole network again and again, so that it takes minutes rather than milliseconds.
         per_channel: it asks the head once a channel: milliseconds where the head pools first, minutes further down.
         control: it looks at neither picture nor network, and is there to be beaten.
@@ -64,6 +65,7 @@ class Method:
     function: MapFunction
     title: str
     paper: str
+    meaning: str = ""
     reruns: bool = False
     per_channel: bool = False
     control: bool = False
@@ -76,23 +78,35 @@ class Method:
 METHODS: dict[str, Method] = {}
 
 
-def method(name: str, title: str, paper: str = "", **flags: bool) -> Callable[[MapFunction], MapFunction]:
+def method(
+    name: str, title: str, paper: str = "", meaning: str = "", **flags: bool
+) -> Callable[[MapFunction], MapFunction]:
     """Decorator: register a method under a name. A file of your own, named by `DALA_METHODS`, may use it too."""
 
     def register(function: MapFunction) -> MapFunction:
-        METHODS[name] = Method(function, title, paper, **flags)
+        METHODS[name] = Method(function, title, paper, meaning, **flags)
         return function
 
     return register
 
 
-@method("grad_cam", "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391")
+@method(
+    "grad_cam",
+    "Grad-CAM",
+    "Selvaraju et al. 2017, arXiv 1610.02391",
+    "each feature map weighted by its mean gradient, all added up; what is below zero is cut off",
+)
 def grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k mean_xy(dy/dA_k) A_k (eq. 1 and 2, before the ReLU). Linear in the gradient."""
     return torch.einsum("nc,nchw->nhw", gradient.mean((2, 3)), activations)
 
 
-@method("grad_cam_pp", "Grad-CAM++", "Chattopadhay et al. 2018, arXiv 1710.11063")
+@method(
+    "grad_cam_pp",
+    "Grad-CAM++",
+    "Chattopadhay et al. 2018, arXiv 1710.11063",
+    "as Grad-CAM, but only positive gradients make the weights, and less so where a feature map is large",
+)
 def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k = sum_xy alpha_k ReLU(dy/dA_k), alpha_k = g^2 / (2 g^2 + g^3 sum_xy A_k) (eq. 19)."""
     # Divided by g^2, which underflows where the gradient is small; where g is negative, the ReLU takes all.
@@ -103,26 +117,46 @@ def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) ->
     return torch.einsum("nc,nchw->nhw", weights, activations)
 
 
-@method("hires_cam", "HiResCAM", "Draelos, Carin 2020, arXiv 2011.08891")
+@method(
+    "hires_cam",
+    "HiResCAM",
+    "Draelos, Carin 2020, arXiv 2011.08891",
+    "the gradient times the feature map at every place, instead of one mean gradient for all places",
+)
 def hires_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k dy/dA_k * A_k, position by position. Linear in the gradient."""
-    return torch.einsum("nchw,nchw->nhw", gradient, activations)
+    return (gradient * activations).sum(1)
 
 
-@method("xgrad_cam", "XGrad-CAM", "Fu et al. 2020, arXiv 2008.02312")
+@method(
+    "xgrad_cam",
+    "XGrad-CAM",
+    "Fu et al. 2020, arXiv 2008.02312",
+    "as Grad-CAM, but the mean of the gradient counts most where the feature map is strong",
+)
 def xgrad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k the mean of dy/dA_k weighted by A_k. Linear in the gradient."""
-    weights = torch.einsum("nchw,nchw->nc", gradient, activations) / (activations.sum((2, 3)) + EPS)
+    weights = (gradient * activations).sum((2, 3)) / (activations.sum((2, 3)) + EPS)
     return torch.einsum("nc,nchw->nhw", weights, activations)
 
 
-@method("layer_cam", "LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943")
+@method(
+    "layer_cam",
+    "LayerCAM",
+    "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943",
+    "positive gradients times the feature map at every place; made for earlier layers, too",
+)
 def layer_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k ReLU(dy/dA_k) * A_k, position by position."""
-    return torch.einsum("nchw,nchw->nhw", gradient.relu(), activations)
+    return (gradient.relu() * activations).sum(1)
 
 
-@method("eigen_cam", "Eigen-CAM", "Muhammad, Yeasin 2020, arXiv 2008.00299")
+@method(
+    "eigen_cam",
+    "Eigen-CAM",
+    "Muhammad, Yeasin 2020, arXiv 2008.00299",
+    "the strongest pattern that the feature maps have in common; it knows no class",
+)
 def eigen_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """Projection of A on its first principal component over positions. Knows no class.
 
@@ -131,14 +165,21 @@ def eigen_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> T
     return _first_component(activations, activations.mean(1))
 
 
-@method("eigen_grad_cam", "EigenGrad-CAM", "Eigen-CAM of the gradient times A")
+@method(
+    "eigen_grad_cam",
+    "EigenGrad-CAM",
+    "Eigen-CAM of the gradient times A",
+    "the strongest pattern that gradient times feature map have in common; so it does know the class",
+)
 def eigen_grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """Projection of dy/dA * A on its first principal component over positions, turned to rise with HiResCAM."""
     product = gradient * activations
     return _first_component(product, product.sum(1))
 
 
-@method("random", "random map", "control", control=True)
+@method(
+    "random", "random map", "control", "noise that sees neither picture nor network: there to be beaten", control=True
+)
 def random(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """Uniform noise in [0, 1), the same at every call and for every picture of a size."""
     n, _, h, w = activations.shape
@@ -146,7 +187,13 @@ def random(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tens
     return noise.to(activations.device).expand(n, h, w)
 
 
-@method("centre_gaussian", "centred Gaussian", "control", control=True)
+@method(
+    "centre_gaussian",
+    "centred Gaussian",
+    "control",
+    "a blob in the middle that sees neither picture nor network: there to be beaten",
+    control=True,
+)
 def centre_gaussian(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """A Gaussian in the middle, its standard deviation a quarter of each side."""
     n, _, h, w = activations.shape

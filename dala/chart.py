@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
-from dala import cam, threshold
+from dala import cam, threshold, trust
 from dala.explanation import Explanation
 from dala.hiding import BASELINES
 from dala.lab import Row, Shape
-from dala.trust import Curve, KeepRemove
+from dala.trust import SCALES, KeepRemove
 
 __all__ = ["figure", "png"]
 
@@ -35,15 +35,17 @@ def figure(
     rows: Sequence[Row],
     rule: str,
     measured: KeepRemove | None = None,
+    scale: str = "probability",
 ) -> Figure:
-    """The map and its threshold, the histogram and kept area over tau, and the probabilities over the kept area.
+    """The map and its threshold, the histogram and kept area over tau, and what the network says over the kept area.
 
     Args:
         explanation: of one method.
         overlays: the whole map, and what is kept of it.
         shape, rows: see `dala.lab`.
         rule: whose threshold is drawn; one of the rows.
-        measured: without it the two charts of probabilities say so.
+        measured: without it the two charts of what the network says tell that.
+        scale: which of `dala.trust.SCALES` they draw.
     """
     drawn = Figure((10, 10.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     pictures, top, below = drawn.subplots(3, 2, height_ratios=(1.35, 1, 1))
@@ -56,9 +58,8 @@ def figure(
         axes.set_title(name, loc="left", fontsize=12, color=TEXT)
     _histogram(_styled(top[0], "Histogram of the map"), shape, row.tau)
     _kept(_styled(below[0], "Kept area"), shape, row)
-    plain = explanation.probabilities.get(explanation.target)
     for axes, name, side in ((top[1], "Only the kept region shown", 0), (below[1], "All but the kept region shown", 1)):
-        _probability(_styled(axes, name), side, row, plain, measured)
+        _said(_styled(axes, name), side, row, explanation, measured, scale)
     below[1].set_xlabel("kept area, %", color=TEXT)
     drawn.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=QUIET)
     if measured:
@@ -82,7 +83,7 @@ def _title(e: Explanation, row: Row, measured: KeepRemove | None) -> str:
         return said
     return (
         f"{said}\nhidden pixels are replaced by: {BASELINES[measured.baseline].label} · marks are measured, "
-        f"lines between them interpolated · a probability is this network's, not a diagnosis"
+        f"lines between them interpolated · what is said is this network's, not a diagnosis"
     )
 
 
@@ -107,23 +108,24 @@ def _kept(axes: Axes, shape: Shape, row: Row) -> None:
     axes.set_ylabel("% of the area", color=TEXT)
 
 
-def _probability(axes: Axes, side: int, row: Row, plain: float | None, measured: KeepRemove | None) -> None:
-    axes.set(xlim=(-2, 102), ylim=(-0.03, 1.03))
+def _said(axes: Axes, side: int, row: Row, e: Explanation, measured: KeepRemove | None, scale: str) -> None:
+    axes.set(xlim=(-2, 102))
     if measured is None:
+        axes.set(ylim=(-0.03, 1.03))
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=QUIET)
         return
     areas = 100 * np.array(measured.areas)
-    axes.set_ylabel(f"probability of {measured.target}", color=TEXT)
+    if scale == "probability":
+        axes.set(ylim=(-0.03, 1.03))
+    else:
+        axes.axhline(0, color=PALE, linewidth=1)
+    axes.set_ylabel(f"{SCALES[scale]} of {measured.target}", color=TEXT)
     for look, (name, curve) in reversed(list(zip(LOOKS, measured.curves.items(), strict=False))):
         label = "this map" if name == measured.method else cam.METHODS[name].title
-        axes.plot(areas, _side(curve, side), label=label, **look)
-    axes.axhline(plain or 0, color=LINE, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
+        axes.plot(areas, curve.pair(scale)[side], label=label, **look)
+    axes.axhline(trust.said(e, scale), color=LINE, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
     axes.axvline(100 * row.kept_area, color=TEXT, linewidth=1.4)
-    axes.plot([100 * row.kept_area], [measured.at(row.kept_area)[side]], "o", color=TEXT, markersize=7)
-
-
-def _side(curve: Curve, side: int) -> tuple[float, ...]:
-    return (curve.keep, curve.remove)[side]
+    axes.plot([100 * row.kept_area], [measured.at(row.kept_area, scale=scale)[side]], "o", color=TEXT, markersize=7)
 
 
 def _styled(axes: Axes, title: str) -> Axes:

@@ -26,11 +26,17 @@ def pictures(
     colours: str = render.PALETTES[0],
     opacity: float = render.DEFAULT_OPACITY,
     contour: bool = False,
+    shared: bool = False,
 ) -> dict[str, Image.Image]:
-    """Two overlays a method, such as `grad_cam` and `dt_grad_cam`, at the network's input size."""
+    """Two overlays a method, such as `grad_cam` and `dt_grad_cam`, at the network's input size.
+
+    `shared` draws all maps on the colour scale of the largest.
+    """
     made = {}
-    for method, raw in explanation.maps.items():
-        heat, top, picture = explanation.heat(method), float(raw.max()), explanation.picture
+    tops = {method: float(raw.max()) for method, raw in explanation.maps.items()}
+    for method, own in tops.items():
+        top = max(tops.values()) if shared and own > 0 else own
+        heat, picture = explanation.heat(method), explanation.picture
         made[method] = render.overlay(picture, heat, top, None, colours, opacity)
         made[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
     return made
@@ -53,10 +59,22 @@ def sheet(explanation: Explanation, made: Mapping[str, Image.Image]) -> tuple[Im
 
 
 def thresholds(
-    explanation: Explanation, rule: str = DEFAULT_RULE, strength: float | None = None
+    explanation: Explanation, rule: str = DEFAULT_RULE, strength: float | None = None, level: bool = False
 ) -> dict[str, Threshold]:
-    """Every method's map under one rule, by method."""
-    return {method: explanation.threshold(rule, strength, method) for method in explanation.maps}
+    """Every method's map under one rule, by method.
+
+    `level` puts the first method alone under the rule, and the others at that percentile whose kept area is nearest to
+    its own: as the page compares maps at one kept area.
+    """
+    first, *others = explanation.maps
+    kept = {first: explanation.threshold(rule, strength, first)}
+    for method in others:
+        kept[method] = explanation.threshold(rule, strength, method)
+        if level:
+            stops = threshold.table(explanation.heat(method), "percentile")
+            nearest, _, _ = min(stops, key=lambda stop: abs(stop[2] - kept[first].kept_area))
+            kept[method] = explanation.threshold("percentile", nearest, method)
+    return kept
 
 
 def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: Explainer) -> dict[str, Any]:
@@ -159,16 +177,18 @@ def files(
     strength: float | None = None,
     display: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
+    level: bool = False,
 ) -> dict[str, bytes]:
     """Two overlays a method, `maps.npz` (raw maps) and, last, `explanation.json`, by name.
 
     Args:
         explanation, explainer: what to write, and what made it.
         rule, strength: of `dala.threshold.apply`.
-        display: `colours`, `opacity` and `contour` of `pictures`.
+        display: `colours`, `opacity`, `contour` and `shared` of `pictures`.
         more: further entries of `explanation.json`.
+        level: of `thresholds`.
     """
-    kept = thresholds(explanation, rule, strength)
+    kept = thresholds(explanation, rule, strength, level)
     written = {}
     for name, picture in pictures(explanation, kept, **(display or {})).items():
         stream = io.BytesIO()

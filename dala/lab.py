@@ -32,7 +32,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Row:
-    """One rule at one strength; the probabilities are None until they are measured."""
+    """One rule at one strength; probabilities and logit margins are None until they are measured."""
 
     rule: str
     strength: float | None
@@ -40,6 +40,8 @@ class Row:
     kept_area: float
     keep_only: float | None
     remove_only: float | None
+    keep_only_margin: float | None
+    remove_only_margin: float | None
 
 
 def shape(explanation: Explanation, method: str) -> Shape:
@@ -68,7 +70,7 @@ def side_by_side(
     Args:
         explanation, method: whose map.
         strengths: by rule; a rule that is missing stands at its default.
-        measured: of the same map, for the two probabilities.
+        measured: of the same map, for what the network says.
 
     Raises:
         ThresholdError: a strength outside its range.
@@ -76,6 +78,7 @@ def side_by_side(
     rows = []
     for rule in threshold.RULES:
         kept = explanation.threshold(rule, (strengths or {}).get(rule), method)
-        chances = measured.at(kept.kept_area) if measured else (None, None)
-        rows.append(Row(rule, kept.strength, kept.tau, kept.kept_area, *chances))
+        pairs = [measured.at(kept.kept_area, scale=s) if measured else (None, None) for s in trust.SCALES]
+        said = [value for pair in pairs for value in pair]
+        rows.append(Row(rule, kept.strength, kept.tau, kept.kept_area, *said))
     return rows

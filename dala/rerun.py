@@ -22,7 +22,13 @@ Progress = Callable[[int, int], None]
 CHUNK = 8
 
 
-@method("score_cam", "Score-CAM", "Wang et al. 2020, arXiv 1910.01279", reruns=True)
+@method(
+    "score_cam",
+    "Score-CAM",
+    "Wang et al. 2020, arXiv 1910.01279",
+    "each feature map weighted by the score of the picture that it masks; one run of the network a map",
+    reruns=True,
+)
 def score_cam(x: Tensor, activations: Tensor, networks: Sequence[Head], progress: Progress) -> Tensor:
     """sum_k w_k A_k with w = softmax over channels of the score of the input masked by channel k, scaled to [0, 1].
 
@@ -41,7 +47,13 @@ def score_cam(x: Tensor, activations: Tensor, networks: Sequence[Head], progress
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
 
-@method("occlusion", "occlusion", "Zeiler, Fergus 2014, arXiv 1311.2901", reruns=True)
+@method(
+    "occlusion",
+    "occlusion",
+    "Zeiler, Fergus 2014, arXiv 1311.2901",
+    "how far the score drops when a square of the picture is covered; needs no gradient",
+    reruns=True,
+)
 def occlusion(x: Tensor, activations: Tensor, networks: Sequence[Head], progress: Progress) -> Tensor:
     """Drop of the score when a square of the input is replaced by the mean colour: it needs nothing but the output.
 

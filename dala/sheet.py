@@ -20,6 +20,7 @@ def files(
     strengths: Mapping[str, float | None],
     display: Mapping[str, Any] | None = None,
     measured: trust.KeepRemove | None = None,
+    scale: str = "probability",
 ) -> dict[str, bytes]:
     """What `dala.export.files` writes, and `lab.png` with the data behind it as CSV, by name.
 
@@ -30,11 +31,12 @@ def files(
         strengths: by rule, as in `dala.lab.side_by_side`.
         display: `colours`, `opacity` and `contour` of the overlays.
         measured: what `dala.trust.keep_remove` found for this map.
+        scale: which of `dala.trust.SCALES` the figure draws; the data holds both.
     """
     (method,) = explanation.maps
     rows, seen = lab.side_by_side(explanation, method, strengths, measured), lab.shape(explanation, method)
     overlays = export.pictures(explanation, export.thresholds(explanation, rule, strengths.get(rule)), **display or {})
-    drawn = chart.figure(explanation, list(overlays.values()), seen, rows, rule, measured)
+    drawn = chart.figure(explanation, list(overlays.values()), seen, rows, rule, measured, scale)
     stops = [(name, *stop) for name in threshold.RULES for stop in threshold.table(explanation.heat(method), name)]
     width = seen.top / len(seen.bins)
     written = {
@@ -58,7 +60,7 @@ def _curves(measured: trust.KeepRemove) -> bytes:
         for name, curve in measured.curves.items()
         for area, *values in zip(measured.areas, *asdict(curve).values(), strict=True)
     ]
-    sides = ("keep_only", "remove_only", "keep_only_logit", "remove_only_logit")
+    sides = [f"{side}{what}" for what in ("", "_logit", "_margin") for side in ("keep_only", "remove_only")]
     return _csv(("map", "kept_area", *sides), lines)
 
 

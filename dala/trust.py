@@ -20,10 +20,15 @@ from dala.explanation import Explanation
 from dala.hiding import BASELINES, DEFAULT_BASELINE, ranking
 from dala.rerun import Progress
 
-__all__ = ["AREAS", "CONTROLS", "Change", "Curve", "KeepRemove", "TrustError", "keep_remove", "steps", "weighted"]
+__all__ = [
+    "AREAS", "CONTROLS", "SCALES", "Change", "Curve", "KeepRemove", "TrustError", "keep_remove", "said", "steps",
+    "weighted",
+]  # fmt: skip
 
 AREAS = tuple(i / 16 for i in range(17))
 CONTROLS = ("random", "centre_gaussian")
+# What the network says of a class, as people call it.
+SCALES = {"probability": "probability", "margin": "logit margin"}
 CHUNK = 8
 
 
@@ -33,12 +38,22 @@ class TrustError(DalaError):
 
 @dataclass(frozen=True)
 class Curve:
-    """What the network says at each kept area: probabilities and logits of the class that is explained."""
+    """What the network says at each kept area of the class that is explained: probabilities, logits, and margins.
+
+    A margin is the class's logit less the largest other one: above 0 the class wins. Where a probability is 1.000 or
+    0.000 for every part of a picture, the margin still tells which part it needs.
+    """
 
     keep: tuple[float, ...]
     remove: tuple[float, ...]
     keep_logits: tuple[float, ...]
     remove_logits: tuple[float, ...]
+    keep_margins: tuple[float, ...]
+    remove_margins: tuple[float, ...]
+
+    def pair(self, scale: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Keep-only and remove-only on one of `SCALES`."""
+        return (self.keep, self.remove) if scale == "probability" else (self.keep_margins, self.remove_margins)
 
 
 @dataclass(frozen=True)
@@ -61,8 +76,8 @@ class KeepRemove:
     curves: dict[str, Curve]
     runs: int
 
-    def at(self, area: float, method: str | None = None) -> tuple[float, float]:
-        """Probabilities (keep-only, remove-only) at a kept area: measured, or on the line between two measured ones.
+    def at(self, area: float, method: str | None = None, scale: str = "probability") -> tuple[float, float]:
+        """(Keep-only, remove-only) at a kept area, on one of `SCALES`: measured, or on the line between two measured.
 
         Raises:
             TrustError: an area outside those measured.
@@ -70,19 +85,19 @@ class KeepRemove:
         if not self.areas[0] <= area <= self.areas[-1]:
             limits = f"{100 * self.areas[0]:g} to {100 * self.areas[-1]:g} %"
             raise TrustError(f"Kept areas were measured from {limits}, not at {100 * area:g} %.")
-        curve = self.curves[method or self.method]
-        return float(np.interp(area, self.areas, curve.keep)), float(np.interp(area, self.areas, curve.remove))
+        keep, remove = self.curves[method or self.method].pair(scale)
+        return float(np.interp(area, self.areas, keep)), float(np.interp(area, self.areas, remove))
 
-    def insertion(self, method: str | None = None) -> float:
+    def insertion(self, method: str | None = None, scale: str = "probability") -> float:
         """Area under keep-only over the kept area, the highest pixels first; high where few bring the class about.
 
         Petsiuk et al. 2018 (RISE), arXiv 1806.07421; so is `deletion`.
         """
-        return float(np.trapezoid(self.curves[method or self.method].keep, self.areas))
+        return float(np.trapezoid(self.curves[method or self.method].pair(scale)[0], self.areas))
 
-    def deletion(self, method: str | None = None) -> float:
+    def deletion(self, method: str | None = None, scale: str = "probability") -> float:
         """Area under remove-only over the removed area; low where the network misses the first pixels at once."""
-        return float(np.trapezoid(self.curves[method or self.method].remove, self.areas))
+        return float(np.trapezoid(self.curves[method or self.method].pair(scale)[1], self.areas))
 
 
 @dataclass(frozen=True)
@@ -244,7 +259,20 @@ def _curve(e: Explanation, keep: list[Tensor], remove: list[Tensor]) -> Curve:
     column = e.class_names.index(e.target)
     # As `Explanation.probabilities`, to the bit.
     chances = [[(row.double() / e.temperature).softmax(0) for row in side] for side in (keep, remove)]
-    return Curve(*(tuple(float(row[column]) for row in side) for side in (*chances, keep, remove)))
+    told = (tuple(float(row[column]) for row in side) for side in (*chances, keep, remove))
+    return Curve(*told, *(tuple(_margin(row, column) for row in side) for side in (keep, remove)))
+
+
+def said(explanation: Explanation, scale: str) -> float:
+    """What the network says of the class explained, the whole picture shown, on one of `SCALES`."""
+    e = explanation
+    return e.probabilities[e.target] if scale == "probability" else _margin(e.logits, e.class_names.index(e.target))
+
+
+def _margin(logits: Tensor, column: int) -> float:
+    """A class's logit less the largest of the others': (classes,) -> a number, above 0 where the class wins."""
+    others = torch.cat([logits[:column], logits[column + 1 :]])
+    return float(logits[column] - (others.max() if len(others) else 0))
 
 
 def _check(e: Explanation, method: str, areas: Sequence[float], baseline: str, chunk: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["OMP_WAIT_POLICY"] = "passive"  # as the app, which is imported after torch here
 
 import gradio as gr
 import numpy as np

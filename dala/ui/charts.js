@@ -1,43 +1,24 @@
 // The threshold lab's charts and table, in the map view's script: they follow its repaints, and like it hold no rule and
 // no statistics. props.value.charts: {key, plain, top, zero, bins, kept: [[tau, area]], stops: [tau or null]}.
 // Curves come as a "curve" event on .charts: {run, done, total}, {run, failed}, or {run, baseline, runs, areas, curves}.
+// What the network says is told on two scales, SETTINGS.charts.scales: plain has a value for each, a curve [keep, remove].
 (() => {
-const SVG = 'http://www.w3.org/2000/svg';
-const PLOT = {height: 150, left: 46, right: 14, top: 10, bottom: 24};
+const {draw, between, frame, path, mark, place} = plot;
 const clip = `clip-${SETTINGS.uid}`, BASELINES = SETTINGS.charts.baselines;
 const root = document.createElement('section');
 let data = null, curves = null, shown = null, run = 0, active = false;
 
 const percent = share => `${(100 * share).toFixed(1)} %`;
-const chance = value => value === null ? '–' : value.toFixed(3);
+const said = value => value === null ? '–' : scale() === 'probability' ? value.toFixed(3) : signed(value);
+const signed = value => `${value > 0 ? '+' : ''}${value.toFixed(2)}`.replace('-', '−').replace(/^[+−]0\.00$/, '0.00');
+const range = values => Math.max(...values) - Math.min(...values);
 const inside = f => Math.min(1, Math.max(0, f));
-
-function draw(name, parent, attributes = {}, text = '') {
-  const node = parent.appendChild(document.createElementNS(SVG, name));
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.textContent = text;
-  return node;
-}
-
-// On the straight line between two neighbours; xs rise.
-function between(x, xs, ys) {
-  const found = xs.findIndex(v => v >= x), i = found < 0 ? xs.length - 1 : Math.max(1, found);
-  return ys[i - 1] + (ys[i] - ys[i - 1]) * (x - xs[i - 1]) / (xs[i] - xs[i - 1]);
-}
-
-function chart(title, meaning) {
-  const figure = make('figure', root), line = make('div', figure, {className: 'title'});
-  make('h3', line, {textContent: title});
-  const value = make('output', line), told = make('p', figure, {className: 'meaning-of', textContent: meaning});
-  const svg = draw('svg', figure, {role: 'img', height: PLOT.height});
-  return {title, svg, value, told};
-}
 
 root.className = 'charts';
 words.after(root);
-const histogram = chart('Histogram', 'how much of the area has which value; τ is the value from which on the map is shown');
-const kept = chart('Kept area', 'the share of the picture that lies at or above τ');
-const keep = chart('Keep-only', ''), remove = chart('Remove-only', '');
+const histogram = plot.chart(root, 'Histogram', 'how much of the area has which value; τ is the value from which on the map is shown');
+const kept = plot.chart(root, 'Kept area', 'the share of the picture that lies at or above τ');
+const keep = plot.chart(root, 'Keep-only', ''), remove = plot.chart(root, 'Remove-only', '');
 const all = [histogram, kept, keep, remove];
 
 const bar = make('div', root, {className: 'measure'});
@@ -51,14 +32,9 @@ const go = make('button', bar, {type: 'button', className: 'go', textContent: 'm
 const halt = make('button', bar, {type: 'button', className: 'halt', textContent: 'stop', hidden: true});
 const progress = make('progress', bar, {max: 1, hidden: true}), count = make('span', bar, {className: 'count'});
 progress.setAttribute('aria-label', 'pictures measured');
-const axis = make('fieldset', root, {className: 'axis'});
-make('legend', axis, {textContent: 'drawn against'});
-const against = ['kept area', 'τ'].map((label, i) => {
-  const choose = make('label', axis);
-  const input = make('input', choose, {type: 'radio', name: `axis-${SETTINGS.uid}`, checked: i === 0});
-  choose.append(label);
-  return input;
-});
+const switches = make('div', root, {className: 'switches'});
+const scales = choose('drawn as', SETTINGS.charts.scales), axis = choose('drawn against', {area: 'kept area', tau: 'τ'});
+const scale = () => Object.keys(scales).find(name => scales[name].checked);
 const legend = make('p', root, {className: 'legend'}), note = make('p', root, {className: 'note'});
 note.setAttribute('role', 'status');
 
@@ -72,44 +48,14 @@ for (const [name, {label}] of Object.entries(RULES)) {
   cells[name] = Array.from({length: 5}, () => make('td', lines[name], {textContent: '–'}));
 }
 
-// The axes of a chart, and where a fraction of each lies in pixels.
-function frame(c, across, up) {
-  const width = Math.max(160, c.svg.clientWidth), right = width - PLOT.right, low = PLOT.height - PLOT.bottom;
-  c.x = f => PLOT.left + f * (right - PLOT.left);
-  c.y = f => low + f * (PLOT.top - low);
-  c.svg.replaceChildren();
-  c.svg.setAttribute('viewBox', `0 0 ${width} ${PLOT.height}`);
-  for (const [f, label] of up) {
-    draw('line', c.svg, {class: 'grid', x1: PLOT.left, x2: right, y1: c.y(f), y2: c.y(f)});
-    draw('text', c.svg, {x: PLOT.left - 6, y: c.y(f) + 4, 'text-anchor': 'end'}, label);
-  }
-  across.forEach(([f, label], i) => {
-    const anchor = ['start', 'middle', 'end'][i];
-    draw('text', c.svg, {x: c.x(f), y: PLOT.height - 6, 'text-anchor': anchor}, label);
-  });
-}
-
-function mark(c, dot) {
-  c.mark = draw('line', c.svg, {class: 'mark', y1: c.y(0), y2: c.y(1)});
-  c.dot = dot ? draw('circle', c.svg, {class: 'dot', r: 5}) : null;
-}
-
-function path(c, points) {
-  return points.map(([x, y], i) => `${i ? 'L' : 'M'}${c.x(x).toFixed(1)} ${c.y(y).toFixed(1)}`).join('');
-}
-
 const byTau = () => [0, 0.5, 1].map(f => [f, f ? number(f * data.top, data.top) : '0']);
 const byShare = () => [0, 0.5, 1].map(f => [f, `${100 * f} %`]);
 
 function drawHistogram() {
-  const {bins, zero} = data, most = Math.max(...bins) || 1, n = bins.length;
-  frame(histogram, byTau(), [[0, '0'], [1, percent(most)]]);
-  const {svg, x, y} = histogram;
-  const d = bins.map((share, i) => `M${x(i / n)} ${y(0)}V${y(share / most)}H${x((i + 1) / n)}V${y(0)}Z`).join('');
-  draw('path', svg, {class: 'bars', d});
-  draw('path', svg, {class: 'bars lit', d, 'clip-path': `url(#${clip})`});
-  histogram.lit = draw('rect', draw('clipPath', svg, {id: clip}), {y: 0, height: PLOT.height, width: svg.clientWidth});
-  draw('text', svg, {x: x(1), y: y(1) + 14, 'text-anchor': 'end'}, `zero: ${percent(zero)} of the area`);
+  const {bins, zero} = data, {svg} = histogram;
+  frame(histogram, byTau(), [[0, '0'], [1, percent(Math.max(...bins) || 1)]]);
+  plot.bars(histogram, bins, clip);
+  draw('text', svg, {x: histogram.x(1), y: histogram.y(1) + 14, 'text-anchor': 'end'}, `zero: ${percent(zero)} of the area`);
   mark(histogram, false);
 }
 
@@ -119,26 +65,50 @@ function drawKept() {
   mark(kept, true);
 }
 
+// Radio buttons by name, the first one chosen.
+function choose(title, labels) {
+  const field = make('fieldset', switches), inputs = {};
+  make('legend', field, {textContent: title});
+  Object.entries(labels).forEach(([name, label], i) => {
+    const line = make('label', field);
+    inputs[name] = make('input', line, {type: 'radio', name: `${title}-${SETTINGS.uid}`, value: name, checked: i === 0});
+    line.append(label);
+  });
+  return inputs;
+}
+
 // What was measured, and the line through it, as fractions of the axes.
 function points(values) {
   const {areas} = curves, {kept: steps, stops, top} = data;
-  if (!against[1].checked) return {line: areas.map((area, i) => [area, values[i]]), dots: areas.map((area, i) => [area, values[i]])};
+  if (!axis.tau.checked) return {line: areas.map((area, i) => [area, values[i]]), dots: areas.map((area, i) => [area, values[i]])};
   return {
     line: steps.map(([tau, area]) => [tau / top, between(area, areas, values)]),
     dots: areas.map((area, i) => [area === 0 ? 1 : stops[i] / top, values[i]]).filter((_, i) => areas[i] === 0 || stops[i] !== null),
   };
 }
 
-function drawChance(c, side) {
-  frame(c, against[1].checked ? byTau() : byShare(), [[0, '0'], [0.5, '0.5'], [1, '1']]);
+// The ends of the upright axis of what the network says, the same for both charts.
+function ends() {
+  if (scale() === 'probability' || !curves) return [0, 1];
+  const values = curves.curves.flatMap(curve => curve.margin.flat()).concat(0, data.plain.margin);
+  return [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))];
+}
+
+const upright = value => { const [low, high] = ends(); return (value - low) / ((high - low) || 1); };
+
+function drawSaid(c, side) {
+  const [low, high] = ends(), ticks = scale() === 'probability' ? [0, 0.5, 1] : [...new Set([low, 0, high])];
+  const label = scale() === 'probability' ? String : value => signed(value).replace('.00', '');
+  frame(c, axis.tau.checked ? byTau() : byShare(), ticks.map(value => [upright(value), label(value)]));
   if (!curves) {
     draw('text', c.svg, {class: 'empty', x: c.x(0.5), y: c.y(0.5), 'text-anchor': 'middle'}, data.top > 0 ? 'not measured yet' : 'nothing to keep');
     mark(c, false);
     return;
   }
-  draw('line', c.svg, {class: 'whole', x1: c.x(0), x2: c.x(1), y1: c.y(data.plain), y2: c.y(data.plain)});
-  curves.curves.map((curve, i) => [curve[side], i]).reverse().forEach(([values, i]) => {
-    const {line: through, dots} = points(values), look = i ? `control-${i}` : 'own';
+  const whole = c.y(upright(data.plain[scale()]));
+  draw('line', c.svg, {class: 'whole', x1: c.x(0), x2: c.x(1), y1: whole, y2: whole});
+  curves.curves.map((curve, i) => [curve[scale()][side], i]).reverse().forEach(([values, i]) => {
+    const {line: through, dots} = points(values.map(upright)), look = i ? `control-${i}` : 'own';
     draw('path', c.svg, {class: `curve ${look}`, d: path(c, through)});
     for (const [x, y] of dots) draw('circle', c.svg, {class: `measured ${look}`, cx: c.x(x), cy: c.y(y), r: i ? 2 : 3});
   });
@@ -155,52 +125,46 @@ function redraw() {
   if (!data || !root.clientWidth) return;
   drawHistogram();
   drawKept();
-  drawChance(keep, 'keep');
-  drawChance(remove, 'remove');
+  drawSaid(keep, 0);
+  drawSaid(remove, 1);
+  const what = scale() === 'probability' ? `probability of ${view.words}` : `logit of ${view.words} less the largest other one`;
+  keep.told.textContent = `${what} when all but the kept region is hidden`;
+  remove.told.textContent = `${what} when the kept region is hidden and the rest shown`;
   legend.replaceChildren();
   if (curves) {
     curves.curves.forEach(({title}, i) => swatch(`curve ${i ? `control-${i}` : 'own'}`, title));
-    swatch('whole', `whole picture: ${chance(data.plain)}`);
+    swatch('whole', `whole picture: ${said(data.plain[scale()])}`);
   }
   move();
 }
 
 function row(name) {
   const [value, tau, area] = view.maps[0].tables[name][positions[name]], {parameter} = RULES[name];
-  const said = curves ? ['keep', 'remove'].map(side => between(area, curves.areas, curves.curves[0][side])) : [null, null];
-  return {strength: parameter ? `${parameter} = ${value.toFixed(2)}` : '–', tau, area, keep: said[0], remove: said[1]};
-}
-
-function place(c, f, height) {
-  c.mark.setAttribute('x1', c.x(f));
-  c.mark.setAttribute('x2', c.x(f));
-  if (c.dot) {
-    c.dot.setAttribute('cx', c.x(f));
-    c.dot.setAttribute('cy', c.y(height));
-  }
+  const [kept, left] = curves ? curves.curves[0][scale()].map(side => between(area, curves.areas, side)) : [null, null];
+  return {strength: parameter ? `${parameter} = ${value.toFixed(2)}` : '–', tau, area, kept, left};
 }
 
 function move() {
   if (!data || !view || !histogram.mark) return;
   for (const name of Object.keys(RULES)) {
-    const {strength: value, tau, area, ...said} = row(name);
-    [value, number(tau, data.top), percent(area), chance(said.keep), chance(said.remove)].forEach((text, i) => { cells[name][i].textContent = text; });
+    const {strength: value, tau, area, kept, left} = row(name);
+    [value, number(tau, data.top), percent(area), said(kept), said(left)].forEach((text, i) => { cells[name][i].textContent = text; });
     lines[name].ariaCurrent = String(name === rule);
   }
-  const {tau, area, ...said} = row(rule), f = data.top > 0 ? inside(tau / data.top) : 0, at = against[1].checked ? f : area;
+  const {tau, area, kept: shown, left} = row(rule), f = data.top > 0 ? inside(tau / data.top) : 0, at = axis.tau.checked ? f : area;
   place(histogram, f);
   place(kept, f, area);
-  place(keep, at, said.keep);
-  place(remove, at, said.remove);
+  place(keep, at, upright(shown));
+  place(remove, at, upright(left));
   histogram.lit.setAttribute('x', tau > 0 ? histogram.x(f) : 0);
-  const told = [`τ = ${number(tau, data.top)}`, percent(area), chance(said.keep), chance(said.remove)];
+  const told = [`τ = ${number(tau, data.top)}`, percent(area), said(shown), said(left)];
   all.forEach((c, i) => { c.value.textContent = told[i]; });
   const where = `${told[0]} keeps ${told[1]} of the area`;
   histogram.svg.setAttribute('aria-label', `Histogram of the map from 0 to ${number(data.top, data.top)}; ${percent(data.zero)} of the area is zero; ${where}.`);
   kept.svg.setAttribute('aria-label', `Kept area falls as τ rises; ${where}.`);
   [keep, remove].forEach((c, i) => {
-    const measured = curves ? `${told[2 + i]} where ${where}; ${chance(data.plain)} for the whole picture` : 'not measured yet';
-    c.svg.setAttribute('aria-label', `${c.title}: probability of ${view.words}, ${measured}.`);
+    const measured = curves ? `${told[2 + i]} where ${where}; ${said(data.plain[scale()])} for the whole picture` : 'not measured yet';
+    c.svg.setAttribute('aria-label', `${c.title}: ${SETTINGS.charts.scales[scale()]} of ${view.words}, ${measured}.`);
   });
 }
 
@@ -231,8 +195,6 @@ function take() {
   } else {
     if (sent.key !== data?.key) { curves = null; note.textContent = ''; }
     data = JSON.parse(JSON.stringify(sent));
-    keep.told.textContent = `probability of ${view.words} when all but the kept region is hidden`;
-    remove.told.textContent = `probability of ${view.words} when the kept region is hidden and the rest shown`;
   }
   settle(false);
   redraw();
@@ -249,7 +211,8 @@ root.addEventListener('curve', ({detail}) => {
     if (told.failed) return;
     curves = told;
     note.textContent = `Dots: measured at ${told.areas.length} kept areas, with ${told.runs} pictures shown to the network. `
-      + `Lines between them: interpolated. Hidden pixels: ${BASELINES[told.baseline]}.`;
+      + `Lines between them: interpolated. Hidden pixels: ${BASELINES[told.baseline]}.`
+      + (range(told.curves[0].probability.flat()) < 0.1 ? ' The probability hardly moves: draw the logit margin instead.' : '');
     redraw();
   }
 });
@@ -259,7 +222,8 @@ go.addEventListener('click', () => {
   trigger('measure', {baseline: baseline.value, controls: controls.checked, run: ++run});
 });
 halt.addEventListener('click', () => { stop(); go.focus(); });
-axis.addEventListener('change', redraw);
+switches.addEventListener('change', redraw);
+extras.scale = scale;
 new ResizeObserver(redraw).observe(root);
 followers.push(() => {
   if (view === shown) return move();

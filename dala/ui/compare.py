@@ -12,7 +12,7 @@ from dala import agreement, cam, export
 from dala.errors import DalaError
 from dala.explanation import Explanation
 from dala.targets import Target
-from dala.ui import download
+from dala.ui import download, link, words
 from dala.ui.mapview import MapView, comparison
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, held, sentence
 
@@ -21,12 +21,6 @@ __all__ = ["Compare", "CompareError", "build"]
 FIRST = ("grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam")
 FEWEST, MOST = 2, 6
 ALONE = "the class alone"
-# Settings stand in the page's address, so that a link shares them.
-REMEMBER = """value => {
-  const url = new URL(location.href);
-  url.searchParams.set('%s', value);
-  history.replaceState(history.state, '', url);
-}"""
 READING = """
 - **One colour scale** makes sense for methods that share a unit. Grad-CAM, HiResCAM, XGrad-CAM and LayerCAM are in
   units of the logit; Grad-CAM++, Eigen-CAM and the controls are not.
@@ -112,8 +106,13 @@ class Compare:
         try:
             if last is None:
                 raise ExpiredError
-            more = {"agreement": export.agreement_values(last.explanation)}
-            return download.explanation(last.explanation, self.page.explainer(held(seen)), event, more=more)
+            switches = {"one_kept_area": event.level, "one_colour_scale": event.shared}
+            look = {**download.display(event), "shared": event.shared}
+            written = export.files(
+                last.explanation, self.page.explainer(held(seen)), event.rule, event.strength, look,
+                {"agreement": export.agreement_values(last.explanation), **switches}, event.level,
+            )  # fmt: skip
+            return download.data_url(written)
         except DalaError as error:
             raise sentence(error) from None
 
@@ -165,11 +164,14 @@ def build(page: Page, demo: gr.Blocks) -> None:
         with gr.Row(elem_classes="choices"):
             over = gr.Dropdown([ALONE], value=ALONE, label="explain", min_width=150)
             layer = gr.Dropdown(list(explainer.layers), value=explainer.layers[-1], label="layer", min_width=130)
-            evidence = gr.Radio(["for", "against"], value="for", label="evidence", min_width=150)
+            evidence = gr.Radio(
+                ["for", "against"], value="for", label="evidence", min_width=150, elem_classes="evidence"
+            )
         view = MapView(together=True, elem_id="comparison")
         agreed = gr.HTML(elem_classes="agreed")
         with gr.Accordion("How to compare", open=False):
             gr.Markdown(READING)
+        words.build("compare")
         archive, last = gr.Textbox(visible="hidden"), gr.State(time_to_live=3600)
     names: dict[Any, str] = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
     chosen, shown = list(names), [view, agreed, last, over, layer]
@@ -178,6 +180,6 @@ def build(page: Page, demo: gr.Blocks) -> None:
         choice.input(
             content.again, [page.seen, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
         )
-        choice.change(None, choice, None, js=REMEMBER % names[choice], **PLUMBING)
+        choice.input(None, choice, None, js=link.remember(names[choice]), **PLUMBING)
     demo.load(content.asked, None, chosen, **PLUMBING)
     view.download(content.download, [last, page.seen], archive, **PLUMBING).then(None, archive, None, js=download.SAVE)

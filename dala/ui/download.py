@@ -25,8 +25,12 @@ SAVE = """async zip => {
 
 def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, **more: Any) -> str:
     """`dala.export.files` of an explanation as the map view's `download` event wants it, as `data_url`."""
-    display = {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
-    return data_url(export.files(what, explainer, chosen.rule, chosen.strength, display, **more))
+    return data_url(export.files(what, explainer, chosen.rule, chosen.strength, display(chosen), **more))
+
+
+def display(chosen: gr.EventData) -> dict[str, Any]:
+    """How the map view draws, as `dala.export.pictures` wants it."""
+    return {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
 
 
 def data_url(files: Mapping[str, bytes]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from dala.errors import DalaError
-from dala.ui import download
+from dala.ui import download, words
 from dala.ui.mapview import MapView, payload
 from dala.ui.session import PLUMBING, Page, Seen, held, sentence
 
@@ -48,6 +48,7 @@ def build(page: Page) -> None:
         view = MapView(elem_id="maps")
         with gr.Accordion("How to read the pictures", open=False):
             gr.Markdown(READING)
+        words.build("explain")
         archive = gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [], [view], show_progress="full")
     view.download(content.download, page.seen, archive, **PLUMBING).then(None, archive, None, js=download.SAVE)

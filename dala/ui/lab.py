@@ -13,7 +13,7 @@ from dala import cam, hiding, lab, sheet, trust
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
-from dala.ui import download
+from dala.ui import download, link, words
 from dala.ui.mapview import MapView, payload
 from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
 
@@ -56,7 +56,8 @@ class Lab:
         if seen is None:
             return None
         e = self._explained(seen, method)
-        charts = {"key": _key(seen, method), "plain": e.probabilities[e.target], **asdict(lab.shape(e, method))}
+        plain = {scale: trust.said(e, scale) for scale in trust.SCALES}
+        charts = {"key": _key(seen, method), "plain": plain, **asdict(lab.shape(e, method))}
         return {**payload(e), "charts": charts}
 
     def choose(self, seen: Seen | None, method: str) -> dict[str, Any] | None:
@@ -65,6 +66,11 @@ class Lab:
             return self.show(seen, method)
         except DalaError as error:
             raise sentence(error) from None
+
+    def asked(self, request: gr.Request) -> Any:
+        """The map that a link asks for; one that does not exist is passed over."""
+        name = request.query_params.get("map", "")
+        return name if name in quick() else gr.skip()
 
     def measure(self, seen: Seen | None, method: str, event: gr.EventData) -> Iterator[tuple[str, Any]]:
         """Measure the curves of the map on screen: what the charts are told, and the result for the download.
@@ -88,12 +94,13 @@ class Lab:
 
     def download(self, seen: Seen | None, method: str, measured: Any, event: gr.EventData) -> str:
         """What is on screen as one zip, in a data URL: overlays, the charts as one picture, every number."""
-        display = {"colours": event.palette, "opacity": event.opacity, "contour": event.contour}
+        look = download.display(event)
         try:
             key, curves = measured or (None, None)
             e, explainer = self._explained(held(seen), method), self.page.explainer(held(seen))
             curves = curves if key == _key(held(seen), method) else None
-            return download.data_url(sheet.files(e, explainer, event.rule, event.strengths, display, curves))
+            written = sheet.files(e, explainer, event.rule, event.strengths, look, curves, event.scale)
+            return download.data_url(written)
         except DalaError as error:
             raise sentence(error) from None
 
@@ -119,26 +126,40 @@ class Lab:
         return self._remembered[asked]
 
 
-def build(page: Page) -> None:
-    """The tab, in the current context of tabs."""
+def quick() -> dict[str, str]:
+    """Titles by name of the methods that take no minutes."""
+    return {name: method.title for name, method in cam.METHODS.items() if not method.reruns}
+
+
+def build(page: Page, demo: gr.Blocks) -> None:
+    """The tab, in the current context of tabs inside `demo`."""
     content = Lab(page)
-    quick = [(m.title, name) for name, m in cam.METHODS.items() if not m.reruns]
     with gr.Tab("Threshold lab", id="lab") as tab:
         with gr.Row(elem_classes="choices"):
-            method = gr.Dropdown(quick, value="grad_cam", label="map", min_width=150, scale=0)
+            method = gr.Dropdown(
+                [(title, name) for name, title in quick().items()],
+                value="grad_cam",
+                label="map",
+                min_width=150,
+                scale=0,
+            )
         view = MapView(
             charts={
                 "baselines": {name: b.label for name, b in hiding.BASELINES.items()},
                 "baseline": hiding.DEFAULT_BASELINE,
+                "scales": trust.SCALES,
             },
             elem_id="lab",
         )
         with gr.Accordion("What these curves can and cannot show", open=False):
             gr.Markdown(READING)
+        words.build("lab")
         curve, archive = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         measured = gr.State(time_to_live=3600)
     page.follow(tab, content.show, [method], [view], show_progress="full")
     method.input(content.choose, [page.seen, method], view, **MODEL)
+    method.input(None, method, None, js=link.remember("map"), **PLUMBING)
+    demo.load(content.asked, None, method, **PLUMBING)
     measuring = view.measure(content.measure, [page.seen, method], [curve, measured], **CURVE)
     view.stop(None, None, None, cancels=[measuring])
     page.serial.change(None, None, None, cancels=[measuring])
@@ -163,5 +184,8 @@ def _drawn(result: trust.KeepRemove) -> dict[str, Any]:
         "baseline": result.baseline,
         "runs": result.runs,
         "areas": result.areas,
-        "curves": [{"title": titles[name], "keep": c.keep, "remove": c.remove} for name, c in result.curves.items()],
+        "curves": [
+            {"title": titles[name], **{scale: curve.pair(scale) for scale in trust.SCALES}}
+            for name, curve in result.curves.items()
+        ],
     }

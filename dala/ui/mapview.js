@@ -9,7 +9,7 @@ const [opacity, palette, contour, download] = ['.opacity', '.palette', '.contour
 const [cutAll, level, shared] = ['.cut-all', '.level', '.shared'].map(find);
 const RULES = SETTINGS.rules, PALETTES = SETTINGS.palettes, radios = {}, positions = {};
 let view = null, speak = 0, rule = SETTINGS.start_rule;
-const followers = [];  // called after every repaint
+const followers = [], extras = {};  // called after every repaint; called for what else a download tells
 
 function make(name, parent, fields = {}) {
   return parent.appendChild(Object.assign(document.createElement(name), fields));
@@ -66,7 +66,7 @@ function row(panel) {
 function blend(map) {
   const colours = bytes(PALETTES[palette.value]), a = opacity.value / 100, {heat} = map, max = top(map);
   const tissue = view.tissue, out = new Uint8ClampedArray(tissue);
-  if (max > 0) {
+  if (map.max > 0) {
     for (let i = 0; i < heat.length; i++) {
       const p = 4 * i, q = 3 * Math.min(255, Math.floor(heat[i] / max * 255 + 0.5));
       for (let c = 0; c < 3; c++) out[p + c] = tissue[p + c] * (1 - a) + colours[q + c] * a;

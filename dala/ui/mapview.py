@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 import gradio as gr
+from PIL import Image
 from torch import Tensor
 
 from dala import cam, render, threshold
@@ -24,6 +25,7 @@ __all__ = ["MapView", "comparison", "payload", "stages"]
 _HERE = Path(__file__).parent
 SCRIPTS = ("mapview.js", "wipe.js", "start.js")
 _numbers = count()
+_pictures: dict[int, str] = {}  # by identity, as long as the picture lives
 _sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -61,11 +63,10 @@ class MapView(gr.HTML):
             "opacity": round(100 * render.DEFAULT_OPACITY),
             "uid": next(_numbers),
         }
-        more = ("charts",) if charts else ()
-        scripts = [_text(name) for name in (*SCRIPTS, *(f"{name}.js" for name in more))]
+        scripts = [_text(name) for name in (*SCRIPTS, *(("plot.js", "charts.js") if charts else ()))]
         super().__init__(
             html_template=_text("mapview.html"),
-            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *more)),
+            css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *(("charts",) if charts else ()))),
             # Not as props: an update that comes before a tab is first opened would displace them.
             js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
             **kwargs,
@@ -130,16 +131,25 @@ def _payload(explanation: Explanation) -> dict[str, Any]:
 
 
 def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
-    stream = io.BytesIO()
-    explanation.picture.save(stream, "PNG", compress_level=1)
     return {
-        "picture": "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(),
+        "picture": _encoded(explanation.picture),
         "words": explanation.words(),
         "layer": explanation.layer,
         "maps": [
             {"title": cam.METHODS[name].title, **_map(explanation.maps[name], explanation.heat(name))} for name in names
         ],
     }
+
+
+def _encoded(picture: Image.Image) -> str:
+    """A picture as PNG in a data URL: once for all the classes, methods and layers that explain it."""
+    key = id(picture)
+    if key not in _pictures:
+        stream = io.BytesIO()
+        picture.save(stream, "PNG", compress_level=1)
+        _pictures[key] = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+        finalize(picture, _pictures.pop, key, None)
+    return _pictures[key]
 
 
 def _map(raw: Tensor, heat: Tensor) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dala import prose
 from dala.explain import Explainer
 from dala.hub import HubError
 from dala.shelf import HOST
+from dala.ui import words
 from dala.ui.session import Page, Seen
 
 __all__ = ["Results", "build", "card_of", "page_of", "read"]
@@ -109,6 +110,7 @@ def build(page: Page) -> None:
         gr.Markdown(prose.LIMITS)
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
             card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
+        words.build("results")
     page.follow(tab, Results(page).show, [], [told, card])
 
 

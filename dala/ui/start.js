@@ -3,9 +3,12 @@
 const asked = new URLSearchParams(location.search), SWITCHES = {outline: contour, dt: cutAll, level, scale: shared};
 
 function remember() {
-  const url = new URL(location.href), {low, step, parameter} = RULES[rule];
+  // Where nothing was chosen, nothing is written.
+  const url = new URL(location.href), {low, step, start, parameter} = RULES[rule];
+  const moved = parameter && positions[rule] !== start, first = Object.keys(PALETTES)[0];
   const told = {
-    rule, strength: parameter ? (low + step * positions[rule]).toFixed(2) : null, palette: palette.value, opacity: opacity.value,
+    rule: rule === SETTINGS.start_rule ? null : rule, strength: moved ? (low + step * positions[rule]).toFixed(2) : null,
+    palette: palette.value === first ? null : palette.value, opacity: Number(opacity.value) === SETTINGS.opacity ? null : opacity.value,
     ...Object.fromEntries(Object.entries(SWITCHES).map(([name, box]) => [name, box.checked ? 1 : null])),
   };
   for (const [name, value] of Object.entries(told)) {
@@ -57,6 +60,7 @@ panels.addEventListener('keydown', event => {
 download.addEventListener('click', () => trigger('download', {
   rule, strength: view.maps[0].tables[rule][strength.value][0], opacity: opacity.value / 100,
   palette: palette.value, contour: contour.checked, cut: cutAll.checked, shared: shared.checked, level: level.checked,
+  ...Object.fromEntries(Object.entries(extras).map(([name, ask]) => [name, ask()])),
   strengths: Object.fromEntries(Object.keys(RULES).map(name => [name, view.maps[0].tables[name][positions[name]][0]])),
 }));
 find('.link').addEventListener('click', async event => {

@@ -18,7 +18,7 @@ from dala.gate import AverageGate
 from dala.grids import Tile
 from dala.samples import Sample
 from dala.steps import MOST, Steps, parse
-from dala.ui import download
+from dala.ui import download, words
 from dala.ui.mapview import MapView, payload, stages
 from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
 
@@ -142,6 +142,7 @@ def build(page: Page, samples: Sequence[Sample]) -> None:
                         channels, opened = _channels()
                     if i == len(story.TITLES):
                         view = MapView(elem_id="step-maps")
+        words.build("steps")
         archive = gr.Textbox(visible="hidden")
     outputs = [*made, view]
     page.follow(tab, content.show, [channels], outputs)
