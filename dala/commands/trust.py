@@ -18,6 +18,7 @@ ABOUT = """Deletion and insertion beside two controls, random weights, and chang
     python -m dala trust patch.png
     python -m dala trust patch.png --method layer_cam --baseline blur --json trust.json
 """
+MARKS = {True: "+", False: "-", None: "?"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     verdict = checks.verdict(found)
     print(verdict.sentence)
     for reason in verdict.reasons:
-        print(f"  {'+' if reason.speaks_for else '-'} {reason.words}")
+        print(f"  {MARKS[reason.speaks_for]} {reason.check} {reason.words}")
     if args.json:
         try:
             args.json.write_text(json.dumps(checks.to_json(found), indent=1) + "\n", encoding="utf-8")
