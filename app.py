@@ -17,7 +17,7 @@ import gradio as gr
 from dala import Explainer, hosted, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, compare, explain, lab, model, patch, results, steps, tools, zero
+from dala.ui import api, compare, explain, lab, model, patch, results, steps, tools, trust, zero
 from dala.ui.blocks import Blocks
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
@@ -41,6 +41,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 lab.build(page, demo)
                 compare.build(page, demo)
                 steps.build(page, samples.find())
+                trust.build(page)
                 results.build(page)
         api.build(explainer)
         gr.Markdown(

@@ -1,6 +1,7 @@
 """Charts as SVG in the colours and letters of the page around them; in a file of their own, dark on light."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -8,12 +9,26 @@ from torch import Tensor
 
 from dala.render import number
 
-__all__ = ["bars", "curve", "scatter"]
+__all__ = ["Series", "bars", "curve", "lines", "scatter"]
 
 FOR, AGAINST = "var(--for, #b2182b)", "var(--against, #2166ac)"
 LINE, QUIET = "var(--border-color-primary, #d9d4cc)", "var(--body-text-color-subdued, #5f5a53)"
 ACCENT = "var(--color-accent, #0f766e)"
 ROW, WIDTH = 22, 420
+# The one that counts, then what it is compared with: told apart without colour, too.
+STYLES = (
+    f'stroke="{ACCENT}" stroke-width="2.4"',
+    f'stroke="{QUIET}" stroke-width="1.5" stroke-dasharray="5 3"',
+    f'stroke="{QUIET}" stroke-width="1.5" stroke-dasharray="1.5 3" stroke-linecap="round"',
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a chart: its name, and a value for each place on the horizontal axis."""
+
+    name: str
+    values: Sequence[float]
 
 
 def bars(
@@ -98,6 +113,37 @@ def scatter(x: Tensor, y: Tensor, chosen: Sequence[int], titles: tuple[str, str]
         _text(left + size, top + size + 38, f"{titles[0]} →", "end"),
     ]
     return _svg(top + size + 46, alt, parts)
+
+
+def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], alt: str, height: int = 220) -> str:
+    """Up to three lines over shares from 0 to 1, on one vertical axis that holds them all.
+
+    Args:
+        x: rising, 0 to 1.
+        series: the one that counts first.
+        heads: of the vertical and the horizontal axis.
+        alt: what the chart says.
+    """
+    low, high = (f(v for s in series for v in s.values) for f in (min, max))
+    low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
+    left, right, top, base = 44, WIDTH - 8, 24, height - 34
+
+    def at(share: float, value: float) -> str:
+        return f"{left + (right - left) * share:.1f},{base - (base - top) * (value - low) / (high - low):.1f}"
+
+    size = max(abs(low), abs(high))
+    parts = [
+        f'<path d="M{left} {top}V{base}H{right}" fill="none" stroke="{QUIET}"/>',
+        _text(0, 12, heads[0], "start", QUIET),
+        _text(right, height - 2, heads[1], "end", QUIET),
+        *(_text(left - 6, y + 4, number(v, size), "end", QUIET) for y, v in ((top, high), (base, low))),
+        *(_text(left + (right - left) * v, base + 16, f"{100 * v:g}", "middle", QUIET) for v in (0, 0.5)),
+        _text(right, base + 16, "100", "end", QUIET),
+    ]
+    for style, one in reversed(list(zip(STYLES, series, strict=False))):
+        points = " ".join(map(at, x, one.values))
+        parts.append(f'<polyline points="{points}" fill="none" {style}><title>{escape(one.name)}</title></polyline>')
+    return _svg(height, alt, parts)
 
 
 def _side(value: float) -> str:

@@ -19,7 +19,7 @@ from dala.sanity import Sanity
 from dala.stability import Stability
 from dala.trust import CONTROLS, KeepRemove
 
-__all__ = ["CheckError", "Checked", "Reason", "Verdict", "check", "steps", "to_json", "verdict"]
+__all__ = ["CheckError", "Checked", "Reason", "Verdict", "check", "signed", "steps", "to_json", "verdict"]
 
 # Eight intervals: enough to see a curve's shape, and a third of the minute that the lot may take on two cores.
 AREAS = tuple(i / 8 for i in range(9))
@@ -123,7 +123,7 @@ def verdict(found: Checked) -> Verdict:
     """What the findings say together."""
     reasons = (_needed(found), _learned(found), _steady(found))
     against = sum(r.speaks_for is False for r in reasons)
-    title, count = cam.METHODS[found.method].title, ("None", "One", "Two", "All")[against]
+    title, count = cam.METHODS[found.method].title, ("None", "One of", "Two of", "All")[against]
     if not against:
         return Verdict(
             f"Nothing found here speaks against this {title} map. That does not make it right: at best it shows what "
@@ -132,7 +132,7 @@ def verdict(found: Checked) -> Verdict:
         )
     advice = "read it with doubt" if against == 1 else "do not rely on it"
     speaks = "speaks" if against == 1 else "speak"
-    return Verdict(f"{count} of three checks {speaks} against this {title} map: {advice}.", reasons)
+    return Verdict(f"{count} three checks {speaks} against this {title} map: {advice}.", reasons)
 
 
 def to_json(found: Checked) -> dict[str, Any]:
@@ -165,6 +165,11 @@ def to_json(found: Checked) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, for a sentence."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def _needed(found: Checked) -> Reason:
     """On logit margins, which still tell parts apart where every probability is 1.000."""
     c, check = found.curves, "Does the network need it?"
@@ -172,8 +177,8 @@ def _needed(found: Checked) -> Reason:
     best = max((name for name in CONTROLS if name in gains and name != found.method), key=gains.__getitem__)
     every = [m for curve in c.curves.values() for side in curve.pair("margin") for m in side]
     compared = (
-        f"at the same kept areas insertion minus deletion is {gains[found.method]:+.2f} logits, of the "
-        f"{cam.METHODS[best].title} {gains[best]:+.2f}"
+        f"at the same kept areas insertion minus deletion is {signed(gains[found.method])} logits, of the "
+        f"{cam.METHODS[best].title} {signed(gains[best])}"
     )
     if gains[found.method] - gains[best] > LEAD * (max(every) - min(every)):
         return Reason(check, True, f"The network needs what the map shows more than what blind maps show: {compared}.")

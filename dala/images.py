@@ -37,7 +37,8 @@ MIN_SIDE = 32
 MAX_SIDE = 4096
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 8.0
-MOST_AREAS = 4.0
+# A little more than four: sides are rounded to whole pixels.
+MOST_AREAS = 4.04
 
 
 class ImageError(DalaError):

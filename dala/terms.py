@@ -7,7 +7,8 @@ What a registry explains, it explains there: threshold rules in `dala.threshold`
 from dala import ablation, cam, hiding, rerun, threshold  # noqa: F401  two of them register methods
 
 __all__ = [
-    "AGREEMENT", "BASELINES", "MAP", "NETWORK", "PICTURE", "RESULTS", "RULES", "TRUST", "everything", "methods",
+    "AGREEMENT", "BASELINES", "CHECKS", "MAP", "NETWORK", "PICTURE", "RESULTS", "RULES", "TRUST", "everything",
+    "methods",
 ]  # fmt: skip
 
 PICTURE = {
@@ -54,6 +55,16 @@ TRUST = {
     "logit margin": "A class's logit less the largest other one: above zero the class wins, and where a probability is "
     "stuck at 0 or 1, it still moves.",
 }
+CHECKS = {
+    "insertion": "Showing the picture piece by piece in the map's order, and the mean of what the network says: high "
+    "speaks for the map.",
+    "deletion": "Hiding the picture piece by piece in the map's order: low speaks for the map.",
+    "random weights": "What the network has learned is thrown away, from the head down; a map that stays the same does "
+    "not show it.",
+    "unrelated maps": "The map itself, mirrored and moved: as smooth, and with nothing to do with it. How far such "
+    "maps agree is what chance gives.",
+    "stability": "How far the map stays where it is when the picture is turned, shifted or stained a little otherwise.",
+}
 AGREEMENT = {
     "rank correlation": "How far two maps put all places in the same order: 1 the same, 0 unrelated, −1 reversed "
     "(Spearman).",
@@ -93,4 +104,4 @@ def methods(reruns: bool = False) -> dict[str, str]:
 
 def everything() -> dict[str, str]:
     """Every term with its sentence."""
-    return PICTURE | MAP | NETWORK | TRUST | AGREEMENT | RESULTS | RULES | BASELINES | methods(reruns=True)
+    return PICTURE | MAP | NETWORK | TRUST | CHECKS | AGREEMENT | RESULTS | RULES | BASELINES | methods(reruns=True)

@@ -22,6 +22,7 @@ def of(tab: str) -> dict[str, str]:
         "lab": terms.MAP | terms.RULES | terms.TRUST | said | terms.BASELINES | methods,
         "compare": terms.MAP | terms.RULES | terms.AGREEMENT | methods,
         "steps": first | terms.NETWORK | terms.MAP | terms.RULES,
+        "trust": terms.MAP | terms.TRUST | terms.CHECKS | terms.AGREEMENT | methods,
         "results": terms.RESULTS | terms.PICTURE,
     }
     return groups[tab]
