@@ -31,7 +31,7 @@ class Explanation:
         temperature: by which the logits are divided before the softmax; maps explain the logits as they are.
         device: what the network ran on.
         seconds: that the forward pass took, for the whole batch.
-        given: the picture as it was given, before it was resized to `picture`, its longer side at most 256 px.
+        given: the picture, or the part of it that was chosen, before it was resized; at most 256 px a side.
         gate: by how much the layer's attention scaled each channel, (C,), in (0, 1); None where the layer has none.
     """
 
