@@ -86,7 +86,7 @@ class Patch:
     def clear(self) -> tuple[Any, ...]:
         """The picture was removed."""
         empty = gr.Radio(choices=[], value=None)
-        return None, empty, "", "nothing", gr.Gallery(visible=False), UNKNOWN, _alert(None)
+        return None, empty, "", "nothing", _alert(None), gr.Gallery(visible=False), UNKNOWN
 
     def _chosen(self, index: int, model: str) -> list[Any]:
         sample = self._samples(model)[index]
@@ -120,7 +120,7 @@ class Patch:
         classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
         lines = "  \n".join(_plain(line) for line in self._told(seen) if line)
         parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
-        return [e.picture, seen, classes, lines, seen.serial, parts, seen.given.scale or UNKNOWN, _alert(e.warning)]
+        return [e.picture, seen, classes, lines, seen.serial, _alert(e.warning), parts, seen.given.scale or UNKNOWN]
 
     def _told(self, seen: Seen) -> list[str]:
         """What ran, and how the picture's scale relates to the one that the weights expect."""
@@ -155,7 +155,7 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.seen, classes, run, page.serial, parts, scale, alert]
+    shown = [patch, page.seen, classes, run, page.serial, alert, parts, scale]
     patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
         column.restore, page.seen, patch, **PLUMBING
     )
