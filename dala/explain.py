@@ -15,6 +15,7 @@ from dala import (
     cam,
     images,
     rerun,
+    stain,
     targets,
     weights,
 )
@@ -290,6 +291,7 @@ class Explainer:
                     device=done.device,
                     seconds=done.seconds,
                     gate=None if gates is None else gates[i].clone(),
+                    given=stain.reduced(originals[i]),
                 )
         return results
 

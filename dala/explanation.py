@@ -6,7 +6,7 @@ from functools import cached_property
 from PIL import Image
 from torch import Tensor
 
-from dala import cam, threshold
+from dala import cam, threshold, tissue
 
 __all__ = ["Explanation"]
 
@@ -31,6 +31,7 @@ class Explanation:
         temperature: by which the logits are divided before the softmax; maps explain the logits as they are.
         device: what the network ran on.
         seconds: that the forward pass took, for the whole batch.
+        given: the picture, or the part of it that was chosen, before it was resized; at most 256 px a side.
         gate: by how much the layer's attention scaled each channel, (C,), in (0, 1); None where the layer has none.
     """
 
@@ -48,6 +49,7 @@ class Explanation:
     device: str
     seconds: float
     gate: Tensor | None = None
+    given: Image.Image | None = None
 
     @cached_property
     def maps(self) -> dict[str, Tensor]:
@@ -58,6 +60,11 @@ class Explanation:
     def probabilities(self) -> dict[str, float]:
         """Softmax of the logits over the temperature, by class name: of this network on this preprocessing, no more."""
         return dict(zip(self.class_names, (self.logits.double() / self.temperature).softmax(0).tolist(), strict=True))
+
+    @cached_property
+    def warning(self) -> str | None:
+        """One sentence if the picture that was given does not look like haematoxylin-eosin tissue, else None."""
+        return tissue.warning(self.given or self.picture)
 
     def heat(self, method: str | None = None) -> Tensor:
         """A map on the network's input grid, (H, W): what thresholds and pictures are made of. None: the first map."""

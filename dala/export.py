@@ -85,6 +85,7 @@ def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: E
         "layer": e.layer,
         "probabilities": e.probabilities,
         "logits": dict(zip(e.class_names, e.logits.tolist(), strict=True)),
+        "warning": e.warning,
         "evidence": e.evidence,
         "rule": first.rule,
         "strength": first.strength,

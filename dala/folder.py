@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,8 @@ def _work_off(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict
 def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Image]]) -> int:
     explanations = explainer.explain_batch([picture for _, picture in waiting], chunk=job.chunk, **job.explain)
     for (file, _), explanation in zip(waiting, explanations, strict=True):
+        if explanation.warning:
+            tqdm.write(f"{file}: {explanation.warning}", file=sys.stderr)
         folder = _place(job, file)
         folder.mkdir(parents=True, exist_ok=True)
         # The mark goes first and comes last: killed in between, the picture is not finished.
@@ -155,6 +158,7 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
         told = {} if row["error"] else _told(job, file)
         if told:
             row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
+            row["warning"] = told.get("warning") or ""
             row |= {f"probability {c}": p for c, p in told["probabilities"].items()}
             for key in ("tau", "kept_area", "raw_max"):
                 row |= {f"{key} {method}": value for method, value in told[key].items()}

@@ -43,6 +43,7 @@ def test_five_ways_to_one_answer(python, served, small_folder, patch_file, tmp_p
     answers += [(numbers, arrays(numbers["raw_maps"])[METHOD]) for numbers in (over_http, over_mcp)]
     for numbers, map_ in answers:
         assert numbers["probabilities"] == python.probabilities
+        assert numbers["warning"] is python.warning is None
         assert numbers["logits"] == dict(zip(python.class_names, python.logits.tolist(), strict=True))
         assert (numbers["tau"], numbers["kept_area"]) == ({METHOD: kept.tau}, {METHOD: kept.kept_area})
         assert (map_.dtype, map_.tobytes()) == (raw.dtype, raw.tobytes())

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,8 @@ def _explain_one(
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in export.files(explanation, explainer, args.rule, args.strength).items():
         (folder / name).write_bytes(content)
+    if explanation.warning:
+        print(f"{image}: {explanation.warning}", file=sys.stderr)
     told = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())
     print(f"{image}: {explanation.words()} ({told}) -> {folder}")
     return 0

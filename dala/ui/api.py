@@ -60,7 +60,7 @@ class Endpoints:
             raw_maps: add the raw map, in units of the logit, as base64 of an NPZ.
 
         Returns:
-            every number as JSON (probabilities, tau, kept area, raw maximum, model, versions)
+            every number as JSON (probabilities, warning if no tissue, tau, kept area, raw maximum, model, versions)
             the overlay of the whole map
             the overlay of what the threshold keeps
         """

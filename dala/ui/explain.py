@@ -19,7 +19,8 @@ READING = """
 - Colours run from 0 to the raw maximum beside the bar. A faint map looks as bright as a strong one: compare the maxima.
 - Here HiResCAM and XGrad-CAM would give this very Grad-CAM, because the head pools globally first and the gradient is
   the same at every position.
-- A probability is this network's on this picture, whatever the picture shows. A cat gets one too.
+- A probability is this network's on this picture, whatever the picture shows. A cat gets one too, and a
+  warning above it: what does not look like haematoxylin-eosin is told apart by its colours and texture alone.
 """
 
 

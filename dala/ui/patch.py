@@ -1,5 +1,6 @@
 """The column that stays beside every tab: the patch, its scale, the samples, the class that is explained."""
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ __all__ = ["Patch", "build"]
 
 UNKNOWN = "unknown"
 SCALES = (UNKNOWN, "40X", "100X", "200X", "400X")
-SHOWN = 7
+SHOWN = 8
 
 
 class Patch:
@@ -84,7 +85,8 @@ class Patch:
 
     def clear(self) -> tuple[Any, ...]:
         """The picture was removed."""
-        return None, gr.Radio(choices=[], value=None), "", "nothing", gr.Gallery(visible=False), UNKNOWN
+        empty = gr.Radio(choices=[], value=None)
+        return None, empty, "", "nothing", _alert(None), gr.Gallery(visible=False), UNKNOWN
 
     def _chosen(self, index: int, model: str) -> list[Any]:
         sample = self._samples(model)[index]
@@ -118,7 +120,7 @@ class Patch:
         classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
         lines = "  \n".join(_plain(line) for line in self._told(seen) if line)
         parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
-        return [e.picture, seen, classes, lines, seen.serial, parts, seen.given.scale or UNKNOWN]
+        return [e.picture, seen, classes, lines, seen.serial, _alert(e.warning), parts, seen.given.scale or UNKNOWN]
 
     def _told(self, seen: Seen) -> list[str]:
         """What ran, and how the picture's scale relates to the one that the weights expect."""
@@ -147,12 +149,13 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
         label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
+    alert = _alert(None)
     parts = _gallery(None, "Parts of this picture", "parts", visible=False)
     gallery = _gallery(column.gallery(HOST), "Samples", "samples")
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.seen, classes, run, page.serial, parts, scale]
+    shown = [patch, page.seen, classes, run, page.serial, alert, parts, scale]
     patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
         column.restore, page.seen, patch, **PLUMBING
     )
@@ -171,6 +174,12 @@ def _gallery(value: Any, label: str, name: str, **options: Any) -> gr.Gallery:
         value, label=label, columns=1, allow_preview=False, object_fit="cover", height="auto", buttons=[],
         interactive=False, elem_classes=["pictures", name], **options,
     )  # fmt: skip
+
+
+def _alert(warning: str | None) -> gr.HTML:
+    """What stands above every probability if the picture is no tissue; it enters the page anew, and so is read out."""
+    told = f"<p role='alert'>{html.escape(warning)}</p>" if warning else ""
+    return gr.HTML(told, visible=bool(warning), elem_classes="alert")
 
 
 def _parts(seen: Seen) -> list[tuple[Image.Image, str]]:

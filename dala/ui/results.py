@@ -14,7 +14,7 @@ from dala import prose
 from dala.explain import Explainer
 from dala.hub import HubError
 from dala.shelf import HOST
-from dala.ui import words
+from dala.ui import tables, tissue_rates, words
 from dala.ui.session import Page, Seen
 
 __all__ = ["Results", "build", "card_of", "page_of", "read"]
@@ -108,6 +108,7 @@ def build(page: Page) -> None:
     with gr.Tab("How good is it?", id="results") as tab:
         told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
         gr.Markdown(prose.LIMITS)
+        gr.HTML(tissue_rates.page(), elem_classes="results")
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
             card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
         words.build("results")
@@ -179,7 +180,7 @@ def _beside(report: Json) -> str:
         for title, row in rows
     ]
     head = ["", *(label for label, _ in COLUMNS.values()), "partitions"]
-    return f"<h3>Beside other networks, on the same folds</h3>{_table(head, body)}"
+    return f"<h3>Beside other networks, on the same folds</h3>{tables.quiet(head, body)}"
 
 
 def _patients(report: Json) -> str:
@@ -191,7 +192,7 @@ def _patients(report: Json) -> str:
         for row in report["scores"]["by_patient"]
     ]  # fmt: skip
     head = ["patient", "class", "pictures", "classified right", "mean probability of its class"]
-    return f"<h3>By patient, worst first</h3>{_table(head, body)}"
+    return f"<h3>By patient, worst first</h3>{tables.quiet(head, body)}"
 
 
 def _pictures(folder: Path) -> str:
@@ -216,13 +217,3 @@ def _cell(figure: list[float | None]) -> str:
     if value is None:
         return "–"
     return f"{value:.2f}" + (f" <small>{low:.2f} to {high:.2f}</small>" if low is not None else "")
-
-
-def _table(head: list[str], body: list[list[str]]) -> str:
-    heads = "".join(f"<th scope='col'>{h}</th>" for h in head)
-    rows = "".join(
-        f"<tr><th scope='row'>{row[0]}</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body
-    )
-    return (
-        f"<div class='scroll'><table class='quiet'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
