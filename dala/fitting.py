@@ -11,7 +11,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dala import baselines, evaluate, images, metrics, networks, start
+from dala import baselines, evaluate, images, linear, metrics, networks, start
 from dala.data import Item
 from dala.distributed import ALONE, Ranks
 from dala.finetune import Run
@@ -114,7 +114,11 @@ def fit(job: Job, chosen: Sequence[int], out: Path, held: Sequence[int] = ()) ->
         start.load_named(network, s.init or "")
     network.to(memory_format=torch.channels_last).to(job.device)
     if isinstance(network, DALAResNet50) and s.probe_epochs and not (s.resume and (out / "last.pt").exists()):
-        start.probe(network, job.pooled["layer4"][list(chosen)], [job.items[i] for i in chosen], s)
+        pooled, items = job.pooled["layer4"][list(chosen)], [job.items[i] for i in chosen]
+        if s.probe == "linear":
+            linear.fit(network, pooled, items, s.probe_strength)
+        else:
+            start.probe(network, pooled, items, s)
 
     def score(upper: nn.Module) -> dict[str, Any]:
         labels = np.array([job.items[i].label for i in held])

@@ -59,6 +59,11 @@ class Settings:
     train_from: str = _option("layer4", "first stage that is fine-tuned", STAGES[:-1])
     views: int = _option(4, "kept of each picture: 4 flips, beyond them with jitter; 0: augment anew every time")
     jitter: float = _option(0.1, "of brightness, contrast and saturation; of hue a fifth of it")
+    probe: str = _option(
+        "network", "what attention and head start as: a network fitted to pooled features, or a linear fit of them",
+        ("network", "linear"),
+    )  # fmt: skip
+    probe_strength: float = _option(0.01, "of the linear fit, the inverse of its regularisation")
     probe_epochs: int = _option(60, "epochs of attention and head on the frozen start's pooled features")
     probe_lr: float = _option(1e-4, "their learning rate")
     mixup: float = _option(1.0, "alpha of mixup among them; 0: none")
@@ -104,6 +109,7 @@ class Settings:
             ("jitter", 0, 0.99),
             ("ema", 0, 0.9999),
             ("mixup", 0, 100),
+            ("probe_strength", 1e-9, 1e9),
             ("seed", 0, 2**31),
         ):
             value = getattr(self, name)

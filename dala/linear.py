@@ -1,0 +1,88 @@
+"""A head that starts as the linear probe: a logistic regression, written exactly into the head's activated layers.
+
+A head that fits already distorts the features less when they are fine-tuned (Kumar et al. 2022, arXiv 2202.10054), and
+of a few dozen patients a regularised linear fit says more than a small network trained from noise.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from dala.data import Item, balanced_weights
+from dala.model import DALAResNet50
+
+__all__ = ["fit", "write"]
+
+
+def fit(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], strength: float) -> None:
+    """Open the attention, and fit the head to the frozen backbone's pooled features, in place.
+
+    The gate is the same at every position, so that attention and head on features pooled first are exactly attention
+    and head on the maps. Features are standardised; classes, and in them patients, weigh the same.
+
+    Args:
+        network: its attention and head are set.
+        pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
+        items: the n pictures.
+        strength: the regression's C, the inverse of the regularisation.
+    """
+    gate = getattr(network.attention, "excite", None)
+    if isinstance(gate, nn.Conv2d) and gate.bias is not None:
+        nn.init.constant_(gate.bias, 4.0)
+    n, views, channels = pooled.shape
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        x = network.attention(pooled.reshape(n * views, channels, 1, 1).to(device)).flatten(1).double().cpu()
+    mean, deviation = x.mean(0), x.std(0) + 1e-4
+    labels = [item.label for item in items for _ in range(views)]
+    chances = torch.tensor(balanced_weights(items)).repeat_interleave(views) * n
+    model = LogisticRegression(C=strength, max_iter=5000)
+    model.fit(((x - mean) / deviation).numpy(), labels, chances.numpy())
+    count = len(network.class_names)
+    weight, bias = torch.zeros(count, channels).double(), torch.full((count,), -30.0)
+    rows, offsets = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
+    if len(rows) == 1:
+        # Two classes: the margin, half to each side.
+        rows, offsets = torch.cat([-rows, rows]) / 2, torch.cat([-offsets, offsets]) / 2
+    classes = torch.from_numpy(model.classes_)
+    weight[classes] = rows / deviation
+    bias[classes] = (offsets - (rows / deviation) @ mean).float()
+    write(network.head, weight.float(), bias)
+
+
+def write(head: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Make a head the linear function of what it pools, exactly, and use every unit that can be used for it.
+
+    LeakyReLU(u) - LeakyReLU(-u) = (1 + slope) u, and ReLU(u) - ReLU(-u) = u: in both layers half of the units carry a
+    class's logit and half its negative, in as many copies as there is room for, so that dropout takes little away.
+    Units left over keep their random weights, and nothing of them arrives.
+
+    Args:
+        head: of a DALAResNet50, or any whose last layer alone is linear.
+        weight, bias: (classes, channels) and (classes,).
+    """
+    linear = [m for m in head.modules() if isinstance(m, nn.Linear)]
+    with torch.no_grad():
+        if len(linear) == 1:
+            linear[0].weight.copy_(weight)
+            linear[0].bias.copy_(bias)
+            return
+        first, second, last = linear
+        both = torch.cat([torch.eye(len(weight)), -torch.eye(len(weight))])
+        slope = next(m.negative_slope for m in head.modules() if isinstance(m, nn.LeakyReLU))
+        # Without a second activation the two halves add up to twice the logit.
+        twice = 1 if any(isinstance(m, nn.ReLU) for m in head.modules()) else 2
+        one, two = (layer.out_features // len(both) for layer in (first, second))
+        first.weight[: one * len(both)] = (both @ weight).repeat(one, 1)
+        first.bias[: one * len(both)] = (both @ bias).repeat(one)
+        apart = both @ both.T / ((1 + slope) * one)
+        _fill(second, apart.repeat(two, one), two * len(both))
+        _fill(last, both.T.repeat(1, two) / (two * twice), len(weight))
+
+
+def _fill(layer: nn.Linear, weight: Tensor, rows: int) -> None:
+    layer.weight[:rows] = 0
+    layer.weight[:rows, : weight.shape[1]] = weight
+    layer.bias[:rows] = 0

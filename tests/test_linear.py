@@ -1,0 +1,49 @@
+"""A head that starts as a linear function."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from dala import linear
+from dala.data import Item
+from dala.images import Preprocessing
+from dala.networks import build
+
+
+@pytest.mark.parametrize("name", ["dala", "dala:no-attention", "dala:one-activation", "resnet50"])
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_a_head_is_exactly_the_linear_function(name, classes):
+    torch.manual_seed(0)
+    head = build(name, [str(i) for i in range(classes)], Preprocessing()).head.eval()
+    weight, bias = torch.randn(classes, 2048) / 40, torch.randn(classes)
+    linear.write(head, weight, bias)
+    x = torch.randn(16, 2048)
+    expected = x @ weight.T + bias
+    got = head(x[:, :, None, None])
+    assert (got - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_dropout_takes_little_away():
+    torch.manual_seed(0)
+    head = build("dala", ["a", "b"], Preprocessing(), dropout=0.3).head.train()
+    linear.write(head, torch.randn(2, 2048) / 40, torch.zeros(2))
+    x = torch.randn(64, 2048)
+    clean, noisy = head.eval()(x[:, :, None, None]), head.train()(x[:, :, None, None])
+    assert (noisy - clean).std() < 0.15 * clean.std()
+
+
+def test_the_fit_is_scikit_learns_on_what_leaves_the_attention():
+    torch.manual_seed(0)
+    network = build("dala:no-attention", ["a", "b"], Preprocessing()).eval()
+    labels = [i % 2 for i in range(40)]
+    pooled = torch.rand(40, 2, 2048) + 0.2 * torch.tensor(labels)[:, None, None] * (torch.arange(2048) < 100)
+    items = [Item(Path(f"{i}.png"), label, f"p{i}", f"p{i}") for i, label in enumerate(labels)]
+    linear.fit(network, pooled, items, 0.01)
+    x = pooled.reshape(80, 2048).double()
+    scaled = (x - x.mean(0)) / (x.std(0) + 1e-4)
+    expected = LogisticRegression(C=0.01, max_iter=5000).fit(scaled, [y for y in labels for _ in range(2)])
+    logits = network.head(x.float()[:, :, None, None])
+    margins = torch.from_numpy(expected.decision_function(scaled)).float()
+    assert ((logits[:, 1] - logits[:, 0]) - margins).abs().max() < 1e-3 * margins.abs().max()
