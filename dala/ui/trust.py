@@ -25,7 +25,6 @@ CHECK: dict[str, Any] = {
 }  # fmt: skip
 CSS = (Path(__file__).parent / "trust.css").read_text(encoding="utf-8")
 NOTHING = "<p class='told'>Nothing has been asked of this map yet.</p>"
-GONE = "<p class='told'>The picture, class or method has changed: ask again.</p>"
 READING = """
 - **Insertion and deletion** show or hide the picture in the map's order and watch the class's logit. Beside them run a
   random map and one that is brightest in the middle: a map that is worth its name finds what the network needs sooner.
@@ -57,7 +56,7 @@ class Trust:
         """What was found, if it was found for this picture, class and method."""
         if seen and asked and asked.serial == seen.serial and asked.found.method == method:
             return evidence.page(asked.found, asked.explanation)
-        return GONE if asked else NOTHING
+        return NOTHING
 
     def ask(self, seen: Seen | None, method: str) -> Iterator[tuple[Any, Any]]:
         """Run the checks: progress, then the page and what it was made of. Ends where the visitor stops it."""
@@ -129,7 +128,8 @@ def build(page: Page) -> None:
     page.follow(tab, content.show, [method, asked], [told])
     asking = ask.click(content.ask, [page.seen, method], [told, asked], **CHECK)
     stop.click(lambda: "<p class='told'>Stopped.</p>", None, told, cancels=[asking], **PLUMBING)
-    page.serial.change(None, None, None, cancels=[asking])
+    # What is being asked is of the picture before, and must not stand at some percentage for ever.
+    page.serial.change(lambda: NOTHING, None, told, cancels=[asking], **PLUMBING)
     method.input(content.show, [page.seen, method, asked], told, cancels=[asking], **PLUMBING)
     save.click(content.download, asked, archive, **PLUMBING).then(None, archive, None, js=download.SAVE)
 
