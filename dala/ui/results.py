@@ -14,7 +14,7 @@ from dala import prose
 from dala.explain import Explainer
 from dala.hub import HubError
 from dala.shelf import HOST
-from dala.ui import tables, tissue_rates, words
+from dala.ui import study_answer, tables, tissue_rates, words
 from dala.ui.session import Page, Seen
 
 __all__ = ["Results", "build", "card_of", "page_of", "read"]
@@ -53,10 +53,11 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, seen: Seen | None) -> tuple[str, str]:
-        """The report of the session's network, and the host's own card."""
+    def show(self, seen: Seen | None) -> tuple[str, str, str]:
+        """The report of the session's network, what was found of its explanations, and the host's own card."""
         key = seen.model if seen else HOST
-        return page_of(self.page.shelf[key]), card_of(self.page.shelf[key]) if key == HOST else ""
+        explainer = self.page.shelf[key]
+        return page_of(explainer), study_answer.page(explainer), card_of(explainer) if key == HOST else ""
 
 
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
@@ -108,11 +109,12 @@ def build(page: Page) -> None:
     with gr.Tab("How good is it?", id="results") as tab:
         told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
         gr.Markdown(prose.LIMITS)
+        study = gr.HTML(study_answer.page(page.shelf.host), elem_classes="results")
         gr.HTML(tissue_rates.page(), elem_classes="results")
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
             card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
         words.build("results")
-    page.follow(tab, Results(page).show, [], [told, card])
+    page.follow(tab, Results(page).show, [], [told, study, card])
 
 
 def _head(report: Json) -> str:
