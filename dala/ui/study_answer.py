@@ -38,8 +38,8 @@ def page(explainer: Explainer) -> str:
         return ""
     return (
         "<h3>Which explanations deserve trust?</h3>"
-        "<p class='told'>Measured on truth that is known (a planted focus, mosaics of held-out patches), and by what the "
-        f"network says when parts are hidden.</p><dl class='study'>{told}</dl>"
+        "<p class='told'>Measured on truth that is known (a planted focus, mosaics of held-out patches), and by what "
+        f"the network says when parts are hidden.</p><dl class='study'>{told}</dl>"
         f"<details><summary>By method</summary>{details}</details>"
     )
 
