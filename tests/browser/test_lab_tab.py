@@ -73,7 +73,7 @@ def test_a_key_on_the_threshold_moves_lines_dots_and_maps_without_a_request(page
 def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broken_file):
     e = small.explain(patch)
     result = trust.keep_remove(small, e)
-    assert page.locator("#lab .empty").all_inner_texts() == ["not measured yet"] * 2
+    assert page.locator("#lab .empty").all_text_contents() == ["not measured yet"] * 2
     page.locator("#lab .beside").check()
     page.locator("#lab .go").focus()
     page.keyboard.press("Enter")
