@@ -107,9 +107,9 @@ def build(page: Page) -> None:
     """The tab, in the current context of tabs."""
     with gr.Tab("How good is it?", id="results") as tab:
         told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
-        gr.Markdown(prose.LIMITS)
+        gr.Markdown(prose.LIMITS, elem_classes="told-of")
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
-            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
+            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card told-of")
         words.build("results")
     page.follow(tab, Results(page).show, [], [told, card])
 
