@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import gradio as gr
@@ -143,6 +144,34 @@ def test_the_download_needs_no_gradient(page, column):
     chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
     zipped = Explain(page).download(seen, gr.EventData(None, chosen))
     assert zipped.startswith("data:application/zip;base64,")
+
+
+def test_the_comparison_is_downloaded_as_its_switches_stand(page, column):
+    tab, seen = Compare(page), column.first(HOST)[1]
+    last = tab.show(seen, ["grad_cam", "layer_cam"], None, None, "for", None)[2]
+    told = {}
+    for level in (False, True):
+        chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
+        event = gr.EventData(None, chosen | {"level": level, "shared": level})
+        zipped = base64.b64decode(tab.download(last, seen, event).split(",")[1])
+        told[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))
+    assert told[True]["one_kept_area"] and told[True]["one_colour_scale"] and "agreement" in told[True]
+    assert told[True]["kept_area"]["grad_cam"] == told[False]["kept_area"]["grad_cam"]
+    areas = told[True]["kept_area"].values()
+    assert (
+        max(areas) - min(areas) < 0.01 < max(told[False]["kept_area"].values()) - min(told[False]["kept_area"].values())
+    )
+
+
+def test_a_picture_is_encoded_once_for_all_its_classes_and_methods(page, column):
+    seen = column.first(HOST)[1]
+    other = next(name for name in seen.explanation.class_names if name != seen.explanation.target)
+    again = column.target(other, seen)[0]
+    assert payload(again.explanation)["picture"] is payload(seen.explanation)["picture"]
+    assert (
+        Compare(page).show(seen, ["grad_cam", "random"], None, None, "for", None)[0]["picture"]
+        is payload(seen.explanation)["picture"]
+    )
 
 
 def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch):

@@ -27,7 +27,7 @@ const baseline = make('select', choice, {className: 'baseline'});
 for (const [name, label] of Object.entries(BASELINES)) make('option', baseline, {value: name, textContent: label});
 baseline.value = SETTINGS.charts.baseline;
 const line = make('label', bar), controls = make('input', line, {type: 'checkbox', className: 'beside'});
-line.append('beside a random map and a centred one (takes three times as long)');
+line.append('with a random and a centred map (three times as long)');
 const go = make('button', bar, {type: 'button', className: 'go', textContent: 'measure'});
 const halt = make('button', bar, {type: 'button', className: 'halt', textContent: 'stop', hidden: true});
 const progress = make('progress', bar, {max: 1, hidden: true}), count = make('span', bar, {className: 'count'});
@@ -169,12 +169,15 @@ function move() {
 }
 
 function settle(busy) {
+  const held = document.activeElement === halt;
   active = busy;
   go.disabled = busy || !data || !(data.top > 0);
   go.hidden = busy;
   halt.hidden = progress.hidden = !busy;
   progress.removeAttribute('value');
   count.textContent = busy ? 'waiting for the network' : '';
+  // A button that hides would take the keyboard's place on the page with it.
+  if (held && !busy) go.focus();
 }
 
 function stop() {
@@ -221,7 +224,7 @@ go.addEventListener('click', () => {
   halt.focus();
   trigger('measure', {baseline: baseline.value, controls: controls.checked, run: ++run});
 });
-halt.addEventListener('click', () => { stop(); go.focus(); });
+halt.addEventListener('click', stop);
 switches.addEventListener('change', redraw);
 extras.scale = scale;
 new ResizeObserver(redraw).observe(root);

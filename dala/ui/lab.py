@@ -137,12 +137,9 @@ def build(page: Page, demo: gr.Blocks) -> None:
     with gr.Tab("Threshold lab", id="lab") as tab:
         with gr.Row(elem_classes="choices"):
             method = gr.Dropdown(
-                [(title, name) for name, title in quick().items()],
-                value="grad_cam",
-                label="map",
-                min_width=150,
-                scale=0,
-            )
+                [(title, name) for name, title in quick().items()], value="grad_cam", label="map", min_width=220,
+                scale=0, elem_classes="map-choice",
+            )  # fmt: skip
         view = MapView(
             charts={
                 "baselines": {name: b.label for name, b in hiding.BASELINES.items()},

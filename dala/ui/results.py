@@ -108,11 +108,11 @@ def build(page: Page) -> None:
     """The tab, in the current context of tabs."""
     with gr.Tab("How good is it?", id="results") as tab:
         told = gr.HTML(page_of(page.shelf.host), elem_classes="results")
-        gr.Markdown(prose.LIMITS)
+        gr.Markdown(prose.LIMITS, elem_classes="told-of")
         study = gr.HTML(study_answer.page(page.shelf.host), elem_classes="results")
         gr.HTML(tissue_rates.page(), elem_classes="results")
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
-            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card")
+            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card told-of")
         words.build("results")
     page.follow(tab, Results(page).show, [], [told, study, card])
 

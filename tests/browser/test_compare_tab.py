@@ -5,7 +5,10 @@ import json
 import re
 import zipfile
 
+import numpy as np
 import pytest
+from canvas import pixels
+from PIL import Image
 
 from dala import threshold
 
@@ -101,7 +104,9 @@ def test_too_few_methods_are_refused_in_a_sentence(compared):
 
 def test_the_download_holds_every_map(compared):
     page = compared
-    page.locator("#comparison .cut-all").check()
+    for switch in (".cut-all", ".level", ".shared"):
+        page.locator(f"#comparison {switch}").check()
+    shown = areas(page)
     with page.expect_download() as event:
         page.locator("#comparison .download").click()
     archive = zipfile.ZipFile(io.BytesIO(event.value.path().read_bytes()))
@@ -110,3 +115,9 @@ def test_the_download_holds_every_map(compared):
     assert told["rule"] == threshold.DEFAULT_RULE
     assert "dt_eigen_cam.png" in archive.namelist()
     assert len(told["agreement"]["rank_correlation"]) == 4
+    # As on screen, where the switches stand.
+    assert (told["one_kept_area"], told["one_colour_scale"]) == (True, True)
+    assert [round(100 * area, 1) for area in told["kept_area"].values()] == shown
+    for index, name in enumerate(told["tau"]):
+        saved = np.asarray(Image.open(io.BytesIO(archive.read(f"dt_{name}.png")))).astype(int)
+        assert (np.abs(saved - pixels(page, index, "#comparison")).max(-1) <= 1).mean() >= 0.999

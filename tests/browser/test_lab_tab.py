@@ -73,7 +73,7 @@ def test_a_key_on_the_threshold_moves_lines_dots_and_maps_without_a_request(page
 def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broken_file):
     e = small.explain(patch)
     result = trust.keep_remove(small, e)
-    assert page.locator("#lab .empty").all_inner_texts() == ["not measured yet"] * 2
+    assert page.locator("#lab .empty").all_text_contents() == ["not measured yet"] * 2
     page.locator("#lab .beside").check()
     page.locator("#lab .go").focus()
     page.keyboard.press("Enter")
@@ -82,13 +82,14 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     assert page.evaluate("() => document.activeElement.className") == "halt"
     page.keyboard.press("Enter")
     page.wait_for_selector("#lab progress", state="hidden")
+    assert page.evaluate("() => document.activeElement.className") == "go"
     assert page.locator("#lab .empty").count() == 2
     page.locator("#lab .beside").uncheck()
     measure(page)
     rows = lab.side_by_side(e, "grad_cam", measured=result)
     for told, row in zip(cells(page), rows, strict=True):
         assert told[3:] == [f"{100 * row.kept_area:.1f} %", f"{row.keep_only:.3f}", f"{row.remove_only:.3f}"]
-    page.get_by_label("logit margin").check()
+    page.get_by_label("logit margin", exact=True).check()
     for told, row in zip(cells(page), rows, strict=True):
         margins = [f"{v:+.2f}".replace("-", "−") for v in (row.keep_only_margin, row.remove_only_margin)]
         assert told[4:] == margins
@@ -188,10 +189,10 @@ def test_how_good_is_it_stays_with_a_phantom_and_with_a_broken_file(browser, ser
     page = opened(browser, served)
     page.get_by_role("tab", name="How good is it?").click()
     page.wait_for_selector(".results:visible")
-    told, before = page.locator(".results").inner_text(), page.locator(".classes").inner_text()
+    told, before = page.locator(".results").first.inner_text(), page.locator(".classes").inner_text()
     page.locator("input[type=file]").first.set_input_files(broken_file)
     page.wait_for_selector(f"text={BROKEN}")
     page.locator("input[type=file]").first.set_input_files(patch_file)
     page.wait_for_function("text => document.querySelector('.classes').innerText !== text", arg=before)
-    assert page.locator(".results").inner_text() == told
+    assert page.locator(".results").first.inner_text() == told
     page.close()

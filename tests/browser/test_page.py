@@ -1,5 +1,7 @@
 """The page as a whole: accessibility, keyboard, links."""
 
+from urllib.parse import parse_qs, urlparse
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -63,6 +65,8 @@ def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     page.wait_for_function("() => location.search.includes('eigen_grad_cam')")
     address = page.url
     assert "percentile" in address
+    # Nothing that was not chosen.
+    assert not {"over", "layer", "evidence", "map", "opacity", "outline"} & set(parse_qs(urlparse(address).query))
     other = browser.new_page()
     other.goto(address)
     other.wait_for_selector("#maps .panels[aria-busy=false] canvas")
