@@ -18,6 +18,7 @@ fold, and `model.safetensors` with `config.json`. `python -m dala compare` and `
 
 import csv
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -106,7 +107,8 @@ def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Datase
     if settings.data == Path("phantom") and not settings.data.exists():
         settings = _for_phantoms(settings)
         if first and not settings.data.exists():
-            phantom.make_folder(settings.data, PHANTOMS, size=(settings.width, settings.height))
+            recipe = phantom.Recipe(PHANTOMS, size=(settings.width, settings.height))
+            phantom.make_folder(settings.data, recipe, os.cpu_count() or 1)
         ranks.wait()
         return settings, formats.read(settings.data, "folder")
     dataset = formats.read(

@@ -31,7 +31,7 @@ SHIPPED = str(weights.SHIPPED / "model.safetensors")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "phantoms"
-    phantom.make_folder(root, 24, size=(128, 96))
+    phantom.make_folder(root, phantom.Recipe(24, size=(128, 96)))
     return root
 
 
