@@ -76,7 +76,7 @@ def make(seed: int, malignant: bool = True, size: tuple[int, int] = SIZE, decoy:
     s.draw_from(TISSUE)
     spot = tissue.spot(s)
     tissue.background(s, spot)
-    dye = s.rng.normal(1, (0.06, 0.08))
+    dye = np.clip(s.rng.normal(1, (0.1, 0.14)), 0.7, 1.3)
     s.draw_from(LESION)
     both = lesion.twins(s, spot)
     slide, region = both[malignant]
