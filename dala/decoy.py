@@ -50,7 +50,7 @@ def _bright(s: Slide, d: Distance, scale: float) -> None:
 # name: what paints it, and at scale 1 its half length, half width, and how far it bends
 Painter = Callable[[Slide, Distance, float], None]
 DECOYS: dict[str, tuple[Painter, float, float, float]] = {
-    "ink": (_ink, 85, 19, 7),
+    "ink": (_ink, 115, 27, 9),
     "fold": (_fold, 140, 13, 14),
     "bright": (_bright, 3, 43, 0),
 }

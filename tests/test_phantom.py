@@ -121,7 +121,7 @@ def test_colour_alone_does_not_tell_the_classes_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", list(DECOYS))
 def test_a_decoy_changes_its_own_place_only_and_keeps_off_the_lesion(name: str) -> None:
     plain, planted = phantom.make(7, size=(350, 230)), phantom.make(7, size=(350, 230), decoy=name)
-    assert 0.008 < planted.decoy.mean() < 0.04
+    assert 0.008 < planted.decoy.mean() < 0.06
     assert not (planted.decoy & planted.mask).any()
     assert np.array_equal(plain.mask, planted.mask)
     change = np.abs(np.asarray(plain.picture, float) - np.asarray(planted.picture, float)).mean(2)

@@ -29,7 +29,7 @@ def test_the_shipped_decoy_is_all_that_differs_from_the_plain_phantom():
     plain, inked = (np.asarray(images.read(samples.SHIPPED / f"phantom_{name}.png"), int) for name in ("plain", "ink"))
     decoy = np.asarray(Image.open(samples.SHIPPED / "phantom_ink_decoy.png")) > 0
     changed = np.abs(plain - inked).max(2) > 1
-    assert 0.01 < changed.mean() < 0.05
+    assert 0.01 < changed.mean() < 0.08
     assert changed[decoy].mean() > 0.95
 
 
