@@ -14,6 +14,7 @@ __all__ = ["main"]
 COMMANDS = {
     "explain": "Grad-CAM and DT Grad-CAM of pictures, as files",
     "train": "train a network, and score it on patients it never saw",
+    "phantom": "draw synthetic patches whose evidence is known, with or without a decoy",
     "data": "look a data set over before training on it",
     "compare": "networks side by side on the same folds",
     "evaluate": "score weights on pictures, or write the model card",

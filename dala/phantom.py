@@ -1,219 +1,211 @@
 """Synthetic breast tissue in haematoxylin and eosin (H&E), with the evidence known to the pixel.
 
-A phantom is built the way a stained slide is: two maps say how much haematoxylin and how much eosin each
-place holds, and light passing through them gives the colour (Beer-Lambert law). Because the malignant focus
-is planted, its mask is the truth against which an explanation of a classifier can be judged.
+A phantom is built the way a stained slide is: two maps say how much haematoxylin and how much eosin each place
+holds, and light passing through them gives the colour (Beer-Lambert law). Every patch holds one lesion; a
+malignant-like focus in one class, an orderly proliferation in the other. Everything around it is drawn without
+knowing the class, and both lesions hold the same number of nuclei and the same stain (`dala.lesion`): the focus is
+the evidence, and nothing else is. Its mask is the truth against which an explanation of a classifier can be judged.
 
 The pictures imitate the look of a 100X micrograph. They are a teaching aid and carry no diagnostic meaning.
 All lengths below are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
 """
 
+import io
+import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
-from dala.slide import Outline, Slide, smooth
+from dala import anatomy, lesion
+from dala import decoy as decoys
+from dala.data import DataError
+from dala.slide import Slide
 
-__all__ = ["Phantom", "make", "make_folder"]
+__all__ = ["ABOUT", "LABELS", "SIZE", "Phantom", "Recipe", "make", "make_folder"]
+
+ABOUT = "phantoms.json"
+
+LABELS = ("benign", "malignant")
+SIZE = (700, 460)
+# Streams of draws: tissue, dye and camera are the same for both classes of a seed, with and without a decoy.
+TISSUE, LESION, DECOY, CAMERA = range(4)
 
 
 @dataclass(frozen=True)
 class Phantom:
     """One synthetic patch.
 
-    `picture` is RGB, 8 bits; `mask` is bool (height, width), true on the planted focus and nowhere without one;
-    `label` is "benign" or "malignant".
+    Attributes:
+        picture: RGB, 8 bits.
+        mask: bool (height, width), true on the malignant focus; nowhere in a benign patch.
+        label: one of `LABELS`.
+        region: bool (height, width), true on the lesion, malignant or benign.
+        decoy: bool (height, width), true on the decoy; nowhere without one.
+        nuclei: how many there are.
     """
 
     picture: Image.Image
     mask: np.ndarray
     label: str
+    region: np.ndarray
+    decoy: np.ndarray
+    nuclei: int
 
 
-def _strands(grid: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Random texture `grid` read at the positions (u, v) of a bent coordinate system, bilinear."""
-    rows, cols = grid.shape
-    u0, v0 = np.floor(u).astype(int), np.floor(v).astype(int)
-    fu, fv = (u - u0).astype(np.float32), (v - v0).astype(np.float32)
-    fu, fv = fu * fu * (3 - 2 * fu), fv * fv * (3 - 2 * fv)
-    r0, r1, c0, c1 = v0 % rows, (v0 + 1) % rows, u0 % cols, (u0 + 1) % cols
-    upper = grid[r0, c0] * (1 - fu) + grid[r0, c1] * fu
-    lower = grid[r1, c0] * (1 - fu) + grid[r1, c1] * fu
-    return upper * (1 - fv) + lower * fv
+def make(seed: int, malignant: bool = True, size: tuple[int, int] = SIZE, decoy: str | None = None) -> Phantom:
+    """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and the masks of what was planted.
 
+    The lesion covers 15 to 25 % of the area. Nuclei and ducts keep their size in pixels whatever `size` is, as they
+    would under one objective. The two classes of a seed differ in the lesion only, and a decoy changes nothing but
+    the place where it lies. The same arguments give the same bytes.
 
-def _stroma(s: Slide, round_what: list[Outline]) -> None:
-    """Wavy collagen: strands and clefts follow one bent direction and wrap around the ducts."""
-    turn = s.rng.uniform(-0.9, 0.9)
-    u = np.cos(turn) * s.xx + np.sin(turn) * s.yy
-    v = np.cos(turn) * s.yy - np.sin(turn) * s.xx + 34 * s.noise(170) + 7 * s.noise(45) + 1.6 * s.noise(14)
-    for o in round_what:
-        d = o.distance(s.xx, s.yy)
-        near = np.exp(-np.clip(d, 0, None) / (0.35 * o.radius + 8))
-        level = v[int(np.clip(o.y, 0, s.height - 1)), int(np.clip(o.x, 0, s.width - 1))]
-        v = v + near * (d - (v - level))
-    s.angle = np.arctan2(*np.gradient(v)) + np.pi / 2
-    grid = s.rng.standard_normal((256, 256)).astype(np.float32)
-    coarse, fine = _strands(grid, u / 55, v / 8), _strands(grid, u / 26 + 99, v / 2.7 + 99)
-    loose = smooth(-1.3, 1.3, s.noise(120))
-    cleft = smooth(0.4, 1.0, 0.5 * coarse + 0.55 * fine + 0.9 * loose + 0.25 * s.noise(9) - 0.45)
-    dense = smooth(0.5, 2.2, s.noise(90)) * (1 - 0.6 * loose)
-    grain = s.noise(3)
-    s.e = (0.29 + 0.05 * coarse + 0.08 * fine + 0.03 * grain + 0.27 * dense) * (1 - 0.78 * cleft)
-    s.h = (0.15 + 0.04 * fine + 0.02 * grain + 0.035 * s.noise(60)) * (1 - 0.75 * cleft)
-    s.tissue = 1 - 0.5 * cleft
-
-
-def _fat(s: Slide, share: float) -> None:
-    """Adipose tissue: empty round cells (the fat is washed out of the slide) between thin pink walls."""
-    away = s.rng.uniform(0, 2 * np.pi)
-    tilt = np.cos(away) * (s.xx / s.width - 0.5) + np.sin(away) * (s.yy / s.height - 0.5)
-    field = tilt + 0.07 * s.noise(110)
-    limit = np.quantile(field, 1 - share)
-    step = 64.0
-    gy, gx = np.mgrid[-1 : s.height / step + 1, -1 : s.width / step + 1]
-    px = ((gx + 0.5 * (gy % 2) + s.rng.uniform(-0.32, 0.32, gx.shape)) * step).ravel()
-    py = ((gy + s.rng.uniform(-0.32, 0.32, gy.shape)) * step).ravel()
-    inside = field[np.clip(py, 0, s.height - 1).astype(int), np.clip(px, 0, s.width - 1).astype(int)] > limit
-    wx, wy = s.xx + 2.5 * s.noise(40), s.yy + 2.5 * s.noise(40)
-    first = np.full_like(s.h, 1e6)
-    second = first.copy()
-    for x, y in zip(px[inside], py[inside], strict=True):
-        d = np.hypot(wx - x, wy - y)
-        second = np.minimum(second, np.maximum(first, d))
-        first = np.minimum(first, d)
-    # A cell ends at its neighbour's wall or at its own greatest radius, whichever comes first.
-    gap = np.minimum((second - first) / 2, 39 - first)
-    s.paint(smooth(-1.5, 0.5, gap), 0.08, 0.26)
-    s.paint(smooth(0.5, 1.8, gap + 0.35 * s.noise(25)), 0.01, 0.02)
-
-
-def _gland(s: Slide, o: Outline) -> None:
-    """A duct or acinus: collagen sleeve, flat myoepithelial nuclei, a ring of round luminal nuclei, pale lumen."""
-    here = s.around(o)
-    d = o.distance(s.xx[here], s.yy[here])
-    if d.size == 0:
-        return
-    s.paint(0.6 * smooth(0.4 * o.wall, 0, d), 0.15, 0.46, here)
-    torn = smooth(0.9, 1.7, s.noise(50)[here] + 0.2 * s.noise(8)[here]) * smooth(4, 2, np.abs(d - 3))
-    s.paint(torn, 0.01, 0.03, here)
-    s.paint(smooth(0.8, -0.8, d), 0.34, 0.40, here)
-    s.paint(smooth(1.0, -1.0, d + o.wall), 0.01, 0.03, here)
-    rows = [(1.8, 8.5, 4.3, 1.7), (0.56 * o.wall, 7.2, 4.4, 3.3)]
-    if o.wall > 15:
-        rows.append((0.78 * o.wall, 9.0, 4.2, 3.2))
-    for row, (depth, spacing, long, short) in enumerate(rows):
-        phi = s.rng.uniform(0, 6.3)
-        end = phi + 2 * np.pi
-        while phi < end:
-            r = float(o.edge(np.array(phi))) - depth + s.rng.normal(0, 0.9)
-            flat = np.pi / 2 if row == 0 else s.rng.normal(0, 0.5)
-            x, y = o.x + r * np.cos(phi), o.y + r * np.sin(phi)
-            a, b = s.rng.normal(1, 0.08, 2)
-            s.nucleus(x, y, long * a, short * b, phi + flat, s.rng.uniform(0.95, 1.3), 0.15)
-            phi += spacing * s.rng.uniform(0.85, 1.2) / max(r, 3)
-
-
-def _lobule(s: Slide, x: float, y: float, radius: float) -> None:
-    """A lobule: many small acini in loose, faintly blue stroma."""
-    o = s.outline(x, y, radius, 0)
-    loose = smooth(16, -10, o.distance(s.xx, s.yy) + 4 * s.noise(20))
-    s.paint(0.6 * loose, 0.19 + 0.03 * s.noise(5), 0.24 + 0.06 * s.noise(7))
-    s.tissue += 0.8 * loose * (1 - s.tissue)
-    step = 32.0
-    for row, gy in enumerate(np.arange(y - 2 * radius, y + 2 * radius, step * 0.88)):
-        for gx in np.arange(x - 2 * radius + (row % 2) * step / 2, x + 2 * radius, step):
-            ax, ay = gx + s.rng.normal(0, 3), gy + s.rng.normal(0, 3)
-            small = s.rng.uniform(10.5, 15)
-            if o.distance(np.array(ax), np.array(ay)) < -small * 0.6:
-                _gland(s, s.outline(ax, ay, small, s.rng.uniform(8, 9.5), 0.05))
-
-
-def _focus(s: Slide, share: float) -> np.ndarray:
-    """Plant the malignant focus over `share` of the area and return its mask, bool (height, width)."""
-    cx, cy = s.rng.uniform(0.27, 0.73) * s.width, s.rng.uniform(0.3, 0.7) * s.height
-    spread = np.sqrt(share * s.width * s.height / np.pi)
-    reach = np.hypot((s.xx - cx) / 1.15, (s.yy - cy) * 1.1) / spread
-    field = 0.15 * s.noise(0.7 * spread) + 0.09 * s.noise(26) + 0.05 * s.noise(12) - reach
-    mask = field > np.quantile(field, 1 - share)
-    soft = Image.fromarray((255 * mask).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
-    cover = np.asarray(soft, np.float32) / 255
-    # Sheets and nests of cells, held apart by thin bands of stroma.
-    nest = cover * smooth(-0.95, -0.7, s.noise(34) + 0.4 * s.noise(13))
-    patchy = s.noise(5)
-    s.paint(cover * (1 - s.tissue), 0.17 + 0.03 * patchy, 0.36 + 0.06 * patchy)
-    s.tissue += cover * (0.8 - s.tissue)
-    s.paint(0.92 * nest, 0.27 + 0.06 * patchy, 0.36 + 0.07 * patchy + 0.05 * s.noise(40))
-    s.paint(nest * smooth(1.3, 1.8, s.noise(15)), 0.02, 0.04)
-    step = 10.6
-    for gy in np.arange(0, s.height, step):
-        for gx in np.arange(0, s.width, step):
-            x, y = gx + s.rng.uniform(-3.2, 3.2), gy + s.rng.uniform(-3.2, 3.2)
-            iy, ix = int(np.clip(y, 0, s.height - 1)), int(np.clip(x, 0, s.width - 1))
-            if mask[iy, ix] and s.rng.random() < 0.94 * nest[iy, ix]:
-                big = s.rng.lognormal(np.log(5.4), 0.25)
-                slim = big * s.rng.uniform(0.6, 0.95)
-                s.nucleus(x, y, big, slim, s.rng.uniform(0, 3.14), s.rng.uniform(0.8, 1.55), s.rng.uniform(0.35, 0.9))
-    return mask
-
-
-def _loose_nuclei(s: Slide, spindles: int, lymphocytes: int) -> None:
-    """Fibroblasts lie along the fibres of the stroma, lymphocytes gather in crowds."""
-    crowd, busy = s.noise(75), smooth(-1.2, 1.5, s.noise(60))
-    for kind, count in (("spindle", spindles), ("lymphocyte", lymphocytes)):
-        for x, y in s.rng.uniform(0, 1, (count, 2)) * [s.width, s.height]:
-            iy, ix = int(y), int(x)
-            if s.rng.random() > s.tissue[iy, ix] ** 2:
-                continue
-            if kind == "spindle" and s.rng.random() < busy[iy, ix]:
-                long, short = s.rng.uniform(5, 9), s.rng.uniform(1.3, 2.3)
-                s.nucleus(x, y, long, short, s.angle[iy, ix] + s.rng.normal(0, 0.2), s.rng.uniform(0.7, 1.25), 0.3)
-            elif kind == "lymphocyte" and crowd[iy, ix] + s.rng.normal(0, 0.5) > 1.0:
-                r, turn = s.rng.uniform(2.7, 3.7), s.rng.uniform(0, 3.14)
-                s.nucleus(x, y, r, r * s.rng.uniform(0.72, 1), turn, s.rng.uniform(1.1, 1.7), 0.3)
-
-
-def make(seed: int, malignant: bool = True, size: tuple[int, int] = (700, 460)) -> Phantom:
-    """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and the mask of what was planted.
-
-    A malignant phantom holds one focus over 15 to 25 % of its area; a benign one has a lobule, one more duct and
-    more lymphocytes instead, so that both classes carry nearly the same amount of stain. Ducts and nuclei keep
-    their size in pixels whatever `size` is, as they would under one objective. The same arguments give the same
-    bytes.
+    Args:
+        seed: of every draw, 0 or more.
+        malignant: which lesion.
+        size: width and height in pixels.
+        decoy: one of `dala.decoy.DECOYS`, planted beside the lesion; or none.
     """
     s = Slide(seed, size)
-    area = s.width * s.height / (700 * 460)
-    ducts = []
-    for _ in range(max(1, round(area * (2 if malignant else 3)))):
-        x, y = s.rng.uniform(0, s.width), s.rng.uniform(0, s.height)
-        ducts.append(s.outline(x, y, s.rng.uniform(28, 55), s.rng.uniform(12, 18)))
-    _stroma(s, ducts)
-    # A focus may grow over fat, so less of it is planned where no focus will come.
-    _fat(s, s.rng.uniform(0.08, 0.22 if malignant else 0.15))
-    if not malignant:
-        _lobule(s, s.rng.uniform(0.2, 0.8) * s.width, s.rng.uniform(0.2, 0.8) * s.height, s.rng.uniform(85, 105))
-    for o in ducts:
-        _gland(s, o)
-    mask = np.zeros(s.h.shape, bool)
-    if malignant:
-        mask = _focus(s, s.rng.uniform(0.15, 0.25))
-    _loose_nuclei(s, round(area * (850 if malignant else 1050)), round(area * (1000 if malignant else 3200)))
-    return Phantom(s.photograph(), mask, "malignant" if malignant else "benign")
+    s.draw_from(TISSUE)
+    spot = anatomy.spot(s)
+    anatomy.background(s, spot)
+    dye = np.clip(s.rng.normal(1, (0.1, 0.14)), 0.7, 1.3)
+    s.draw_from(LESION)
+    both = lesion.twins(s, spot)
+    slide, region = both[malignant]
+    slide.h *= np.float32(dye[0])
+    slide.e *= np.float32(dye[1])
+    planted = np.zeros_like(region)
+    if decoy is not None:
+        slide.draw_from(DECOY)
+        planted = decoys.plant(slide, decoy, both[0][1] | both[1][1])
+    slide.draw_from(CAMERA)
+    mask = region if malignant else np.zeros_like(region)
+    return Phantom(slide.photograph(), mask, LABELS[malignant], region, planted, len(slide.centres))
 
 
-def make_folder(out: Path, count: int, seed: int = 0, size: tuple[int, int] = (700, 460)) -> None:
-    """Write `count` phantoms of `size` (width, height), alternately benign and malignant, from `seed` upwards.
+@dataclass(frozen=True)
+class Recipe:
+    """What a set of phantoms depends on.
 
-    Pictures go to out/<label>/phantom_NNNN.png. The masks (255 = focus) of the malignant ones lie beside the data
-    set, in <out>_masks/phantom_NNNN.png, where no loader takes them for pictures.
+    Attributes:
+        count: of pictures, alternately benign and malignant.
+        seed: of the first one; the next ones have the next seeds.
+        size: width and height in pixels.
+        decoy: one of `dala.decoy.DECOYS`, or none.
+        decoy_class: which of `LABELS` has it.
+    """
+
+    count: int
+    seed: int = 0
+    size: tuple[int, int] = SIZE
+    decoy: str | None = None
+    decoy_class: str = "malignant"
+
+    def make(self, index: int) -> Phantom:
+        """The phantom number `index`, from 0."""
+        label = LABELS[index % 2]
+        decoy = self.decoy if label == self.decoy_class else None
+        return make(self.seed + index, label == "malignant", self.size, decoy)
+
+    def command(self) -> str:
+        """What makes the set again."""
+        text = f"python -m dala phantom --n {self.count} --seed {self.seed} --size {self.size[0]}x{self.size[1]}"
+        return text + (f" --decoy {self.decoy} --decoy-class {self.decoy_class}" if self.decoy else "")
+
+
+def make_folder(out: Path, recipe: Recipe, workers: int = 0) -> None:
+    """Write a labelled set of phantoms; it is there as a whole or not at all.
+
+    Pictures go to out/<label>/phantom_NNNN.png, and out/phantoms.json tells what they are and how each was made. The
+    masks (255 = there) lie beside the set, where no loader takes them for pictures: in <out>_masks,
+    phantom_NNNN.png of the malignant focus, phantom_NNNN_benign.png of the benign lesion, phantom_NNNN_decoy.png.
+
+    Args:
+        out: a folder that is not there yet, or is empty.
+        recipe: of the set.
+        workers: processes that draw; the bytes are the same whatever their number.
+
+    Raises:
+        DataError: a folder that holds something, or cannot be written.
     """
     masks = out.with_name(out.name + "_masks")
-    for folder in (out / "benign", out / "malignant", masks):
-        folder.mkdir(parents=True, exist_ok=True)
-    for i in range(count):
-        phantom = make(seed + i, malignant=i % 2 == 1, size=size)
-        phantom.picture.save(out / phantom.label / f"phantom_{i:04d}.png")
-        if phantom.mask.any():
-            Image.fromarray((255 * phantom.mask).astype(np.uint8)).save(masks / f"phantom_{i:04d}.png")
+    parts = {out: out.with_name(out.name + ".part"), masks: masks.with_name(masks.name + ".part")}
+    try:
+        for folder in parts:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise DataError(f"{folder}: is there already and not empty; choose another folder.")
+        for part in parts.values():
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        _write(parts[out], parts[masks], recipe, workers)
+        for folder, part in parts.items():
+            if folder.exists():
+                folder.rmdir()
+            part.replace(folder)
+    except OSError as error:
+        raise DataError(f"{out}: the phantoms cannot be kept there: {error.strerror}.") from error
+    finally:
+        for part in parts.values():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(out: Path, masks: Path, recipe: Recipe, workers: int) -> None:
+    rows = []
+    for label in LABELS:
+        (out / label).mkdir()
+    loader = DataLoader(_Encoded(recipe), batch_size=None, num_workers=min(workers, recipe.count))
+    for files, row in tqdm(loader, "phantoms", unit="picture", disable=None):
+        rows.append(row)
+        for name, content in files.items():
+            ((masks if "/" not in name else out) / name).write_bytes(content)
+    about = {
+        "what": "Synthetic H&E-like patches with planted lesions, drawn by dala.phantom. No tissue, not for diagnosis.",
+        "licence": "CC0-1.0",
+        "command": recipe.command(),
+        "pictures": rows,
+    }
+    (out / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+class _Encoded(Dataset[tuple[dict[str, bytes], dict[str, Any]]]):
+    """The files of each phantom of a set, by name, and its row of `phantoms.json`."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __len__(self) -> int:
+        return self.recipe.count
+
+    def __getitem__(self, index: int) -> tuple[dict[str, bytes], dict[str, Any]]:
+        made, stem = self.recipe.make(index), f"phantom_{index:04d}"
+        files = {f"{made.label}/{stem}.png": _png(made.picture)}
+        for suffix, mask in _masks(made):
+            files[f"{stem}{suffix}.png"] = _png(Image.fromarray((255 * mask).astype(np.uint8)))
+        row = {
+            "file": next(iter(files)),
+            "seed": self.recipe.seed + index,
+            "nuclei": made.nuclei,
+            "lesion_share": round(float(made.region.mean()), 4),
+            "decoy_share": round(float(made.decoy.mean()), 4),
+        }
+        return files, row
+
+
+def _masks(made: Phantom) -> Iterator[tuple[str, np.ndarray]]:
+    yield "" if made.label == "malignant" else "_benign", made.region
+    if made.decoy.any():
+        yield "_decoy", made.decoy
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

@@ -29,7 +29,10 @@ def _option(default: Any, text: str, choices: Sequence[str] | None = None) -> An
 class Settings:
     """All that a run depends on; each is an option of `python -m dala train`."""
 
-    data: Path = _option(Path("BreaKHis_v1"), "folder with the pictures, or `phantom`: generated patches")
+    data: Path = _option(
+        Path("BreaKHis_v1"),
+        "folder with the pictures; `phantom`: generated patches; `phantom:ink`: with a decoy in the malignant ones",
+    )
     format: str = _option("breakhis", "its layout", ("breakhis", "bach", "mini_ddsm", "idc", "folder"))
     classes: str = _option("binary", "all: the data set's own classes", ("binary", "all"))
     magnification: str = _option("100X", "of BreakHis, several with commas")

@@ -1,6 +1,7 @@
 """Train networks on pictures sorted by patient, and score each on patients that it never saw.
 
     python -m dala train --data phantom --out runs/phantom                              (no data set needed)
+    python -m dala train --data phantom:ink --out runs/phantom-decoy                    (ink on the malignant ones)
     python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala
     python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala --resume
     python -m dala train --data my_patches --format folder --init weights/model.safetensors --split holdout
@@ -20,7 +21,6 @@ import csv
 import json
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import sklearn
 import torch
 import torchvision
 
-from dala import baselines, calibration, data, fitting, formats, phantom, reports, splits, weights
+from dala import baselines, calibration, data, fitting, formats, generated, reports, splits, weights
 from dala.data import Item
 from dala.distributed import Ranks, join
 from dala.engine import find_device
@@ -49,7 +49,6 @@ TITLES = {
     "idc": "IDC",
     "folder": "a folder of pictures",
 }
-PHANTOMS = 120
 
 
 def train(settings: Settings) -> dict[str, Any]:
@@ -103,10 +102,10 @@ def train(settings: Settings) -> dict[str, Any]:
 
 def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Dataset]:
     first = ranks.rank == 0
-    if settings.data == Path("phantom") and not settings.data.exists():
-        settings = _for_phantoms(settings)
-        if first and not settings.data.exists():
-            phantom.make_folder(settings.data, PHANTOMS, size=(settings.width, settings.height))
+    if generated.asked(settings):
+        settings = generated.settle(settings)
+        if first:
+            generated.draw(settings)
         ranks.wait()
         return settings, formats.read(settings.data, "folder")
     dataset = formats.read(
@@ -125,15 +124,6 @@ def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Datase
     if settings.split == "image" and first:
         print("A split by image: pictures of one patient stand on both sides, and the figures flatter.")
     return settings, dataset
-
-
-def _for_phantoms(settings: Settings) -> Settings:
-    # A quarter of the area and a start that knows tissue: everybody can try the script in minutes.
-    height, width = settings.height // 2, settings.width // 2
-    init = settings.init or str(weights.SHIPPED / weights.FILE)
-    crop = min(settings.crop or 448, height, width)
-    root = settings.out / "phantoms"
-    return replace(settings, data=root, format="folder", init=init, height=height, width=width, crop=crop)
 
 
 def _split(settings: Settings, dataset: formats.Dataset) -> Split:
@@ -233,7 +223,7 @@ def _save(job: Job, upper: Upper, trained: int, folder: Path, temperature: float
 def _provenance(job: Job, trained: int | None = None) -> dict[str, Any]:
     s = job.settings
     return {
-        "data": "phantoms" if s.data == s.out / "phantoms" else TITLES[s.format],
+        "data": generated.named(s) or TITLES[s.format],
         **({"magnification": s.magnification} if s.format == "breakhis" else {}),
         "images": trained or len(job.items),
         "patients": len({i.patient for i in job.items}),

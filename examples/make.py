@@ -11,22 +11,29 @@ from pathlib import Path
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-PHANTOMS = {"phantom_malignant": (18, True), "phantom_benign": (13, False)}  # name: (seed, malignant)
+PHANTOMS = {  # name: (seed, malignant, decoy)
+    "phantom_malignant": (72, True, None),
+    "phantom_benign": (72, False, None),
+    "phantom_plain": (82, True, None),
+    "phantom_ink": (82, True, "ink"),
+}
 SLIDE_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 WIDTH, HEIGHT = 700, 460
 CROPS = {"skin_follicle": (900, 2050), "skin_dermis": (520, 2500), "skin_keratin": (850, 1450)}  # left, top at level 0
 
 
 def make_phantoms(out: Path) -> None:
-    """Write each phantom (RGB, 700 x 460 pixels) and its mask (0 or 255) to the folder `out`."""
+    """Write each phantom (RGB, 700 x 460 pixels), the mask of its focus and, if any, its decoy's (0 or 255)."""
     # The script sits outside the package, so Python needs to be told where the package is.
     sys.path.insert(0, str(HERE.parent))
     from dala import phantom
 
-    for name, (seed, malignant) in PHANTOMS.items():
-        made = phantom.make(seed, malignant, (WIDTH, HEIGHT))
+    for name, (seed, malignant, decoy) in PHANTOMS.items():
+        made = phantom.make(seed, malignant, (WIDTH, HEIGHT), decoy)
         made.picture.save(out / f"{name}.png", optimize=True)
         Image.fromarray(made.mask).convert("L").save(out / f"{name}_mask.png")
+        if decoy:
+            Image.fromarray(made.decoy).convert("L").save(out / f"{name}_decoy.png")
 
 
 def make_crops(svs: Path, out: Path) -> None:

@@ -3,6 +3,7 @@ import os
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hub import COMMIT, Fault, Hub, point
 from huggingface_hub import constants
@@ -14,7 +15,7 @@ from dala.samples import SamplesError
 
 def test_the_shipped_ones_tell_what_and_whence():
     found = samples.find()
-    assert sum("Phantom" in s.caption for s in found) >= 2
+    assert sum("Phantom" in s.caption for s in found) >= 4
     real = [s for s in found if "Real" in s.caption]
     assert len(real) >= 2
     assert all("not breast" in s.caption for s in real)
@@ -22,6 +23,14 @@ def test_the_shipped_ones_tell_what_and_whence():
         assert sample.origin
         assert sample.licence
         assert min(images.read(sample.file).size) >= 32
+
+
+def test_the_shipped_decoy_is_all_that_differs_from_the_plain_phantom():
+    plain, inked = (np.asarray(images.read(samples.SHIPPED / f"phantom_{name}.png"), int) for name in ("plain", "ink"))
+    decoy = np.asarray(Image.open(samples.SHIPPED / "phantom_ink_decoy.png")) > 0
+    changed = np.abs(plain - inked).max(2) > 1
+    assert 0.01 < changed.mean() < 0.08
+    assert changed[decoy].mean() > 0.95
 
 
 def test_a_hosts_own_come_first(tmp_path, monkeypatch):

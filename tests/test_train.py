@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from dala import evaluate, fitting, formats, images, phantom, weights
+from dala import evaluate, fitting, formats, generated, images, phantom, weights
 from dala.checkpoint import CheckpointError
 from dala.finetune import Run, freeze_batch_norm
 from dala.model import DALAResNet50
@@ -31,7 +31,7 @@ SHIPPED = str(weights.SHIPPED / "model.safetensors")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "phantoms"
-    phantom.make_folder(root, 24, size=(128, 96))
+    phantom.make_folder(root, phantom.Recipe(24, size=(128, 96)))
     return root
 
 
@@ -344,4 +344,16 @@ def test_everybody_can_try_the_script_on_generated_patches(tmp_path):
     report = train(Settings(data=Path("phantom"), out=tmp_path))
     assert report["provenance"]["data"] == "phantoms"
     assert report["seconds"] < 300
-    assert report["scores"]["figures"]["auc"][0] > 0.9
+    assert report["scores"]["figures"]["auc"][0] >= 0.95
+    assert report["scores"]["figures"]["balanced_accuracy"][0] >= 0.95
+
+
+def test_generated_patches_can_carry_a_decoy(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated, "COUNT", 8)
+    asked = Settings(data=Path("phantom:ink"), out=tmp_path, height=128, width=192, folds=2, probe_epochs=1, epochs=0)
+    report = train(asked)
+    assert report["provenance"]["data"] == "phantoms-ink"
+    told = json.loads((tmp_path / "phantoms-ink" / phantom.ABOUT).read_text())
+    assert told["command"].endswith("--size 96x64 --decoy ink --decoy-class malignant")
+    with pytest.raises(SettingsError, match="no decoy 'dust': choose one of ink, fold, bright"):
+        train(replace(asked, data=Path("phantom:dust")))

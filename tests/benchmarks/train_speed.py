@@ -74,7 +74,7 @@ def plain() -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "phantoms"
-        phantom.make_folder(root, BATCH * STEPS, size=(224, 224))
+        phantom.make_folder(root, phantom.Recipe(BATCH * STEPS, size=(224, 224)))
         reference = plain()
         print(f"plain fp32 NCHW          {reference:5.1f} images/s")
         for precision in ("fp32", "bf16"):

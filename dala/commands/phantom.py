@@ -1,0 +1,74 @@
+"""`python -m dala phantom`: a labelled set of synthetic patches with the masks of what was planted."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from dala import phantom
+from dala.decoy import DECOYS
+from dala.phantom import LABELS, SIZE
+
+__all__ = ["add_arguments", "run"]
+
+ABOUT = """Draw synthetic H&E-like patches with one planted lesion each, and the masks of what was planted.
+
+    python -m dala phantom --n 200 --out phantoms
+    python -m dala phantom --n 200 --out inked --decoy ink --decoy-class malignant
+
+Global stain and number of nuclei tell nothing of the class. A decoy does, and has nothing to do with it: what a
+network makes of that is seen by its maps.
+"""
+SMALLEST, LARGEST, MOST = 64, 4096, 100_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `python -m dala phantom`."""
+    parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--n", type=_count, required=True, help="pictures, alternately benign and malignant")
+    parser.add_argument("--out", type=Path, required=True, help="new folder; the masks go to <OUT>_masks beside it")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the first picture (default: 0)")
+    parser.add_argument("--size", type=_size, default=SIZE, metavar="WxH", help="pixels (default: 700x460)")
+    parser.add_argument("--decoy", choices=list(DECOYS), help="plant one in one class; default: none")
+    parser.add_argument("--decoy-class", choices=LABELS, default="malignant", help="which one (default: malignant)")
+    parser.add_argument(
+        "--workers", type=_workers, default=os.cpu_count() or 1, help="processes that draw (default: one a core)"
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw and write; the exit code.
+
+    Raises:
+        DataError: a folder that holds something already, or cannot be written.
+    """
+    recipe = phantom.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class)
+    phantom.make_folder(args.out, recipe, args.workers)
+    print(f"{args.n} phantoms -> {args.out}, their masks -> {args.out}_masks")
+    return 0
+
+
+def _count(text: str) -> int:
+    return _number(text, 2, MOST, "a number of pictures")
+
+
+def _seed(text: str) -> int:
+    return _number(text, 0, 2**31, "a seed")
+
+
+def _workers(text: str) -> int:
+    return _number(text, 0, 256, "a number of processes")
+
+
+def _number(text: str, low: int, high: int, what: str) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low} to {high}")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    width, height = (int(n) for n in found.groups()) if found else (0, 0)
+    if not SMALLEST <= min(width, height) <= max(width, height) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no WIDTHxHEIGHT from {SMALLEST} to {LARGEST}")
+    return width, height
