@@ -8,11 +8,11 @@ import unlike
 from clients import ROOT
 from PIL import Image
 
-from dala import cli, images, phantom, stain, tissue
+from dala import cli, images, phantom, samples, stain, tissue
 from dala.ui import tissue_rates
 
 TOLD = json.loads(tissue.FILE.read_text(encoding="utf-8"))
-EXAMPLES = sorted(p for p in (ROOT / "examples").glob("*.*g") if "mask" not in p.name)
+EXAMPLES = [sample.file for sample in samples.find()]
 
 
 def plain(colour, size=(300, 200)):
