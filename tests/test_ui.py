@@ -148,7 +148,7 @@ def test_the_download_needs_no_gradient(page, column):
 
 def test_the_comparison_is_downloaded_as_its_switches_stand(page, column):
     tab, seen = Compare(page), column.first(HOST)[1]
-    last = tab.show(seen, ["grad_cam", "layer_cam"], None, None, "for", None)[2]
+    last = tab.show(seen, ["grad_cam", "random"], None, None, "for", None)[2]
     told = {}
     for level in (False, True):
         chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
