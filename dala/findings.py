@@ -172,7 +172,9 @@ def _thresholds(truth: Json) -> str:
 
 
 def _faithfulness(truth: Json) -> str:
-    rows = truth["faithfulness"]
+    rows = truth.get("faithfulness")
+    if not rows:
+        return ""
     head = ["method", "insertion", "deletion", "keep-only at 20 %", "remove-only at 20 %", "average drop", "increase"]
     keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase")
     body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
@@ -180,7 +182,9 @@ def _faithfulness(truth: Json) -> str:
 
 
 def _sanity(truth: Json) -> str:
-    rows = truth["sanity"]
+    rows = truth.get("sanity")
+    if not rows:
+        return ""
     stages = list(next(iter(rows.values()))["steps"])
     head = ["method", "outlives the weights", "unrelated maps", *stages]
     body = [
@@ -200,7 +204,9 @@ def _sanity(truth: Json) -> str:
 
 
 def _stability(truth: Json) -> str:
-    rows = truth["stability"]
+    rows = truth.get("stability")
+    if not rows:
+        return ""
     body = [[_title(n), *(f"{row[k]:.2f}" for k in KINDS)] for n, row in rows.items()]
     return "Rank correlation of the map of a changed picture, mapped back, with the map.\n\n" + _table(
         ["method", *KINDS], body

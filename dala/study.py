@@ -6,7 +6,6 @@ into plain numbers; where cases come from stands in `dala.cases`, what is said o
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 from dala import cam, sanity, stability, threshold, trust
 from dala.explain import Explainer
 from dala.explanation import Explanation
-from dala.localisation import ceiling, interval, iou, localise
+from dala.localisation import ceiling, interval, localise
 
 __all__ = ["METHODS", "Case", "areas", "faithfulness", "localisation", "randomised", "stays", "thresholds"]
 
@@ -160,22 +159,17 @@ def _halves(groups: Sequence[str]) -> list[np.ndarray]:
 def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method: str) -> Json:
     heats = [c.explanation.heat(method) for c in cases]
     masks = [c.mask for c in cases if c.mask is not None]
-    strengths = threshold.RULES[rule].strengths()
-
-    @cache
-    def scored(i: int, strength: float) -> tuple[float, float]:
-        kept = threshold.apply(heats[i], rule, strength)
-        return iou(kept.mask, masks[i]), kept.kept_area
-
+    tables = [threshold.table(heat, rule) for heat in heats]
+    strengths = [strength for strength, _, _ in tables[0]]
+    # By picture and strength.
+    scored = np.array([_ious(h, m, [tau for _, tau, _ in t]) for h, m, t in zip(heats, masks, tables, strict=True)])
     own, everywhere, kept, chosen = np.zeros(len(cases)), np.zeros(len(cases)), np.zeros(len(cases)), []
     for fit, score in (halves, halves[::-1]):
-        strength = max(strengths, key=lambda s: np.mean([scored(i, s)[0] for i in fit]))
-        chosen.append(strength)
-        for i in score:
-            own[i], kept[i] = scored(i, strength)
+        best = int(scored[fit].mean(0).argmax())
+        chosen.append(strengths[best])
+        own[score], kept[score] = scored[score, best], [tables[i][best][2] for i in score]
         tau = _global([heats[i] for i in score], float(kept[score].mean()))
-        for i in score:
-            everywhere[i] = iou(heats[i] >= tau, masks[i])
+        everywhere[score] = [_ious(heats[i], masks[i], [tau])[0] for i in score]
     groups = [c.group for c in cases]
     return {
         "count": len(cases),
@@ -185,6 +179,15 @@ def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method
         "global": list(interval(everywhere.tolist(), groups)),
         "gain": list(interval((own - everywhere).tolist(), groups)),
     }
+
+
+def _ious(heat: Tensor, mask: Tensor, taus: Sequence[float]) -> list[float]:
+    """IoU of a mask with what each of several thresholds keeps of a map."""
+    wanted = torch.tensor(taus)
+    inside, everything = heat[mask].sort().values, heat.flatten().sort().values
+    hit = len(inside) - torch.searchsorted(inside, wanted)
+    kept = len(everything) - torch.searchsorted(everything, wanted)
+    return (hit / (kept + len(inside) - hit)).tolist()
 
 
 def _global(heats: Sequence[Tensor], area: float) -> float:

@@ -28,7 +28,10 @@ def draw(report: Json, folder: Path) -> dict[str, str]:
     made = {
         "explanations_localisation": (_localisation(masked), "Pixel AUC of every method beside its ceiling"),
         "explanations_thresholds": (_gains(masked), "IoU gained by a threshold of each picture's own"),
-        "explanations_weights": (_weights(truths), "Rank correlation as the weights are made random"),
+        "explanations_weights": (
+            _weights({n: t for n, t in truths.items() if t.get("sanity")}),
+            "Rank correlation as the weights are made random",
+        ),
     }
     plots.save({name: figure for name, (figure, _) in made.items()}, folder)
     return {f"{name}.png": alt for name, (_, alt) in made.items()}

@@ -79,7 +79,7 @@ def test_a_difference_counts_where_its_interval_leaves_zero(gain, words):
 def test_the_command_studies_phantoms_and_says_what_it_found(small_folder, tmp_path, monkeypatch, capsys):
     from dala.commands import evaluate_explanations
 
-    monkeypatch.setattr(evaluate_explanations, "QUICK", (4, 1))
+    monkeypatch.setattr(evaluate_explanations, "QUICK", {"phantom": (4, 1)})
     assert main(["evaluate", "explanations", "--quick", "--phantom", str(small_folder), "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "explanations.json").read_text())
     truth = report["truths"]["phantom"]
