@@ -93,6 +93,11 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     for told, row in zip(cells(page), rows, strict=True):
         margins = [f"{v:+.2f}".replace("-", "−") for v in (row.keep_only_margin, row.remove_only_margin)]
         assert told[4:] == margins
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator("#lab .charts table").bounding_box()
+    assert table["x"] + table["width"] <= 390
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_timeout(200)
     by_area = marks(page)
     page.locator("#lab .switches").get_by_label("τ").check()
     assert marks(page) != by_area
