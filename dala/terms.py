@@ -75,6 +75,7 @@ RESULTS = {
     "AUC": "How often a picture of one class is ranked above one of the other: 1 always, 0.5 by chance.",
     "accuracy": "The share of pictures classified right; where one class is much larger, it flatters.",
     "balanced accuracy": "The mean of the classes' shares classified right; of two classes 0.5 is chance.",
+    "GMean": "The geometric mean of the classes' shares classified right: one neglected class pulls it down.",
     "calibration": "Whether probabilities mean what they say: of pictures given 80 %, 80 % should be right.",
     "ROC": "True positives against false positives, at every cut on the probability.",
     "confusion matrix": "How many pictures of each class were called what.",

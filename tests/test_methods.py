@@ -198,7 +198,8 @@ def test_occlusion_equals_captum(net, x):
     theirs = Occlusion(net).attribute(x, sliding_window_shapes=(3, 4, 4), strides=(3, 4, 4), target=1)
     cells = theirs[:, 0, ::4, ::4]
     assert ours.shape == (2, 8, 12)
-    assert (ours - cells).abs().max() <= 1e-5 * cells.abs().max()
+    # A cell is a difference of two scores, each of which is rounded.
+    assert (ours - cells).abs().max() <= 1e-5 * cells.abs().max() + 1e-6 * networks[0](x).abs().max()
 
 
 def test_score_cam_equals_pytorch_grad_cam_but_for_its_corners(net, x):

@@ -121,6 +121,14 @@ function swatch(look, text) {
   item.append(text);
 }
 
+// How the curves came about; and where one scale shows nothing, that the other one might.
+function explainCurves() {
+  const {areas, runs, baseline: hidden, curves: [own]} = curves, flat = range(own.probability.flat()) < 0.1;
+  note.textContent = `Dots: measured at ${areas.length} kept areas, with ${runs} pictures shown to the network. `
+    + `Lines between them: interpolated. Hidden pixels: ${BASELINES[hidden]}.`
+    + (flat && scale() === 'probability' ? ' The probability hardly moves: draw the logit margin instead.' : '');
+}
+
 function redraw() {
   if (!data || !root.clientWidth) return;
   drawHistogram();
@@ -134,6 +142,7 @@ function redraw() {
   if (curves) {
     curves.curves.forEach(({title}, i) => swatch(`curve ${i ? `control-${i}` : 'own'}`, title));
     swatch('whole', `whole picture: ${said(data.plain[scale()])}`);
+    explainCurves();
   }
   move();
 }
@@ -213,9 +222,6 @@ root.addEventListener('curve', ({detail}) => {
     settle(false);
     if (told.failed) return;
     curves = told;
-    note.textContent = `Dots: measured at ${told.areas.length} kept areas, with ${told.runs} pictures shown to the network. `
-      + `Lines between them: interpolated. Hidden pixels: ${BASELINES[told.baseline]}.`
-      + (range(told.curves[0].probability.flat()) < 0.1 ? ' The probability hardly moves: draw the logit margin instead.' : '');
     redraw();
   }
 });

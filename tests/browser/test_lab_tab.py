@@ -93,6 +93,11 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     for told, row in zip(cells(page), rows, strict=True):
         margins = [f"{v:+.2f}".replace("-", "−") for v in (row.keep_only_margin, row.remove_only_margin)]
         assert told[4:] == margins
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator("#lab .charts table").bounding_box()
+    assert table["x"] + table["width"] <= 390 - 24  # the page's own margin
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_timeout(200)
     by_area = marks(page)
     page.locator("#lab .switches").get_by_label("τ").check()
     assert marks(page) != by_area
@@ -189,10 +194,11 @@ def test_how_good_is_it_stays_with_a_phantom_and_with_a_broken_file(browser, ser
     page = opened(browser, served)
     page.get_by_role("tab", name="How good is it?").click()
     page.wait_for_selector(".results:visible")
-    told, before = page.locator(".results").first.inner_text(), page.locator(".classes").inner_text()
+    told, before = page.locator(".results .told").all_inner_texts(), page.locator(".classes").inner_text()
+    assert "report" in told[0]
     page.locator("input[type=file]").first.set_input_files(broken_file)
     page.wait_for_selector(f"text={BROKEN}")
     page.locator("input[type=file]").first.set_input_files(patch_file)
     page.wait_for_function("text => document.querySelector('.classes').innerText !== text", arg=before)
-    assert page.locator(".results").first.inner_text() == told
+    assert page.locator(".results .told").all_inner_texts() == told
     page.close()
