@@ -135,7 +135,8 @@ def _head(report: Json) -> str:
     where, scores = report["provenance"], report["scores"]
     what = f"{where.get('data', 'pictures')} {where.get('magnification') or ''}".strip()
     how = (
-        f"Each patient was held out once in {scores['folds']} folds, over {scores['partitions']} ways to deal them out."
+        f"Each patient was held out once in {scores['folds']} folds"
+        + (f", over {scores['partitions']} ways to deal them out." if scores["partitions"] > 1 else ".")
         if report["protocol"] == "patient"
         else f"Split by {report['protocol']}."
     )
