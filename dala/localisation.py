@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -57,8 +56,7 @@ def localise(heat: Tensor, mask: Tensor) -> Localisation:
     top = values == values.max()
     count = int(mask.sum())
     # Of equal values at the edge of the area none is preferred: each counts with the share that still fits.
-    falling = values.flatten().sort(descending=True).values
-    edge = falling[count - 1]
+    edge = float(np.sort(values.numpy().ravel())[-count])
     above, at = values > edge, values == edge
     part = (count - int(above.sum())) / int(at.sum())
     hit = float((above & mask).sum()) + part * float((at & mask).sum())
@@ -72,11 +70,11 @@ def localise(heat: Tensor, mask: Tensor) -> Localisation:
 
 def pixel_auc(values: Tensor, mask: Tensor) -> float:
     """Area under the ROC curve of pixels inside a mask against those outside, ranked by a map; ties count half."""
-    _, group, counts = values.flatten().unique(return_inverse=True, return_counts=True)
-    inside = torch.zeros(len(counts), dtype=torch.double).index_add_(0, group, mask.flatten().double())
-    outside = counts.double() - inside
-    below = outside.cumsum(0) - outside
-    return float((inside * (below + outside / 2)).sum() / (inside.sum() * outside.sum()))
+    # Of the ranks of the pixels inside, equal values sharing the average of theirs (Mann-Whitney).
+    every, within = np.sort(values.numpy().ravel()), values[mask].numpy()
+    ranks = (np.searchsorted(every, within, "left") + np.searchsorted(every, within, "right") + 1) / 2
+    n = len(within)
+    return float((ranks.sum() - n * (n + 1) / 2) / (n * (len(every) - n)))
 
 
 def iou(kept: Tensor, mask: Tensor) -> float:

@@ -87,3 +87,12 @@ def test_the_hosts_card_is_shown_without_its_metadata_and_pictures(beside, tmp_p
     assert results.card_of(one) == ""
     (tmp_path / "README.md").write_text("---\nlicense: x\n---\n\n# Card\n\n![ROC](http://elsewhere/roc.png)\n\nText.\n")
     assert results.card_of(one).split() == ["#", "Card", "Text."]
+
+
+def test_the_download_holds_the_report_its_pictures_and_the_other_figures(beside, tmp_path):
+    one = beside()
+    (tmp_path / "roc.png").write_bytes(b"png")
+    (tmp_path / "explanations.json").write_text("{}")
+    told = results.files(one)
+    assert sorted(told) == ["explanations.json", "report.json", "roc.png", "tissue.json"]
+    assert json.loads(told["report.json"]) == REPORT

@@ -4,19 +4,20 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from dala import prose
+from dala import prose, tissue
 from dala.explain import Explainer
 from dala.hub import HubError
 from dala.publish import CROSS_VALIDATION
 from dala.shelf import HOST
-from dala.ui import study_answer, tables, tissue_rates, words
-from dala.ui.session import Page, Seen
+from dala.ui import download, study_answer, tables, tissue_rates, words
+from dala.ui.session import PLUMBING, Page, Seen
 
 __all__ = ["Results", "build", "card_of", "page_of", "read"]
 
@@ -65,6 +66,10 @@ class Results:
         explainer = self.page.shelf[key]
         return page_of(explainer), study_answer.page(explainer), card_of(explainer) if key == HOST else ""
 
+    def download(self, seen: Seen | None) -> str:
+        """The figures and the data behind them as one zip, in a data URL."""
+        return download.data_url(files(self.page.shelf[seen.model if seen else HOST]))
+
 
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
     """The cross-validated report beside a network's weights and its folder; None where there is none to be used.
@@ -83,6 +88,22 @@ def read(explainer: Explainer) -> tuple[Json, Path] | None:
         if explainer.origin and explainer.origin.revision:  # a Hub is not asked for what nobody publishes there
             return None
     return None
+
+
+def files(explainer: Explainer) -> dict[str, bytes]:
+    """What is downloaded, by name: report and pictures, the study of explanations, how often the warning errs."""
+    found, told = read(explainer), {"tissue.json": tissue.FILE.read_bytes()}
+    if found:
+        told["report.json"] = json.dumps(found[0], indent=2).encode()
+        told |= {
+            f"{name}.png": (found[1] / f"{name}.png").read_bytes()
+            for name in PICTURES
+            if (found[1] / f"{name}.png").is_file()
+        }
+    with suppress(HubError):
+        study = explainer.origin.beside(study_answer.FILE, most=MOST_BYTES) if explainer.origin else None
+        told |= {study_answer.FILE: study.read_bytes()} if study else {}
+    return told
 
 
 def card_of(explainer: Explainer) -> str:
@@ -128,7 +149,9 @@ def build(page: Page) -> None:
         with gr.Accordion("The card of these weights", open=read(page.shelf.host) is None):
             card = gr.Markdown(card_of(page.shelf.host), elem_classes="card told-of")
         words.build("results")
+        save, archive = gr.Button("Download", size="sm", elem_classes="quiet-button"), gr.Textbox(visible="hidden")
     page.follow(tab, Results(page).show, [], [told, study, card])
+    save.click(Results(page).download, page.seen, archive, **PLUMBING).then(None, archive, None, js=download.SAVE)
 
 
 def _head(report: Json) -> str:
