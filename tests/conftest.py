@@ -89,6 +89,12 @@ def real_patches() -> list[Path]:
     return list(first.values())
 
 
+@pytest.fixture(scope="session")
+def real_root(real_patches: list[Path]) -> Path:
+    """The folder of the BreakHis pictures."""
+    return REAL
+
+
 @pytest.fixture
 def heat() -> torch.Tensor:
     """A map with zeros, a slope and a peak, 96x128."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import REAL
 from PIL import Image
 
 from dala import cases, findings, formats, images, phantom, splits, study, weights
@@ -103,9 +102,9 @@ def test_phantoms_of_the_study_are_none_that_is_trained_on(small):
 
 
 @pytest.fixture(scope="module")
-def run(small, real_patches, tmp_path_factory):
+def run(small, real_root, tmp_path_factory):
     """A run whose five networks are the small one, over the real patients."""
-    items = formats.read(REAL, "breakhis").items
+    items = formats.read(real_root, "breakhis").items
     folder = tmp_path_factory.mktemp("run")
     (folder / "split.json").write_text(splits.make(items, k=5).to_json())
     for k in range(5):
