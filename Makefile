@@ -10,7 +10,7 @@ demo: $(VENV)/app
 	$(BIN)/python app.py
 
 test: check
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: check
 	$(BIN)/python -m pytest

@@ -116,6 +116,7 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     np.testing.assert_array_equal(pixels(page, 0, "#lab"), drawn)
 
 
+@pytest.mark.slow
 def test_another_map_forgets_the_curve_and_stands_in_the_link(page, browser):
     measure(page)
     assert "map=" not in page.url

@@ -32,7 +32,7 @@ def test_a_cat_is_warned_of_above_its_probabilities_and_a_phantom_is_not(page, c
     box.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_warning_can_be_read(browser, url, cat, scheme):
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     page.goto(f"{url}?__theme={scheme}")
