@@ -9,8 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/app
 	$(BIN)/python app.py
 
+# Two processes of one thread each: threads of several would spin beside each other and the browser.
 test: check
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: check
 	$(BIN)/python -m pytest
