@@ -94,7 +94,7 @@ def test_another_picture_and_other_choices_are_measured_anew(content, seen, smal
 
 
 def test_what_goes_wrong_is_told_to_the_charts_and_then_in_a_sentence(content, seen, small, monkeypatch):
-    def fails(x):
+    def fails(x, *rest):
         raise torch.OutOfMemoryError
 
     with monkeypatch.context() as broken:

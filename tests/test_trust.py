@@ -250,7 +250,8 @@ def test_nonsense_is_refused(toy, ramp, small, patch):
 def test_deletion_and_insertion_are_torchcams(small, patch, steps):
     # Its ranking takes no second look at what speaks against the class: a map without equal values is compared.
     e = small.explain(patch, "malignant")
-    whole = replace(e, signed={"grad_cam": e.signed["grad_cam"] - e.signed["grad_cam"].min() + 0.1})
+    noise = torch.rand(e.heat().shape, generator=torch.Generator().manual_seed(1))
+    whole = replace(e, signed={"grad_cam": e.heat() + 0.1 + e.heat().max() * noise})
     x = small.preprocess(patch)
     baseline = images.normalised(BASELINES["mean"].fill(e.picture), small.preprocessing)
     metric = DeletionInsertionMetric(

@@ -64,7 +64,7 @@ def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     opened(page, "Compare methods")
     page.get_by_label("EigenGrad-CAM").check()
     page.get_by_label("Grad-CAM++", exact=True).uncheck()
-    page.wait_for_function("() => location.search.includes('eigen_grad_cam')")
+    page.wait_for_function("() => location.search.includes('eigen_grad_cam') && !location.search.includes('cam_pp')")
     address = page.url
     assert "percentile" in address
     # Nothing that was not chosen.
