@@ -1,6 +1,5 @@
 """The pictures of the study: phantoms, mosaics of real patches, and real patches, each with the network explained."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,12 +91,6 @@ def patches(fold: Fold, count: int, tick: Tick = lambda: None) -> list[Case]:
         cases.append(_case(fold.explainer, picture, None, item.patient))
         tick()
     return cases
-
-
-def about(folder: Path) -> dict[str, object]:
-    """What was explained, for the report: the network's name, data and SHA-256."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return {"provenance": config.get("provenance", {}), "sha256": config.get("sha256")}
 
 
 def _case(explainer: Explainer, picture: Image.Image, mask: torch.Tensor | None, group: str) -> Case:

@@ -15,14 +15,13 @@ from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.hiding import DEFAULT_BASELINE
+from dala.rerun import finish
 from dala.sanity import Sanity
 from dala.stability import Stability
 from dala.trust import CONTROLS, KeepRemove
 
 __all__ = ["CheckError", "Checked", "Reason", "Verdict", "check", "signed", "steps", "to_json", "verdict"]
 
-# Eight intervals: enough to see a curve's shape, and a third of the minute that the lot may take on two cores.
-AREAS = tuple(i / 8 for i in range(9))
 # Ours, for want of a null: below, more than half of the map's order is another.
 STEADY = 0.6
 # By how much of the range that all curves span a map must be ahead, for the difference to count.
@@ -69,12 +68,7 @@ def check(
 ) -> Checked:
     """Ask everything; see `steps`. What `progress` raises cancels."""
     run = steps(explainer, explanation, method, baseline)
-    while True:
-        try:
-            done, total, _ = next(run)
-        except StopIteration as end:
-            return end.value
-        progress(done, total)
+    return finish(run, lambda done, total, what: progress(done, total))
 
 
 def steps(
@@ -97,7 +91,7 @@ def steps(
     """
     method = method or next(iter(explanation.maps))
     one = (method,)
-    curves = trust.steps(explainer, explanation, method, AREAS, baseline, controls=True, chunk=4, half=half)
+    curves = trust.steps(explainer, explanation, method, trust.COARSE, baseline, controls=True, chunk=4, half=half)
     weights = sanity.steps(explainer, explanation, one)
     changes = stability.steps(explainer, explanation, one)
     # Of about equal length, in seconds, though not in steps.

@@ -5,7 +5,7 @@ beside every figure stands its ceiling, that of the mask itself seen on the map'
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -110,11 +110,6 @@ def interval(
     means = total[drawn].sum(1) / count[drawn].sum(1)
     low, high = np.percentile(means, (2.5, 97.5))
     return float(given.mean()), float(low), float(high)
-
-
-def names() -> tuple[str, ...]:
-    """The measures, in order."""
-    return tuple(f.name for f in fields(Localisation))
 
 
 def _check(heat: Tensor, mask: Tensor) -> None:

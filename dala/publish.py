@@ -109,7 +109,7 @@ def _copy_card(source: Path, out: Path) -> None:
     # Nothing that lies outside the folder goes out with it.
     shown = {name for name in SHOWN.findall(text) if ".." not in name and not Path(name).is_absolute()}
     splits = {f"{SPLITS}/{f.name}" for f in (source / SPLITS).glob("*.json")}
-    others = {f"{CROSS_VALIDATION}/{f.name}" for f in (source / CROSS_VALIDATION).glob("*.[jp][sn]*")}
+    others = {f"{CROSS_VALIDATION}/{f.name}" for f in (source / CROSS_VALIDATION).glob("*") if f.suffix in PUBLISHED}
     for name in sorted((named | shown | splits | others | {REPORT, STUDY, CARD}) - {weights.CONFIG}):
         if (source / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)

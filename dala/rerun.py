@@ -8,7 +8,8 @@ They take `(x, activations, networks, progress)`:
 - progress: called with (done, total) network calls after each; what it raises cancels the method.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,10 +17,23 @@ from torch.nn.functional import interpolate
 
 from dala.cam import Head, method, scaled_to_one
 
-__all__ = ["Progress", "occlusion", "score_cam"]
+__all__ = ["Progress", "finish", "occlusion", "score_cam"]
 
 Progress = Callable[[int, int], None]
 CHUNK = 8
+T = TypeVar("T")
+
+
+def finish(run: Generator[tuple[Any, ...], None, T], progress: Callable[..., None] | None = None) -> T:
+    """Run a generator of steps to its end: what it returns. Each step is told; what `progress` raises cancels."""
+    while True:
+        try:
+            step = next(run)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if progress:
+            progress(*step)
 
 
 @method(

@@ -19,6 +19,7 @@ from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.model import STAGES, DALAResNet50
+from dala.rerun import finish
 
 __all__ = ["BLIND", "SIGNIFICANCE", "Randomised", "Sanity", "SanityError", "null", "sane", "steps"]
 
@@ -104,11 +105,7 @@ def sane(
 ) -> dict[str, Sanity]:
     """Randomise a network from the head down, and compare the maps; see `steps`."""
     run = steps(explainer, explanation, methods, seed)
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            return end.value
+    return finish(run)
 
 
 def steps(

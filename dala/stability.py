@@ -18,6 +18,7 @@ from dala.agreement import rank_correlation
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
+from dala.rerun import finish
 from dala.slide import EOSIN, HAEMATOXYLIN
 
 __all__ = ["CHANGES", "Change", "Stability", "StabilityError", "stable", "steps"]
@@ -129,11 +130,7 @@ def stable(
 ) -> dict[str, dict[str, Stability]]:
     """Every one of `CHANGES` on a picture; see `steps`."""
     run = steps(explainer, explanation, methods)
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            return end.value
+    return finish(run)
 
 
 def steps(

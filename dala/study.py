@@ -15,14 +15,12 @@ from torch import Tensor
 from dala import cam, sanity, stability, threshold, trust
 from dala.explain import Explainer
 from dala.explanation import Explanation
-from dala.localisation import ceiling, interval, localise
+from dala.localisation import ceiling, interval, iou, localise
 
 __all__ = ["METHODS", "Case", "areas", "faithfulness", "localisation", "randomised", "stays", "thresholds"]
 
 Json = dict[str, Any]
 METHODS = tuple(name for name, m in cam.METHODS.items() if not m.reruns)
-# Eight intervals: a curve of a method costs fifteen runs of the network.
-STEPS = tuple(i / 8 for i in range(9))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], No
         for group in e.coinciding():
             if not e.maps[group[0]].max() > 0:
                 continue
-            found = trust.keep_remove(case.explainer, e, group[0], STEPS, half=half, chunk=16)
+            found = trust.keep_remove(case.explainer, e, group[0], trust.COARSE, half=half, chunk=16)
             change = trust.weighted(case.explainer, e, group[0])
             row = {
                 "insertion": found.insertion(),
@@ -169,7 +167,7 @@ def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method
         chosen.append(strengths[best])
         own[score], kept[score] = scored[score, best], [tables[i][best][2] for i in score]
         tau = _global([heats[i] for i in score], float(kept[score].mean()))
-        everywhere[score] = [_ious(heats[i], masks[i], [tau])[0] for i in score]
+        everywhere[score] = [iou(heats[i] >= tau, masks[i]) for i in score]
     groups = [c.group for c in cases]
     return {
         "count": len(cases),

@@ -18,14 +18,16 @@ from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.hiding import BASELINES, DEFAULT_BASELINE, ranking
-from dala.rerun import Progress
+from dala.rerun import Progress, finish
 
 __all__ = [
-    "AREAS", "CONTROLS", "SCALES", "Change", "Curve", "KeepRemove", "TrustError", "keep_remove", "said", "steps",
-    "weighted",
+    "AREAS", "COARSE", "CONTROLS", "SCALES", "Change", "Curve", "KeepRemove", "TrustError", "keep_remove", "said",
+    "steps", "weighted",
 ]  # fmt: skip
 
 AREAS = tuple(i / 16 for i in range(17))
+# Enough to see the shape of a curve, for half the runs of the network.
+COARSE = AREAS[::2]
 CONTROLS = ("random", "centre_gaussian")
 # What the network says of a class, as people call it.
 SCALES = {"probability": "probability", "margin": "logit margin"}
@@ -152,13 +154,7 @@ def keep_remove(
         TrustError: no such map, baseline or area; a target that is not a class; a map that is zero everywhere.
     """
     run = steps(explainer, explanation, method, areas, baseline, controls, chunk, half)
-    while True:
-        try:
-            done, total = next(run)
-        except StopIteration as end:
-            return end.value
-        if progress:
-            progress(done, total)
+    return finish(run, progress)
 
 
 def steps(

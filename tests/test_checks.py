@@ -68,17 +68,16 @@ def test_the_verdict_counts_what_speaks_against(found):
 
 
 def test_the_page_tells_everything_and_escapes_names(patch, small):
-    model = DALAResNet50(["<b>one", "two"], small.preprocessing)
+    model = DALAResNet50(["one", "<b>two"], small.preprocessing)
     model.load_state_dict(small.model.state_dict())
     odd = Explainer(model.eval(), "cpu")
-    for name in ("<b>one", "two"):
-        e = odd.explain(patch, name)
-        if e.maps["grad_cam"].max() > 0:
-            page = evidence.page(checks.check(odd, e), e)
-            assert "<b>one" not in page
-            assert page.count("<img") == 8 + 14
-            assert page.count("<polyline") == 6
-            assert page.count("<section") == 3
+    e = odd.explain(patch, "<b>two")
+    page = evidence.page(checks.check(odd, e), e)
+    assert "<b>two" not in page
+    assert "&lt;b&gt;two" in page
+    assert page.count("<img") == 8 + 14
+    assert page.count("<polyline") == 6
+    assert page.count("<section") == 3
 
 
 def test_the_command_prints_a_verdict_with_three_reasons(small_folder, patch_file, tmp_path, capsys):

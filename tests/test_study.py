@@ -47,6 +47,10 @@ def test_the_global_threshold_keeps_the_same_mean_area(squares):
     kept = float(np.mean([(h >= tau).double().mean() for h in heats]))
     # Ties: whole squares of one value come in together.
     assert kept >= 0.1
+    rng = np.random.default_rng(0)
+    rough = [torch.from_numpy(rng.random((96, 128), np.float32)) * (i + 1) for i in range(8)]
+    tau = study._global(rough, 0.1)
+    assert float(np.mean([(h >= tau).double().mean() for h in rough])) == pytest.approx(0.1, abs=1e-4)
 
 
 def test_one_threshold_for_all_is_better_where_the_truth_is_one_value(small):

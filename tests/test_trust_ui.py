@@ -39,7 +39,7 @@ def test_it_tells_how_far_it_is_and_ends_with_a_verdict(asked):
     assert "0 %: starting" in told[0]
     assert all("progressbar" in t for t in told[:-1])
     assert "class='verdict'" in told[-1]
-    assert kept.found.method == "layer_cam"
+    assert kept.method == "layer_cam"
 
 
 def test_what_was_found_is_shown_for_its_picture_and_method_alone(content, seen, asked):

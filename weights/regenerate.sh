@@ -17,8 +17,8 @@ train() { # name, options
 
 # The recipes, written down before any fold was scored with them. Each is compared inside the training patients of the
 # first partition (--inner): a fold that is scored later takes no part, the fold after it is scored in its stead. Three
-# others came before, with heads fitted as small networks: the best of them inside (AUC of pictures 0.857) reached 0.833
-# on the scored folds, below the linear probe. These start from the probe itself.
+# others came before, with heads fitted as small networks, and the best of them stayed below the linear probe on the
+# scored folds. These start from the probe itself.
 SIZE="--height 690 --width 1050 --views 2 --probe linear"
 declare -A RECIPES=(
     [linear]="$SIZE --epochs 0"

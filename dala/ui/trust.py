@@ -39,11 +39,15 @@ READING = """
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What a session asked last: of which `Seen` and method, and what was found."""
+    """What a session asked last: of which `Seen` and method, the page that told it, and the files of its download.
+
+    Not the maps themselves: at the size of the picture they would fill the server's memory for an hour.
+    """
 
     serial: str
-    explanation: Explanation
-    found: checks.Checked
+    method: str
+    page: str
+    files: dict[str, bytes]
 
 
 class Trust:
@@ -54,8 +58,8 @@ class Trust:
 
     def show(self, seen: Seen | None, method: str, asked: Asked | None) -> str:
         """What was found, if it was found for this picture, class and method."""
-        if seen and asked and asked.serial == seen.serial and asked.found.method == method:
-            return evidence.page(asked.found, asked.explanation)
+        if seen and asked and asked.serial == seen.serial and asked.method == method:
+            return asked.page
         return NOTHING
 
     def ask(self, seen: Seen | None, method: str) -> Iterator[tuple[Any, Any]]:
@@ -76,7 +80,8 @@ class Trust:
         except DalaError as error:
             yield NOTHING, None
             raise sentence(error) from None
-        yield evidence.page(found, e), Asked(seen.serial, e, found)
+        told = evidence.page(found, e)
+        yield told, Asked(seen.serial, method, told, files(found, e, told))
 
     def download(self, asked: Asked | None) -> str:
         """Every number, both strips and the page, as one zip in a data URL."""
@@ -85,7 +90,7 @@ class Trust:
                 raise ExpiredError
         except DalaError as error:
             raise sentence(error) from None
-        return download.data_url(files(asked))
+        return download.data_url(asked.files)
 
 
 def explained(explainer: Explainer, seen: Seen, method: str) -> Explanation:
@@ -94,14 +99,13 @@ def explained(explainer: Explainer, seen: Seen, method: str) -> Explanation:
     return e if list(e.maps) == [method] else explainer.retarget(e, e.target, methods=(method,))
 
 
-def files(asked: Asked) -> dict[str, bytes]:
-    """What is downloaded, by name."""
+def files(found: checks.Checked, explanation: Explanation, told: str) -> dict[str, bytes]:
+    """What is downloaded, by name: every number, the page, both strips."""
     stream = io.BytesIO()
-    evidence.sheet(asked.found, asked.explanation).save(stream, "PNG")
-    told = evidence.page(asked.found, asked.explanation)
+    evidence.sheet(found, explanation).save(stream, "PNG")
     html = f"<!doctype html><meta charset='utf-8'><title>Can I trust it?</title><style>{CSS}</style>{told}"
     return {
-        "checks.json": json.dumps(checks.to_json(asked.found), indent=1, ensure_ascii=False).encode(),
+        "checks.json": json.dumps(checks.to_json(found), indent=1, ensure_ascii=False).encode(),
         "checks.html": html.encode(),
         "maps.png": stream.getvalue(),
     }
