@@ -1,7 +1,10 @@
 """What the tests share: the shipped network, small networks, phantoms, and real pictures where they are present."""
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,6 +12,10 @@ from threading import Thread
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["OMP_WAIT_POLICY"] = "passive"  # as the app, which is imported after torch here
+# Each test process its own uploads, which a test counts, and its own ports: two that reach for one at the same time
+# leave the second without a server.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="dala-uploads-")
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
 import gradio as gr
 import numpy as np
@@ -20,6 +27,8 @@ from PIL import Image
 import app
 from dala import DALAResNet50, Explainer, phantom, weights
 from dala.images import Preprocessing
+
+atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "BreaKHis_v1"
 SMALL = Preprocessing(height=96, width=128)
