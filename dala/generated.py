@@ -39,12 +39,15 @@ def settle(settings: Settings) -> Settings:
 def draw(settings: Settings) -> None:
     """Draw the patches of settled settings, unless they are there.
 
+    With a decoy the labels are weak, as where a patch has its slide's label: the tissue tells half of the malignant
+    ones, the decoy all of them. Beside a focus in every patch it would be evidence that nobody needs.
+
     Raises:
         DataError: no room on the disk.
     """
     if not settings.data.exists():
         decoy = settings.data.name[len(NAME) + 1 :] or None
-        recipe = phantom.Recipe(COUNT, size=(settings.width, settings.height), decoy=decoy)
+        recipe = phantom.Recipe(COUNT, size=(settings.width, settings.height), decoy=decoy, weak=bool(decoy))
         phantom.make_folder(settings.data, recipe, os.cpu_count() or 1)
 
 

@@ -14,7 +14,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ class Phantom:
 
     Attributes:
         picture: RGB, 8 bits.
-        mask: bool (height, width), true on the malignant focus; nowhere in a benign patch.
-        label: one of `LABELS`.
+        mask: bool (height, width), true on the malignant focus; nowhere where there is none.
+        label: one of `LABELS`; of the lesion, or of the slide where labels are weak.
         region: bool (height, width), true on the lesion, malignant or benign.
         decoy: bool (height, width), true on the decoy; nowhere without one.
         nuclei: how many there are.
@@ -101,6 +101,7 @@ class Recipe:
         size: width and height in pixels.
         decoy: one of `dala.decoy.DECOYS`, or none.
         decoy_class: which of `LABELS` has it.
+        weak: labels are a slide's, not a patch's: every second malignant patch shows a benign lesion.
     """
 
     count: int
@@ -108,17 +109,20 @@ class Recipe:
     size: tuple[int, int] = SIZE
     decoy: str | None = None
     decoy_class: str = "malignant"
+    weak: bool = False
 
     def make(self, index: int) -> Phantom:
         """The phantom number `index`, from 0."""
         label = LABELS[index % 2]
         decoy = self.decoy if label == self.decoy_class else None
-        return make(self.seed + index, label == "malignant", self.size, decoy)
+        shown = label == "malignant" and not (self.weak and index % 4 == 3)
+        return replace(make(self.seed + index, shown, self.size, decoy), label=label)
 
     def command(self) -> str:
         """What makes the set again."""
         text = f"python -m dala phantom --n {self.count} --seed {self.seed} --size {self.size[0]}x{self.size[1]}"
-        return text + (f" --decoy {self.decoy} --decoy-class {self.decoy_class}" if self.decoy else "")
+        text += f" --decoy {self.decoy} --decoy-class {self.decoy_class}" if self.decoy else ""
+        return text + " --weak" * self.weak
 
 
 def make_folder(out: Path, recipe: Recipe, workers: int = 0) -> None:
@@ -200,7 +204,7 @@ class _Encoded(Dataset[tuple[dict[str, bytes], dict[str, Any]]]):
 
 
 def _masks(made: Phantom) -> Iterator[tuple[str, np.ndarray]]:
-    yield "" if made.label == "malignant" else "_benign", made.region
+    yield "" if made.mask.any() else "_benign", made.region
     if made.decoy.any():
         yield "_decoy", made.decoy
 

@@ -132,6 +132,19 @@ def test_a_decoy_changes_its_own_place_only_and_keeps_off_the_lesion(name: str) 
     assert np.array_equal(other.decoy, planted.decoy)
 
 
+def test_weak_labels_are_the_slides(tmp_path: Path) -> None:
+    recipe = Recipe(8, 3, (96, 64), "ink", weak=True)
+    made = [recipe.make(i) for i in range(8)]
+    assert [p.label for p in made] == ["benign", "malignant"] * 4
+    assert [bool(p.mask.any()) for p in made] == [False, True, False, False] * 2
+    assert [bool(p.decoy.any()) for p in made] == [False, True] * 4
+    assert made[3].picture.tobytes() == phantom.make(6, False, (96, 64), "ink").picture.tobytes()
+    phantom.make_folder(tmp_path / "set", recipe)
+    assert (tmp_path / "set" / "malignant" / "phantom_0003.png").is_file()
+    assert (tmp_path / "set_masks" / "phantom_0003_benign.png").is_file()
+    assert not (tmp_path / "set_masks" / "phantom_0003.png").exists()
+
+
 def test_folder_layout(tmp_path: Path) -> None:
     phantom.make_folder(tmp_path / "set", Recipe(4, 3, (96, 64), "ink", "benign"))
     made = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*"))

@@ -354,6 +354,6 @@ def test_generated_patches_can_carry_a_decoy(tmp_path, monkeypatch):
     report = train(asked)
     assert report["provenance"]["data"] == "phantoms-ink"
     told = json.loads((tmp_path / "phantoms-ink" / phantom.ABOUT).read_text())
-    assert told["command"].endswith("--size 96x64 --decoy ink --decoy-class malignant")
+    assert told["command"].endswith("--size 96x64 --decoy ink --decoy-class malignant --weak")
     with pytest.raises(SettingsError, match="no decoy 'dust': choose one of ink, fold, bright"):
         train(replace(asked, data=Path("phantom:dust")))

@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decoy", choices=list(DECOYS), help="plant one in one class; default: none")
     parser.add_argument("--decoy-class", choices=LABELS, default="malignant", help="which one (default: malignant)")
     parser.add_argument(
+        "--weak", action="store_true", help="labels of slides, not patches: every second malignant one shows no focus"
+    )
+    parser.add_argument(
         "--workers", type=_workers, default=os.cpu_count() or 1, help="processes that draw (default: one a core)"
     )  # fmt: skip
 
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DataError: a folder that holds something already, or cannot be written.
     """
-    recipe = phantom.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class)
+    recipe = phantom.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class, args.weak)
     phantom.make_folder(args.out, recipe, args.workers)
     print(f"{args.n} phantoms -> {args.out}, their masks -> {args.out}_masks")
     return 0
