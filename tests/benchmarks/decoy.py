@@ -5,7 +5,8 @@
 Trains on plain phantoms (RUNS/phantom) and on phantoms with the decoy in the malignant class (RUNS/phantom-decoy), as
 `python -m dala train --data phantom` and `--data phantom:ink` do, unless they are there; then scores and explains both
 on phantoms that none has seen. Maps are Grad-CAM for malignant; a share of energy is the part of a map's sum that lies
-in a mask, and stands beside the mask's share of the area, which is what a map that sees nothing reaches. Minutes.
+in a mask. It stands between the mask's share of the area, which is what a map that sees nothing reaches, and that of
+the mask itself on the maps' coarse grid. Minutes.
 Writes decoy.json beside itself.
 """
 
@@ -19,9 +20,11 @@ import numpy as np
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[2]))
 
+import torch
 from sklearn.metrics import roc_auc_score
 
 from dala import Explainer, weights
+from dala.localisation import ceiling, localise
 from dala.phantom import Phantom, Recipe
 from dala.settings import Settings
 from dala.train import train
@@ -66,13 +69,14 @@ def seen(explainer: Explainer, phantoms: list[Phantom]) -> dict:
     for name in ("mask", "decoy"):
         rows = []
         for e, p in zip(explained, phantoms, strict=True):
-            heat, where = e.heat().numpy(), getattr(p, name)
+            heat, where = e.heat(), torch.from_numpy(getattr(p, name))
             if where.any() and heat.sum() > 0:
-                rows.append((heat[where].sum() / heat.sum(), where.mean()))
+                found, best = localise(heat, where), localise(ceiling(where, tuple(e.maps["grad_cam"].shape)), where)
+                rows.append((found.energy, where.double().mean(), best.energy, found.pointing))
         if rows:
-            energy, area = np.mean(rows, 0)
             label = "focus" if name == "mask" else "decoy"
-            told |= {f"energy_in_{label}": energy, f"area_of_{label}": area, f"{label}_maps": len(rows)}
+            keys = (f"energy_in_{label}", f"area_of_{label}", f"ceiling_of_{label}", f"peak_in_{label}")
+            told |= dict(zip(keys, np.mean(rows, 0), strict=True)) | {f"{label}_maps": len(rows)}
     return {k: round(float(v), 3) for k, v in told.items()}
 
 
