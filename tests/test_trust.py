@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pytorch_grad_cam.metrics.road import ROADCombined
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
 
@@ -287,6 +289,34 @@ def test_half_precision_moves_an_area_by_less_than_a_hundredth(explainer):
     assert brief.curves != exact.curves
     assert brief.deletion() == pytest.approx(exact.deletion(), abs=0.01)
     assert brief.insertion() == pytest.approx(exact.insertion(), abs=0.01)
+
+
+@pytest.mark.parametrize("baseline", ["mean", "blur", "white"])
+def test_under_roads_imputation_maps_stand_in_the_same_order(toy, baseline):
+    """Whatever hides the pixels, the map that knows the evidence wins, and the one that knows it backwards loses.
+
+    ROAD (Rong et al. 2022, arXiv 2202.00449) fills the hidden pixels in from their neighbours, with noise.
+    """
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    noise = np.random.default_rng(0).normal(0, 6, (SIZE, SIZE))
+    spot = np.exp(-((xx - 10) ** 2 + (yy - 21) ** 2) / 60)
+    picture = np.repeat(np.clip(60 + 150 * spot + noise, 0, 255).astype(np.uint8)[..., None], 3, 2)
+    e = toy.explain(picture, "a")
+    beside, far = (np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / 60) for x, y in ((14, 17), (24, 6)))
+    maps = [torch.from_numpy(m.astype(np.float32) + 0.01) for m in (spot, beside, far, 1 - spot)]
+    x, road, ours = toy.preprocess(e.picture), ROADCombined(list(range(10, 100, 10))), []
+    for heat in maps:
+        found = keep_remove(toy, replace(e, signed={"grad_cam": heat}), baseline=baseline)
+        ours.append(found.insertion(scale="margin") - found.deletion(scale="margin"))
+    torch.manual_seed(0)
+    theirs = [
+        float(road(x, heat[None].numpy(), [ClassifierOutputTarget(0)], lambda x: toy.model.head(toy.model.below(x)))[0])
+        for heat in maps
+    ]
+    assert ours == sorted(ours, reverse=True)
+    assert theirs == sorted(theirs, reverse=True)
+    assert ours[0] > 0 > ours[-1]
+    assert theirs[0] > 0 > theirs[-1]
 
 
 def _probabilities(logits):
