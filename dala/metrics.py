@@ -9,9 +9,7 @@ from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     brier_score_loss,
-    f1_score,
-    precision_score,
-    recall_score,
+    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -197,8 +195,8 @@ def _scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) 
     # imbalanced-learn counts true negatives from the number of rows: the weights have to add up to it.
     weights = weights * (len(labels) / weights.sum())
     w: dict[str, Any] = {"sample_weight": weights}
-    macro: dict[str, Any] = {"average": "macro", "labels": present, "zero_division": 0, **w}
-    each: dict[str, Any] = {"average": None, "labels": np.arange(classes), "zero_division": 0, **w}
+    each = precision_recall_fscore_support(labels, predicted, labels=np.arange(classes), zero_division=0, **w)
+    precision, recall, f1 = each[:3]
     absent = ~np.isin(np.arange(classes), present)
     negatives = [c for c in (present if classes > 2 else rest) if (labels != c).any()]
     specificity = specificity_score(labels, predicted, average="macro", labels=negatives, **w) if negatives else NAN
@@ -207,12 +205,12 @@ def _scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) 
         average_precision=_average_precision(labels, probabilities, weights),
         accuracy=float(accuracy_score(labels, predicted, **w)),
         # balanced_accuracy_score is this mean, but warns where a class without pictures is predicted.
-        balanced_accuracy=float(recall_score(labels, predicted, **macro)),
-        precision=float(precision_score(labels, predicted, **macro)),
-        precision_per_class=np.where(absent, NAN, precision_score(labels, predicted, **each)).tolist(),
-        recall=np.where(absent, NAN, recall_score(labels, predicted, **each)).tolist(),
+        balanced_accuracy=float(recall[present].mean()),
+        precision=float(precision[present].mean()),
+        precision_per_class=np.where(absent, NAN, precision).tolist(),
+        recall=np.where(absent, NAN, recall).tolist(),
         specificity=float(specificity),
-        f1=float(f1_score(labels, predicted, **macro)),
+        f1=float(f1[present].mean()),
         gmean=float(geometric_mean_score(labels, predicted, average="multiclass", labels=present, **w)),
         iba=float(np.mean(_iba(labels, predicted, average=None, labels=present, **w))) if several else NAN,
         brier=float(sum(brier_score_loss(labels == c, probabilities[:, c], pos_label=True, **w) for c in rest)),
