@@ -152,7 +152,8 @@ async def _failed(_request: Request, error: Exception) -> JSONResponse:
 
 def _answer(status: int, told: str) -> JSONResponse:
     # The rest of the body is not waited for, and after an error the server closes the connection.
-    return JSONResponse({"detail": told}, status, {"Connection": "close"})
+    headers = {"Connection": "close", "X-Content-Type-Options": "nosniff"}
+    return JSONResponse({"detail": told}, status, headers)
 
 
 _TOO_LONG = f"The request has more than {MOST_BYTES // 2**20} MB."

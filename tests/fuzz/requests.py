@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -123,32 +123,36 @@ class Attack:
                 self.bad.append(f"{what}: an error without a sentence")
             self.told[re.sub(r"Value: .* is not in", "Value: … is not in", str(sentence), flags=re.DOTALL)[:70]] += 1
 
-    def paths(self) -> None:
-        """Every route of the app, with every traversal in every place."""
+    def paths(self, share: float = 1.0) -> None:
+        """Every route of the app, with every traversal, or a share of them, in every place."""
+        some = self._some(hostile.TRAVERSALS, share)
         for method, path in sorted(set(routes(self.demo.app))):
             names = re.findall(r"\{[^}]*\}", path)
-            for bad in hostile.TRAVERSALS if names else ("",):
+            for bad in some if names else ("",):
                 filled = path
                 for name in names:
                     filled = filled.replace(name, bad)
                 self.ask(method, filled, bad)
-        for bad, route in product(hostile.TRAVERSALS, ("file=", "file/", "proxy=", "call/v2/", "mcp/")):
+        for bad, route in product(some, ("file=", "file/", "proxy=", "call/v2/", "mcp/")):
             self.ask("GET", f"{API}/{route}{bad}", bad)
             self.ask("HEAD", f"{API}/{route}{bad}", bad)
-        for bad, query in product(hostile.TRAVERSALS, ("?deep_link=", "config?page=", f"{API}/upload_progress?x=")):
+        for bad, query in product(some, ("?deep_link=", "config?page=", f"{API}/upload_progress?x=")):
             self.ask("GET", f"{query}{bad}", bad)
 
-    def bodies(self) -> None:
-        """Malformed bodies to every route that takes one, and malformed headers."""
+    def bodies(self, share: float = 1.0) -> None:
+        """Malformed bodies, or a share of them, to every route that takes one, and malformed headers."""
         posted = {path for method, path in routes(self.demo.app) if method == "POST"} | {f"/{API}/mcp/"}
         for path in sorted(posted):
-            for kind, body in hostile.bodies(self.rng):
+            for kind, body in self._some(hostile.bodies(self.rng), share):
                 filled = re.sub(r"\{[^}]*\}", self.rng.choice(["explain", "upload", "x"]), path)
                 self.ask("POST", filled, content=body, headers={"Content-Type": kind.encode("latin-1")})
         for headers, path in product(
             HEADERS, ("", "config", f"{API}/info", f"{API}/file={self.uploaded}", "theme.css")
         ):
             self.ask("GET", path, headers={k: v.encode("latin-1") for k, v in headers.items()})
+
+    def _some(self, what: Sequence[Any], share: float) -> Sequence[Any]:
+        return self.rng.sample(what, round(share * len(what)))
 
     def events(self, n: int) -> None:
         """Random values for random events, the page's and the public ones, with a picture explained or not."""
