@@ -1,5 +1,6 @@
 """Hostile requests against the running app; `tests/fuzz/requests.py` makes many more of them."""
 
+import asyncio
 import json
 import os
 import socket
@@ -83,6 +84,17 @@ def test_no_route_is_open_that_the_page_does_not_need(served):
         )),
         *(path for path in found if path.startswith("/gradio_api/mcp")),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/config", "/dala/config", "/dala", "/"])
+def test_under_a_proxys_path(path):
+    reached = []
+
+    async def app(scope, receive, send):
+        reached.append(scope["path"])
+
+    asyncio.run(guard.Guard(app)({"type": "http", "path": path, "root_path": "/dala", "headers": []}, None, None))
+    assert reached == [path]
 
 
 @pytest.mark.parametrize(

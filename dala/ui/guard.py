@@ -62,7 +62,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, body = False, _Body(receive, scope["path"])
+        path = _route(scope)
+        started, body = False, _Body(receive, path)
 
         async def answer(message: Message) -> None:
             nonlocal started
@@ -74,8 +75,8 @@ class Guard:
             await send(message)
 
         try:
-            _check(scope)
-            if scope["path"] == UPLOAD:
+            _check(scope, path)
+            if path == UPLOAD:
                 await anyio.to_thread.run_sync(forget_unfinished)
             await self.app(scope, body.receive, answer)
         except _RefusedError as error:
@@ -89,8 +90,12 @@ def options() -> dict[str, Any]:
     return {"middleware": [Middleware(Guard)], "exception_handlers": {Exception: _failed}, "openapi_url": None}
 
 
-def _check(scope: Scope) -> None:
-    path = scope["path"]
+def _route(scope: Scope) -> str:
+    """The path without the one under which a proxy offers the app, whether or not the proxy passed that on."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _check(scope: Scope, path: str) -> None:
     if not OPEN.fullmatch(path):
         raise _RefusedError(404, "There is no such page.")
     if path.startswith(FILE) and taken_in(path.removeprefix(FILE)) is None:

@@ -21,7 +21,11 @@ MARKUP = (
     f"\"'><svg onload={RUN.replace(' ', '')}>",
     f"[x](javascript:{RUN.replace(' ', '')}) <iframe srcdoc='<script>parent.{RUN}</script>'>",
 )
-TABS = ("Explain", "Threshold lab", "Compare methods", "Step by step", "Can I trust it?", "How good is it?")
+# Where each tab tells a class or a title.
+TABS = {
+    "Explain": "#maps", "Threshold lab": "#lab", "Compare methods": "#comparison", "Step by step": "#walk",
+    "Can I trust it?": "#trust", "How good is it?": ".tabs",
+}  # fmt: skip
 # What stands in the page of any of it, as elements.
 MADE = "[onerror], [onload], img[src='x'], iframe[srcdoc], a[href^='javascript'], script:not([src]):not([type])"
 
@@ -56,6 +60,7 @@ def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     bad: list[str] = []
     page.on("pageerror", lambda error: bad.append(str(error)))
+    page.on("response", lambda answer: bad.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
     page.on("dialog", lambda dialog: bad.append(dialog.message))
     link = dict.fromkeys(("map", "methods", "over", "layer", "rule", "palette", "strength", "opacity"), MARKUP[0])
     page.goto(f"{hostile.local_url}?{urlencode(link | {'evidence': MARKUP[1], '__theme': 'light'})}")
@@ -67,12 +72,14 @@ def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
         {"name": name, "mimeType": "image/png", "buffer": patch_file.read_bytes()}
     )
     page.wait_for_function("told => document.querySelector('.run').innerText !== told", arg=serial)
-    for tab in TABS:
+    for tab, place in TABS.items():
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(1500)
         if tab == "Can I trust it?":
             page.locator("#trust-ask").click()
-            page.wait_for_selector("#trust .verdict", timeout=90000)
+        page.wait_for_function(
+            "([place, told]) => told.some(one => document.querySelector(place).textContent.includes(one))",
+            arg=[place, MARKUP[:2]], timeout=90000,
+        )  # fmt: skip
         for closed in ("details:not([open]) > summary", "button.label-wrap:not(.open)"):
             page.locator(closed).evaluate_all("all => all.forEach(one => one.click())")
         page.wait_for_timeout(300)
@@ -80,7 +87,7 @@ def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
         assert page.evaluate(f"document.querySelectorAll({MADE!r}).length") == before, tab
     page.locator(".samples button, .samples .thumbnail-item").first.click()
     page.get_by_role("tab", name="Explain").click()
-    page.wait_for_timeout(2000)
+    page.wait_for_timeout(1000)
     text = page.locator("body").inner_text()
     for where, words in (("class", MARKUP[0]), ("other class", MARKUP[1]), ("note", f"note {MARKUP[0]}")):
         assert words in text, where
