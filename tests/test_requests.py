@@ -36,7 +36,8 @@ def event(visitor, served, name, session, data=(), **more):
     """One of the page's own events: what it ended with."""
     index, fn = next((i, f) for i, f in served.fns.items() if f.api_name == name)
     data = [*data, *[None] * (len(fn.inputs) - len(data))]
-    visitor.post("gradio_api/queue/join", json={"fn_index": index, "session_hash": session, "data": data, **more})
+    body = {"fn_index": index, "session_hash": session, "data": data, **more}
+    post(visitor, "queue/join", json.dumps(body))
     told = visitor.get("gradio_api/queue/data", params={"session_hash": session}).text
     return next(json.loads(line[6:]) for line in told.splitlines() if "process_completed" in line)
 
@@ -343,3 +344,14 @@ def test_what_no_handler_foresaw_is_told_in_a_sentence(served, visitor):
         told = event(visitor, served, "sample", "visitor-e", **more)
         assert told["output"]["error"] == UNFIT
         assert hostile.leak(str(told)) is None
+
+
+def test_half_a_character_that_is_told_again(served, visitor):
+    told = event(visitor, served, "choose", "visitor-g", [None, "\ud800"])
+    assert "not in the list of choices" in told["output"]["error"]
+    assert event(visitor, served, "clear", "visitor-g")["success"]
+    answer = post(visitor, "call/explain", b'{"data": ["AAAA", "\\ud800"]}')
+    assert answer.is_success
+    heard = visitor.get(f"gradio_api/call/explain/{answer.json()['event_id']}").text
+    assert "event: error" in heard
+    assert "no class" in heard

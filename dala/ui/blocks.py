@@ -36,7 +36,9 @@ class Blocks(gr.Blocks):
         """As Gradio's, but what a handler did not foresee is told to the visitor, too; why, the server's log tells."""
         try:
             return await super().process_api(*given, **named)
-        except gr.Error:
+        except gr.Error as error:
+            # Half a surrogate pair that a visitor sent and is told again cannot be sent, and would end all his answers.
+            error.message = str(error.message).encode("utf-8", "replace").decode()
             raise
         except Exception as error:
             raise gr.Error(UNFIT, title="That did not work", duration=12) from error

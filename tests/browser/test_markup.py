@@ -24,7 +24,7 @@ MARKUP = (
 # Where each tab tells a class or a title.
 TABS = {
     "Explain": "#maps", "Threshold lab": "#lab", "Compare methods": "#comparison", "Step by step": "#walk",
-    "Can I trust it?": "#trust", "How good is it?": ".tabs",
+    "Can I trust it?": "#trust", "How good is it?": ".results",
 }  # fmt: skip
 # What stands in the page of any of it, as elements.
 MADE = "[onerror], [onload], img[src='x'], iframe[srcdoc], a[href^='javascript'], script:not([src]):not([type])"
