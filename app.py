@@ -17,7 +17,7 @@ import gradio as gr
 from dala import Explainer, hosted, samples
 from dala.errors import DalaError
 from dala.shelf import Shelf
-from dala.ui import api, compare, explain, lab, model, patch, results, steps, tools, trust, zero
+from dala.ui import api, compare, explain, guard, lab, model, patch, results, steps, tools, trust, zero
 from dala.ui.blocks import Blocks
 from dala.ui.session import Page
 from dala.ui.theme import CSS, theme
@@ -65,6 +65,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         ssr_mode=False,
         mcp_server=tools.offered(),
         footer_links=["api"],
+        app_kwargs=guard.options(),
         **options,
     )
 

@@ -87,6 +87,11 @@ def test_the_hosts_card_is_shown_without_its_metadata_and_pictures(beside, tmp_p
     assert results.card_of(one) == ""
     (tmp_path / "README.md").write_text("---\nlicense: x\n---\n\n# Card\n\n![ROC](http://elsewhere/roc.png)\n\nText.\n")
     assert results.card_of(one).split() == ["#", "Card", "Text."]
+    # In HTML and by reference a picture would still tell another server of every visitor.
+    (tmp_path / "README.md").write_text(
+        "# Card\n\n![ROC][roc]\n\n<IMG\nsrc='//elsewhere/roc.png'><video src='//elsewhere/x'>Text.\n"
+    )
+    assert results.card_of(one).split() == ["#", "Card", "Text."]
 
 
 def test_the_download_holds_the_report_its_pictures_and_the_other_figures(beside, tmp_path):

@@ -115,7 +115,9 @@ def card_of(explainer: Explainer) -> str:
     if file is None or not file.is_file():
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(encoding="utf-8"), flags=re.S)
-    return re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", text)
+    # In HTML and by reference, too: an address in a card would hear of every visitor.
+    text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])?\n*", "", text)
+    return re.sub(r"<(img|picture|source|video|audio|track|image)\b[^>]*>", "", text, flags=re.I)
 
 
 def page_of(explainer: Explainer) -> str:

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from gradio.utils import get_upload_folder
 from dala.errors import DalaError
 from dala.images import ImageError
 
-__all__ = ["picture", "sentence", "uploaded_file"]
+__all__ = ["forget_unfinished", "picture", "sentence", "taken_in", "uploaded_file"]
 
 MAX_MEGABYTES = 20
 
@@ -37,13 +39,27 @@ def uploaded_file(value: Any) -> Path:
     path = value.get("path") if isinstance(value, dict) else None
     if not isinstance(path, str) or not path:
         raise ImageError("There is no picture: drop one, paste one, or choose a sample.")
-    try:
-        file = Path(path).resolve()
-    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
-        file = None
-    if file is None or not file.is_relative_to(Path(get_upload_folder()).resolve()):
+    file = taken_in(path)
+    if file is None:
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
+
+
+def taken_in(path: str) -> Path | None:
+    """A path inside the upload folder, links followed; None for any other."""
+    try:
+        file = Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that is too long or holds a zero byte, a ring of links
+        return None
+    return file if file.is_relative_to(Path(get_upload_folder()).resolve()) else None
+
+
+def forget_unfinished(seconds: float = 3600) -> None:
+    """Delete what uploads left that broke off longer ago than that: Gradio forgets its unfinished files."""
+    with suppress(FileNotFoundError):  # the folder is not there yet, or somebody else deleted a file
+        for file in Path(get_upload_folder()).iterdir():
+            if file.is_file() and time.time() - file.stat().st_mtime > seconds:
+                file.unlink()
 
 
 def _sent(text: str) -> bytes:
