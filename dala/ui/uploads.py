@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -59,5 +60,5 @@ def _sent(text: str) -> bytes:
 
 
 def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it."""
-    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)
+    """One of the project's own errors as the visitor sees it: Gradio takes it for markup, so that names are escaped."""
+    return gr.Error(escape(str(error), quote=False), title="That did not work", duration=12, print_exception=False)
