@@ -1,5 +1,6 @@
 """The one place where a file becomes a picture, and a picture the network's input."""
 
+import re
 from dataclasses import asdict, dataclass, fields
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -32,6 +33,7 @@ Source = str | Path | bytes | Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
 # Modes of one channel that Pillow would clip to 8 bits, and the TIFF tag that says black is the largest value.
 SCALED = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+SCALE = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*[xX]?\s*")
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # By Exif's orientation.
@@ -47,6 +49,7 @@ TURNS = {
 Image.init()  # else a restriction to formats finds only those that Pillow registers by itself
 MIN_SIDE = 32
 MAX_SIDE = 4096
+MAX_AREA = 2048 * 2048  # of what a network is given at once: some 700 MB on the way through it
 MAX_PIXELS = 50_000_000
 MAX_WEBP = 30_000_000  # its decoder keeps four bytes of a pixel four times
 MAX_ASPECT = 8.0
@@ -87,6 +90,9 @@ class Preprocessing:
         sides = (self.height, self.width)
         if not all(isinstance(s, int) and MIN_SIDE <= s <= MAX_SIDE for s in sides):
             raise ValueError(f"preprocessing wants a height and width of {MIN_SIDE} to {MAX_SIDE} px, not {sides}")
+        if self.height * self.width > MAX_AREA:
+            raise ValueError(f"preprocessing wants at most {MAX_AREA:,} pixels, not {self.height} x {self.width}")
+        self._check_scale()
         if self.interpolation not in ("bicubic", "bilinear", "lanczos"):
             raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
         if not isinstance(self.enlargement, int | float) or not 0.01 <= self.enlargement <= 100:
@@ -94,8 +100,16 @@ class Preprocessing:
         statistics = (*self.mean, *self.std)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
             raise ValueError("preprocessing wants three means and three standard deviations")
-        if not np.isfinite(statistics).all() or min(self.std) <= 0:
-            raise ValueError("preprocessing wants finite means and positive standard deviations")
+        if not all(abs(v) <= 10 for v in self.mean) or not all(0.001 <= v <= 10 for v in self.std):
+            raise ValueError("preprocessing wants means from -10 to 10 and standard deviations from 0.001 to 10")
+
+    def _check_scale(self) -> None:
+        told, scale = self.magnification, self.um_per_pixel
+        if told is not None and (not isinstance(told, str) or not told.isprintable() or len(told) > 100):
+            raise ValueError(f"preprocessing wants a magnification such as '100X', not {str(told)[:100]!r}")
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if scale is not None and not (number and 0.001 <= scale <= 1000):
+            raise ValueError(f"preprocessing wants micrometres per pixel from 0.001 to 1000, not {scale!r}")
 
     @classmethod
     def of(cls, value: "Preprocessing | dict[str, Any] | None") -> "Preprocessing":
@@ -187,8 +201,8 @@ def zoom_of(magnification: str | float, preprocessing: Preprocessing) -> float |
         raise ImageError(f"A scale is a magnification such as 100X or a number of µm per pixel, not {magnification!r}.")
     p = preprocessing
     if text.endswith("X"):
-        expected = p.magnification and float(p.magnification.upper().removesuffix("X")) * p.enlargement
-        factor = expected / given if expected else None
+        trained = SCALE.fullmatch(p.magnification or "")  # pictures of several scales tell none
+        factor = float(trained[1]) * p.enlargement / given if trained else None
     else:
         factor = given / p.um_per_pixel if p.um_per_pixel else None
     if factor and not 0.01 <= factor <= 100:
