@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint check chromium screenshots clean
+.PHONY: demo test test-all lint audit fuzz check chromium screenshots clean
 
 demo: $(VENV)/app
 	$(BIN)/python app.py
@@ -22,6 +22,16 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -r app.py dala
+
+# Known holes in what the app needs, by the package index; fails where a package could not be asked about.
+audit: $(VENV)/dev
+	$(BIN)/pip-audit --strict -r requirements.txt
+
+# Long runs of damaged pictures and weights.
+fuzz: $(VENV)/dev
+	$(BIN)/python tests/fuzz/pictures.py --n 20000
+	$(BIN)/python tests/fuzz/weights.py --n 500
 
 # One on the PATH, else the distribution's own where it can be installed, else Playwright's download.
 chromium: $(VENV)/dev

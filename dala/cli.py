@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return refuse(f"`{given[0]}` needs {error.name}: pip install -r requirements-train.txt")
         module.add_arguments(parsers[given[0]])
     args = parser.parse_args(given)
-    assert module is not None  # noqa: S101  the parser has refused every other command
+    assert module is not None  # noqa: S101  the parser has refused every other command  # nosec B101
     try:
         return int(module.run(args))
     except DalaError as error:

@@ -14,6 +14,7 @@ from torch import Tensor
 from dala import images
 from dala.errors import DalaError
 from dala.explain import Explainer
+from dala.strangers import read_json
 
 __all__ = ["FILE", "MOST_BYTES", "AverageGate", "GateError", "measure", "read", "write"]
 
@@ -86,7 +87,7 @@ def read(file: Path, sha256: str, channels: int) -> AverageGate:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = read_json(file)
         mean, pictures, data = (
             torch.tensor(told["mean"], dtype=torch.float32),
             int(told["pictures"]),

@@ -1,6 +1,5 @@
 """Which network the app runs: the host's own choice, the one that a Space is pinned to, or the shipped one."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from dala import weights
 from dala.errors import DalaError
 from dala.explain import Explainer
+from dala.strangers import read_json
 
 __all__ = ["PIN", "load"]
 
@@ -38,6 +38,6 @@ def _pinned(file: Path) -> str | None:
     if not file.is_file():
         return None
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["model"])
+        return str(read_json(file)["model"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise weights.WeightsError(f'{file}: must be {{"model": "user/repo@commit"}}.') from error

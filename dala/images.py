@@ -1,16 +1,18 @@
 """The one place where a file becomes a picture, and a picture the network's input."""
 
+import re
 from dataclasses import asdict, dataclass, fields
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from dala import bombs
 from dala.errors import DalaError
 
 __all__ = [
@@ -31,11 +33,25 @@ Source = str | Path | bytes | Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
 # Modes of one channel that Pillow would clip to 8 bits, and the TIFF tag that says black is the largest value.
 SCALED = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+SCALE = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*[xX]?\s*")
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# By Exif's orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 Image.init()  # else a restriction to formats finds only those that Pillow registers by itself
 MIN_SIDE = 32
 MAX_SIDE = 4096
+MAX_AREA = 2048 * 2048  # of what a network is given at once: some 700 MB on the way through it
 MAX_PIXELS = 50_000_000
+MAX_WEBP = 30_000_000  # its decoder keeps four bytes of a pixel four times
 MAX_ASPECT = 8.0
 # A little more than four: sides are rounded to whole pixels.
 MOST_AREAS = 4.04
@@ -74,6 +90,9 @@ class Preprocessing:
         sides = (self.height, self.width)
         if not all(isinstance(s, int) and MIN_SIDE <= s <= MAX_SIDE for s in sides):
             raise ValueError(f"preprocessing wants a height and width of {MIN_SIDE} to {MAX_SIDE} px, not {sides}")
+        if self.height * self.width > MAX_AREA:
+            raise ValueError(f"preprocessing wants at most {MAX_AREA:,} pixels, not {self.height} x {self.width}")
+        self._check_scale()
         if self.interpolation not in ("bicubic", "bilinear", "lanczos"):
             raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
         if not isinstance(self.enlargement, int | float) or not 0.01 <= self.enlargement <= 100:
@@ -81,8 +100,16 @@ class Preprocessing:
         statistics = (*self.mean, *self.std)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
             raise ValueError("preprocessing wants three means and three standard deviations")
-        if not np.isfinite(statistics).all() or min(self.std) <= 0:
-            raise ValueError("preprocessing wants finite means and positive standard deviations")
+        if not all(abs(v) <= 10 for v in self.mean) or not all(0.001 <= v <= 10 for v in self.std):
+            raise ValueError("preprocessing wants means from -10 to 10 and standard deviations from 0.001 to 10")
+
+    def _check_scale(self) -> None:
+        told, scale = self.magnification, self.um_per_pixel
+        if told is not None and (not isinstance(told, str) or not told.isprintable() or len(told) > 100):
+            raise ValueError(f"preprocessing wants a magnification such as '100X', not {str(told)[:100]!r}")
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if scale is not None and not (number and 0.001 <= scale <= 1000):
+            raise ValueError(f"preprocessing wants micrometres per pixel from 0.001 to 1000, not {scale!r}")
 
     @classmethod
     def of(cls, value: "Preprocessing | dict[str, Any] | None") -> "Preprocessing":
@@ -122,21 +149,15 @@ def read(source: Source) -> Image.Image:
             raise ImageError(f"An array must be (height, width, 3) of uint8, not {source.shape} of {source.dtype}.")
         _check_size(source.shape[1], source.shape[0])
         source = Image.fromarray(source)
-    image = source if isinstance(source, Image.Image) else _open(source)
-    _check_size(*image.size)
-    try:
-        high_byte_only = image.mode == "RGB" and ";16" in str(getattr(image, "tile", ""))
-        inverted = image.mode in SCALED and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
-        image.load()
-        picture = _to_rgb(ImageOps.exif_transpose(image))
-    except ImageError:
-        raise
-    # Decoders of six formats raise OSError, SyntaxError, struct.error, zlib.error, ... at damaged bytes.
-    except Exception as error:
-        raise ImageError("The picture is damaged or incomplete: save it again and retry.") from error
-    if high_byte_only and np.asarray(picture).max() < 64:
-        raise ImageError("The picture uses a quarter or less of its 16 bits per channel: save it with 8 bits.")
-    return ImageOps.invert(picture) if inverted else picture
+    if isinstance(source, Image.Image):
+        return _decoded(source)
+    size = len(source) if isinstance(source, bytes) else _checked_path(Path(source))
+    if size == 0:
+        raise ImageError("The file is empty.")
+    with bombs.Frugal(BytesIO(source) if isinstance(source, bytes) else FileIO(source)) as stream:
+        image = _open(stream)
+        stream.opened(size)
+        return _decoded(image, stream)
 
 
 def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
@@ -180,8 +201,8 @@ def zoom_of(magnification: str | float, preprocessing: Preprocessing) -> float |
         raise ImageError(f"A scale is a magnification such as 100X or a number of µm per pixel, not {magnification!r}.")
     p = preprocessing
     if text.endswith("X"):
-        expected = p.magnification and float(p.magnification.upper().removesuffix("X")) * p.enlargement
-        factor = expected / given if expected else None
+        trained = SCALE.fullmatch(p.magnification or "")  # pictures of several scales tell none
+        factor = float(trained[1]) * p.enlargement / given if trained else None
     else:
         factor = given / p.um_per_pixel if p.um_per_pixel else None
     if factor and not 0.01 <= factor <= 100:
@@ -218,26 +239,48 @@ def _filter(preprocessing: Preprocessing) -> Image.Resampling:
     return Image.Resampling[preprocessing.interpolation.upper()]
 
 
-def _open(source: str | Path | bytes) -> Image.Image:
-    if isinstance(source, bytes):
-        size, stream = len(source), BytesIO(source)
-    else:
-        size, stream = _checked_path(Path(source)), source  # type: ignore[assignment]
-    if size == 0:
-        raise ImageError("The file is empty.")
+def _open(stream: bombs.Frugal) -> Image.Image:
+    start = stream.peek(4)[:4]
     try:
-        return Image.open(stream, formats=FORMATS)
+        if start in TIFFS:
+            bombs.check_tags(stream)
+        return bombs.Jpeg(stream) if start.startswith(b"\xff\xd8\xff") else Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError as error:
         kind = (
-            "a kind of TIFF that is not read: save it with 8 or 16 bits"
-            if _is_tiff(source)
-            else f"not a picture: {USE}"
+            "a kind of TIFF that is not read: save it with 8 or 16 bits" if start in TIFFS else f"not a picture: {USE}"
         )
         raise ImageError(f"This is {kind}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_TOO_LARGE) from error
+    except bombs.BombError as error:
+        raise ImageError(_BOMB) from error
     except Exception as error:  # a header that names a known format and is damaged raises whatever its plugin raises
-        raise ImageError("The picture is damaged or incomplete: save it again and retry.") from error
+        raise ImageError(_DAMAGED) from error
+
+
+def _decoded(image: Image.Image, stream: bombs.Frugal | None = None) -> Image.Image:
+    """From a stream, the image itself may be changed."""
+    _check_size(*image.size, image.format)
+    try:
+        if stream and isinstance(image, bombs.Jpeg):
+            bombs.check_scans(image.size, stream)
+        high_byte_only = image.mode == "RGB" and ";16" in str(getattr(image, "tile", ""))
+        inverted = image.mode in SCALED and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+        image.load()
+        bombs.check_exif(image)
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        picture = _to_rgb(image)
+    except ImageError:
+        raise
+    except bombs.BombError as error:
+        raise ImageError(_BOMB) from error
+    # Decoders of six formats raise OSError, SyntaxError, struct.error, zlib.error, ... at damaged bytes.
+    except Exception as error:
+        raise ImageError(_DAMAGED) from error
+    if high_byte_only and np.asarray(picture).max() < 64:
+        raise ImageError("The picture uses a quarter or less of its 16 bits per channel: save it with 8 bits.")
+    picture = picture if turn is None else picture.transpose(turn)
+    return ImageOps.invert(picture) if inverted else picture
 
 
 def _checked_path(path: Path) -> int:
@@ -252,22 +295,17 @@ def _checked_path(path: Path) -> int:
     raise ImageError(what)
 
 
-def _is_tiff(source: str | Path | bytes) -> bool:
-    if isinstance(source, bytes):
-        start = source[:4]
-    else:
-        with Path(source).open("rb") as stream:
-            start = stream.read(4)
-    return start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
 USE = "use PNG, JPEG, TIFF, WebP, BMP or GIF"
 _TOO_LARGE = f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: crop the region of interest first."
+_DAMAGED = "The picture is damaged or incomplete: save it again and retry."
+_BOMB = "The picture is built in a way that would take too long to read: save it again and retry."
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, kind: str | None = None) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(_TOO_LARGE)
+    if kind == "WEBP" and width * height > MAX_WEBP:
+        raise ImageError(f"A WebP may have {MAX_WEBP // 1_000_000} megapixels: save it as PNG or TIFF and retry.")
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"The picture is {width}x{height} px, too small: it needs at least {MIN_SIDE} px a side.")
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -279,10 +317,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray(_to_8_bit(np.asarray(image)))
     if image.has_transparency_data or image.mode in ("LA", "PA", "RGBa"):
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
     image = image.convert("RGB")
     # Pixels alone: names of patients and colour profiles travel in a file's metadata.
-    return Image.frombytes("RGB", image.size, image.tobytes())
+    image.info = {}
+    return image
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
@@ -291,4 +332,9 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
         raise ImageError("The picture holds values that are not finite numbers.")
     ranges = (1, 255, 65535) if values.dtype.kind == "f" else [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
     low, high = next(((0.0, float(top)) for top in ranges if low >= 0 and high <= top), (low, high))
+    bands = [_scaled(band, low, high) for band in np.array_split(values, max(1, values.size >> 20))]
+    return np.concatenate(bands)
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint((values.astype(np.float32) - low) * (255 / ((high - low) or 1))).astype(np.uint8)

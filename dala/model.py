@@ -17,6 +17,7 @@ from dala.images import Preprocessing
 
 __all__ = ["STAGES", "DALAResNet50", "DualActivatedHead", "LightweightAttention"]
 
+MOST_CLASSES, MOST_LETTERS = 1000, 100
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4", "attention")
 
 
@@ -107,10 +108,12 @@ class DALAResNet50(
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
+        if not _within(temperature, 0.01, 100):
             raise ValueError(f"temperature must be a number from 0.01 to 100, not {temperature!r}")
-        if len(set(class_names)) != len(class_names) or len(class_names) < 2:
-            raise ValueError(f"class_names must be two or more different names, not {list(class_names)}")
+        _check_names(class_names)
+        if not _within(reduction, 1, 2048, whole=True) or not _within(dropout, 0, 1):
+            told = f"not {reduction!r} and {dropout!r}"
+            raise ValueError(f"reduction must be a whole number from 1 to 2048, and dropout from 0 to 1, {told}")
         self.class_names = tuple(class_names)
         self.preprocessing = Preprocessing.of(preprocessing)
         self.provenance = provenance or {}
@@ -231,3 +234,18 @@ class DALAResNet50(
             force_download=force_download,
             local_files_only=local_files_only,
         ).model
+
+
+def _within(value: Any, least: float, most: float, whole: bool = False) -> bool:
+    kinds = int if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if not 2 <= len(names) <= MOST_CLASSES or len(set(names)) != len(names):
+        some = str(list(names[:8]))[:200]
+        raise ValueError(f"class_names must be two to {MOST_CLASSES} different names, not {len(names)}: {some}")
+    for name in names:
+        if not 1 <= len(name) <= MOST_LETTERS or not name.isprintable():
+            told = f"one line of 1 to {MOST_LETTERS} letters"
+            raise ValueError(f"class_names must be names of {told}, not {name[:MOST_LETTERS]!r}")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dala import card, compare, plots, prose, reports, weights
 from dala.errors import DalaError
 from dala.predictions import Predictions
+from dala.strangers import read_json
 
 __all__ = ["Publication", "PublicationError", "Run", "assemble", "figures", "read", "write"]
 
@@ -66,7 +67,7 @@ def read(folder: Path) -> Run:
     """
     file = folder / "report.json"
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = read_json(file)
     except OSError as error:
         raise PublicationError(f"{file}: {error.strerror}.") from error
     except ValueError as error:

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from dala import gate, images, plain_card, samples, weights
 from dala.errors import DalaError
+from dala.strangers import read_json
 
 __all__ = ["CARD", "OWNED", "REPORT", "PublishError", "check", "prepare"]
 
@@ -58,7 +59,7 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / weights.FILE, out / weights.FILE)
-        config = json.loads((source / weights.CONFIG).read_text(encoding="utf-8")) | {"sha256": loaded.sha256}
+        config = read_json(source / weights.CONFIG) | {"sha256": loaded.sha256}
         _write_json(out / weights.CONFIG, config)
         _write_card(source, out, loaded)
         if (source / gate.FILE).is_file():
@@ -190,7 +191,7 @@ def _read_card(file: Path) -> ModelCard:
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = read_json(file)
     except (OSError, ValueError) as error:
         raise PublishError(f"{file}: not valid JSON.") from error
     if not isinstance(value, dict):

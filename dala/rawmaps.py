@@ -60,6 +60,12 @@ def from_text(text: str) -> bytes:
 
 
 def _from_rows(rows: list[Any]) -> np.ndarray:
+    # One long text among the values would make NumPy reserve its length for each of them.
+    strange = next((v for row in rows if isinstance(row, list) for v in row if isinstance(v, str | list)), None)
+    if strange is not None:
+        raise RawMapError(
+            f"A raw map holds numbers, not {'text' if isinstance(strange, str) else 'lists'}, in its rows."
+        )
     try:
         values = np.array(rows)
     except (ValueError, OverflowError) as error:  # rows of different lengths

@@ -1,6 +1,5 @@
 """Pictures to start from: those in `examples/`, a host's own folder, and those published with a model."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from dala.errors import DalaError
 from dala.hub import HubError
+from dala.strangers import read_json
 from dala.weights import LoadedModel
 
 __all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
@@ -64,10 +64,15 @@ def read(folder: Path) -> list[Sample]:
     listed = folder / LIST
     if listed.is_file():
         try:
-            rows = json.loads(listed.read_text(encoding="utf-8"))
-            return [Sample(**{**row, "file": folder / row["file"]}) for row in rows]
-        except (ValueError, TypeError, KeyError) as error:
+            rows = read_json(listed)
+            told = [(row["file"], row) for row in rows]
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise SamplesError(f"{listed}: not a list of samples: {error}.") from error
+        # A host's own pictures may lie below the folder, or elsewhere.
+        for number, (_, row) in enumerate(told, 1):
+            for problem in _problems(row, plain=False):
+                raise SamplesError(f"{listed}: not a list of samples: sample {number}: {problem}.")
+        return [Sample(**{**row, "file": folder / file}) for file, row in told]
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
     if not files:
         raise SamplesError(f"{folder}: holds no pictures.")
@@ -94,8 +99,8 @@ def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
     if file is None:
         return []
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        rows = read_json(file)
+    except (OSError, ValueError) as error:
         raise SamplesError(f"{told}: not valid JSON.") from error
     if not isinstance(rows, list) or len(rows) > MOST:
         raise SamplesError(f"{told}: not a list of at most {MOST} samples.")
@@ -110,7 +115,7 @@ def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
     return [Sample(**{**row, "file": picture}) for row, picture in zip(rows, files, strict=True)]
 
 
-def _problems(row: Any) -> Iterator[str]:
+def _problems(row: Any, plain: bool = True) -> Iterator[str]:
     known = {field.name for field in fields(Sample)}
     if not isinstance(row, dict) or not {"file", "caption"} <= row.keys() <= known:
         yield f"not an object with file, caption and no other fields than {', '.join(sorted(known))}"
@@ -118,7 +123,9 @@ def _problems(row: Any) -> Iterator[str]:
     texts = [row[name] for name in ("file", "caption", "origin", "licence") if name in row]
     if not all(isinstance(text, str) for text in texts) or not row["caption"]:
         yield "file, caption, origin and licence must be texts"
-    elif not PLAIN_NAME.fullmatch(row["file"]) or Path(row["file"]).suffix.lower() not in SUFFIXES:
+    elif not isinstance(row.get("magnification") or "", str):
+        yield f"magnification must be a text such as 100X, not {row['magnification']!r}"
+    elif plain and (not PLAIN_NAME.fullmatch(row["file"]) or Path(row["file"]).suffix.lower() not in SUFFIXES):
         yield f"{row['file']!r} is not the plain name of a picture in {FOLDER}/"
     scale = row.get("um_per_pixel")
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < 1000):

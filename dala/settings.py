@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dala.errors import DalaError
+from dala.images import MAX_AREA
 from dala.model import STAGES
 from dala.splits import PROTOCOLS
 
@@ -118,6 +119,8 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"--{name.replace('_', '-')} goes from {low:g} to {high:g}, not {value:g}.")
+        if self.height * self.width > MAX_AREA:
+            raise SettingsError(f"--height and --width make at most {MAX_AREA:,} pixels.")
         if self.crop is not None and not 32 <= self.crop <= min(self.height, self.width):
             raise SettingsError(f"--crop goes from 32 to the shorter side, {min(self.height, self.width)}.")
         if self.inner and (self.split != "patient" or self.folds < 3):

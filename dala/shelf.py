@@ -85,5 +85,5 @@ class Shelf:
 
     @staticmethod
     def _key(explainer: Explainer) -> str:
-        assert explainer.origin is not None  # noqa: S101  everything on the shelf was loaded
+        assert explainer.origin is not None  # noqa: S101  everything on the shelf was loaded  # nosec B101
         return f"{explainer.origin.source}@{explainer.origin.revision}"

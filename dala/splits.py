@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dala.data import DataError, Item, LeakageError
+from dala.strangers import read_json
 
 __all__ = ["PROTOCOLS", "Split", "folds", "make", "read"]
 
@@ -99,10 +100,12 @@ def read(file: Path, items: Sequence[Item]) -> Split:
         LeakageError: a patient in two folds of a partition.
     """
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = read_json(file)
         split = Split(value["protocol"], tuple(tuple(tuple(f) for f in p) for p in value["partitions"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a split as training writes it.") from error
+    if not all(isinstance(key, str) for partition in split.partitions for fold in partition for key in fold):
+        raise DataError(f"{file}: not a split as training writes it: patients and pictures are texts.")
     if split.protocol not in PROTOCOLS:
         raise DataError(f"{file}: its protocol is {split.protocol!r}, not one of {', '.join(PROTOCOLS)}.")
     _check(split, items)

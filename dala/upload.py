@@ -14,7 +14,7 @@ from dala.errors import DalaError
 
 __all__ = ["Repository", "UploadError", "client", "send", "sentences"]
 
-NO_TOKEN = "Publishing needs an account on the Hub: log in with `hf auth login`, or set HF_TOKEN."  # noqa: S105
+NO_TOKEN = "Publishing needs an account on the Hub: log in with `hf auth login`, or set HF_TOKEN."  # noqa: S105  a sentence  # nosec B105
 REASONS = {
     401: "the Hub does not accept the token: log in again with `hf auth login`, or set HF_TOKEN",
     402: "the Hub asks for a subscription for this",

@@ -16,12 +16,16 @@ from torch import Tensor
 from dala import hub
 from dala.errors import DalaError
 from dala.model import DALAResNet50
+from dala.strangers import read_json
 
 __all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "load_from_hub", "read_state", "save", "sha256"]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 FILE, CONFIG = "model.safetensors", "config.json"
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w(?!.*\.\.)[\w./-]*))?")
+TAG = re.compile(r"<[a-zA-Z/!?]")
+DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64}  # int64: batch-norm's count
+MOST_BYTES, MOST_CONFIG_BYTES = 500_000_000, 1_000_000
 PICKLE, PICKLES = "pytorch_model.bin", {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 
@@ -141,6 +145,10 @@ def read_state(file: Path) -> dict[str, Tensor]:
         state = load_file(file)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{file}: not a complete safetensors file; other formats are not read.") from error
+    strange = [k for k, v in state.items() if v.dtype not in DTYPES]
+    if strange:
+        kind = str(state[strange[0]].dtype).removeprefix("torch.")
+        raise WeightsError(f"{file}: {_some(strange)} are of type {kind}, not floats of 16, 32 or 64 bits.")
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     broken = [k for k, v in state.items() if not torch.isfinite(v).all()]
     if broken:
@@ -155,14 +163,20 @@ def _read(folder: Path, file: Path) -> LoadedModel:
         config = _read_config(folder / CONFIG)
         if not file.is_file():
             raise WeightsError(f"{folder}: holds no {FILE}; other formats are not read.")
+        if file.stat().st_size > MOST_BYTES:
+            raise WeightsError(f"{file}: has more than {MOST_BYTES // 1_000_000} MB, and is no DALAResNet50.")
         digest = sha256(file)
     except OSError as error:
         raise WeightsError(f"{error.filename or file}: cannot be read: {error.strerror}.") from error
     if config.get("sha256") not in (None, digest):
         raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
-    model = _build(config, folder / CONFIG)
+    model = _build(config, folder / CONFIG).eval()
     _fill(model, read_state(file), file)
-    return LoadedModel(model.eval(), folder.resolve().name, None, digest, folder)
+    # Finite weights may still be so large that no output is.
+    with torch.inference_mode():
+        if not model(torch.zeros(1, 3, 64, 64)).isfinite().all():
+            raise WeightsError(f"{file}: its values are so large that the network's output is not a finite number.")
+    return LoadedModel(model, folder.resolve().name, None, digest, folder)
 
 
 def _from_hub(source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:
@@ -190,7 +204,7 @@ def _download(repo: str, revision: str | None, options: dict[str, Any]) -> Loade
             raise WeightsError(str(error).replace(str(folder), repo)) from error
 
     try:
-        loaded, folder = hub.download(repo, (FILE, CONFIG), check, revision, **options)
+        loaded, folder = hub.download(repo, (FILE, CONFIG), check, revision, most=MOST_BYTES, **options)
     except hub.NotThereError as error:
         if error.name == FILE and hub.holds(repo, PICKLE, revision, options["token"]):
             raise WeightsError(_pickled(repo, PICKLE)) from error
@@ -208,6 +222,12 @@ def _fill(model: DALAResNet50, state: dict[str, Tensor], file: Path) -> None:
     if unfit:
         shapes = f"{tuple(state[unfit[0]].shape)} instead of {tuple(own[unfit[0]].shape)}"
         raise WeightsError(f"{file}: wrong shape of {_some(unfit)}: {shapes}.")
+    unlike = [k for k in own if own[k].is_floating_point() != state[k].is_floating_point()]
+    if unlike:
+        raise WeightsError(f"{file}: {_some(unlike)} are whole numbers in the place of fractions, or the reverse.")
+    negative = [k for k in own if k.endswith("running_var") and (state[k] < 0).any()]
+    if negative:
+        raise WeightsError(f"{file}: {_some(negative)} hold variances below zero.")
     model.load_state_dict(state, strict=True)
 
 
@@ -230,9 +250,9 @@ def _read_config(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise WeightsError(f"{file.parent}: holds no {CONFIG}, which names the classes and the preprocessing.")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{file}: not valid JSON.") from error
+        config = read_json(file, MOST_CONFIG_BYTES)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file}: not valid JSON of at most {MOST_CONFIG_BYTES // 1_000_000} MB.") from error
     if not isinstance(config, dict):
         raise WeightsError(f"{file}: not a JSON object.")
     return config
@@ -244,6 +264,8 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
     names = config.get("class_names")
     if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
         raise WeightsError(f"{file}: class_names must be a list of names.")
+    if marked := [n for n in names if TAG.search(n)]:
+        raise WeightsError(f"{file}: class_names must be names without markup, not {marked[0][:80]!r}.")
     if not isinstance(config.get("provenance", {}), dict):
         raise WeightsError(f"{file}: provenance must be a JSON object.")
     optional = {

@@ -134,7 +134,7 @@ def test_a_folder_with_only_a_pickle_is_refused(folder, name):
         ('{"class_names": ["a"]}', "class_names"),
         ('{"class_names": ["a", "b"], "preprocessing": {"height": 1}}', "height"),
         ('{"class_names": ["a", "b"], "preprocessing": {"mean": ["a", "b", "c"]}}', "means"),
-        ('{"class_names": ["a", "b"], "reduction": 0}', "zero"),
+        ('{"class_names": ["a", "b"], "reduction": 0}', "reduction must be"),
         ('{"class_names": ["a", "b"], "reduction": -1}', "config.json: "),
         ('{"class_names": ["a", "b"], "provenance": "text"}', "provenance"),
         ('{"architecture": "VGG16", "class_names": ["a", "b"]}', "VGG16"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dala.compare import CompareError, compare, markdown
 from dala.predictions import Predictions
+from dala.strangers import read_json
 
 __all__ = ["add_arguments", "run"]
 
@@ -53,7 +54,7 @@ def _title(folder: Path) -> str:
     if not file.exists():
         return folder.name
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = read_json(file)
     except (OSError, ValueError) as error:
         raise CompareError(f"{file} is not JSON.") from error
     title = report.get("title") if isinstance(report, dict) else None

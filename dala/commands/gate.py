@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         return refuse(f"{args.data}: there is no such folder of pictures.")
     explainer = Explainer.load(args.model, args.device)
     origin = explainer.origin
-    assert origin is not None  # noqa: S101  it was loaded
+    assert origin is not None  # noqa: S101  it was loaded  # nosec B101
     if origin.revision is not None:
         return refuse(f"{origin.source}: {gate.FILE} is written beside weights in a folder; download them first.")
     files = _at(explainer.preprocessing.magnification, pictures(args.data))

@@ -16,6 +16,7 @@ from dala.explain import Explainer
 from dala.hub import HubError
 from dala.publish import CROSS_VALIDATION
 from dala.shelf import HOST
+from dala.strangers import read_json
 from dala.ui import download, study_answer, tables, tissue_rates, words
 from dala.ui.session import PLUMBING, Page, Seen
 
@@ -80,7 +81,7 @@ def read(explainer: Explainer) -> tuple[Json, Path] | None:
     for name in ("report.json", f"{CROSS_VALIDATION}/report.json"):
         try:
             file = explainer.origin.beside(name, most=MOST_BYTES) if explainer.origin else None
-            report = json.loads(file.read_text(encoding="utf-8")) if file else {}
+            report = read_json(file) if file else {}
             if file and report["scores"]["figures"]["auc"]:
                 return report, file.parent
         except (HubError, OSError, ValueError, KeyError, TypeError):
@@ -114,7 +115,7 @@ def card_of(explainer: Explainer) -> str:
     file = explainer.origin.folder / "README.md" if explainer.origin else None
     if file is None or not file.is_file():
         return ""
-    text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(encoding="utf-8", errors="replace"), flags=re.S)
     # In HTML and by reference, too: an address in a card would hear of every visitor.
     text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])?\n*", "", text)
     return re.sub(r"<(img|picture|source|video|audio|track|image)\b[^>]*>", "", text, flags=re.I)
@@ -136,7 +137,7 @@ def page_of(explainer: Explainer) -> str:
             _pictures(folder),
             _patients(report),
         ]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         return NOTHING
     return "".join(parts)
 
@@ -159,6 +160,7 @@ def build(page: Page) -> None:
 def _head(report: Json) -> str:
     where, scores = report["provenance"], report["scores"]
     what = f"{where.get('data', 'pictures')} {where.get('magnification') or ''}".strip()
+    amount = f"{scores['images']} pictures of {scores['patients']} patients"
     how = (
         f"Each patient was held out once in {scores['folds']} folds"
         + (f", over {scores['partitions']} ways to deal them out." if scores["partitions"] > 1 else ".")
@@ -167,7 +169,7 @@ def _head(report: Json) -> str:
     )
     return (
         f"<h3>{escape(prose.name(str(report['title'])))} on {escape(what)}</h3>"
-        f"<p class='told'>{scores['images']} pictures of {scores['patients']} patients. {escape(how)} In small "
+        f"<p class='told'>{escape(amount)}. {escape(how)} In small "
         "figures: 95 % intervals of a bootstrap over patients. So few patients leave them wide.</p>"
     )
 
@@ -218,7 +220,7 @@ def _beside(report: Json) -> str:
         return ""
     rows = [(str(report["title"]), report["scores"]), *report["beside"].items()]
     body = [
-        [escape(prose.name(title)), *(_cell(row["figures"][key]) for key in COLUMNS), str(row["partitions"])]
+        [escape(prose.name(title)), *(_cell(row["figures"][key]) for key in COLUMNS), escape(str(row["partitions"]))]
         for title, row in rows
     ]
     head = ["", *(label for label, _ in COLUMNS.values()), "partitions"]
@@ -228,7 +230,7 @@ def _beside(report: Json) -> str:
 def _patients(report: Json) -> str:
     body = [
         [
-            escape(str(row["patient"])), escape(str(row["label"])), str(row["images"]), f"{100 * row['right']:.0f} %",
+            *(escape(str(row[key])) for key in ("patient", "label", "images")), f"{100 * row['right']:.0f} %",
             f"{row['probability']:.2f}",
         ]
         for row in report["scores"]["by_patient"]

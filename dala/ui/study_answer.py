@@ -1,12 +1,12 @@
 """What the study of explanations found, from the file beside the weights: nothing typed."""
 
-import json
 from html import escape
 from typing import Any
 
 from dala import cam, findings
 from dala.explain import Explainer
 from dala.hub import HubError
+from dala.strangers import read_json
 from dala.ui import tables
 
 __all__ = ["page"]
@@ -26,7 +26,7 @@ def page(explainer: Explainer) -> str:
     """The section as markup; empty where no study lies beside the weights. Text of the file is escaped."""
     try:
         file = explainer.origin.beside(FILE, most=MOST_BYTES) if explainer.origin else None
-        report = json.loads(file.read_text(encoding="utf-8")) if file else None
+        report = read_json(file) if file else None
         if not report:
             return ""
         told = "".join(
@@ -34,7 +34,7 @@ def page(explainer: Explainer) -> str:
             for key, question in QUESTIONS.items()
         )
         details = "".join(_truth(name, truth) for name, truth in report["truths"].items())
-    except (HubError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (HubError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return ""
     return (
         "<h3>Which explanations deserve trust?</h3>"
@@ -47,7 +47,7 @@ def page(explainer: Explainer) -> str:
 def _truth(name: str, truth: Json) -> str:
     rows = truth.get("localisation") or truth.get("faithfulness") or {}
     keys = {"auc": "AUC of pixels", "energy": "energy inside", "insertion": "insertion", "deletion": "deletion"}
-    some = next(iter(rows.values()))
+    some: Json = next(iter(rows.values()), {})
     columns = [key for key in keys if key in some]
     body = [
         [escape(cam.METHODS[n].title if n in cam.METHODS else n), *(f"{row[key][0]:.2f}" for key in columns),

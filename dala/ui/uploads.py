@@ -4,6 +4,7 @@ import base64
 import binascii
 import time
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -75,5 +76,5 @@ def _sent(text: str) -> bytes:
 
 
 def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it."""
-    return gr.Error(str(error), title="That did not work", duration=12, print_exception=False)
+    """One of the project's own errors as the visitor sees it: Gradio takes it for markup, so that names are escaped."""
+    return gr.Error(escape(str(error), quote=False), title="That did not work", duration=12, print_exception=False)
