@@ -40,7 +40,7 @@ def draw(settings: Settings) -> None:
     """Draw the patches of settled settings, unless they are there.
 
     Raises:
-        DataError: no room on the disk.
+        DiskError: no room on the disk.
     """
     if not settings.data.exists():
         decoy = settings.data.name[len(NAME) + 1 :] or None

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cases, findings, formats, study, study_plots
+from dala import cases, disk, findings, formats, study, study_plots
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.study import Case
@@ -133,14 +133,12 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, report: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{FILE}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        pictures = study_plots.draw(report, folder)
-        links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
-        (folder / f"{FILE}.md").write_text(findings.markdown(report) + links, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"{error.filename or folder}: {error.strerror}.") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = study_plots.draw(report, folder)
+    links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
+    disk.write(folder / f"{FILE}.md", findings.markdown(report) + links)
+    # Last: where it lies, the app shows it.
+    disk.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
 def _bar(words: str, total: int) -> "tqdm[Any]":
