@@ -4,10 +4,11 @@ import errno
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from dala.errors import DalaError
 
-__all__ = ["REFUSALS", "DiskError", "refused", "whole", "write", "write_all"]
+__all__ = ["REFUSALS", "DiskError", "check", "refused", "whole", "write", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What a disk says to whoever may not write; any other failure of the system is told as a bug.
@@ -33,7 +34,7 @@ def whole(file: Path) -> Iterator[Path]:
     Raises:
         DiskError: no room, or no permission.
     """
-    direct = file.is_relative_to("/dev") or (file.exists() and not file.is_file())
+    direct = _direct(file)
     target = file if direct else file.resolve()  # a link stays, and what it names is replaced
     part = target if direct else target.with_name(f".{target.name}.part")
     try:
@@ -46,6 +47,21 @@ def whole(file: Path) -> Iterator[Path]:
         if not direct:
             with suppress(OSError):  # a disk that refuses this as well has told why already
                 part.unlink(missing_ok=True)
+
+
+def check(file: Path) -> None:
+    """Find out before minutes of work whether a file can be written.
+
+    Raises:
+        DiskError: no room, or no permission.
+    """
+    if _direct(file):
+        return
+    try:
+        with TemporaryFile(dir=file.resolve().parent):
+            pass
+    except OSError as error:
+        raise DiskError(refused(error, file)) from error
 
 
 def write(file: Path, content: str | bytes) -> None:
@@ -80,3 +96,7 @@ def write_all(folder: Path, contents: Mapping[str, bytes], alone: bool = False) 
         for other in folder.iterdir() if alone else ():
             if other.is_file() and other.name not in {part.name for part in parts.values()}:
                 other.unlink()
+
+
+def _direct(file: Path) -> bool:
+    return file.is_relative_to("/dev") or (file.exists() and not file.is_file())

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     rows = []
     for file in files:
         name = str(file.relative_to(job.root))
-        row: dict[str, Any] = {"image": name, "error": errors.get(name, "")}
+        row: dict[str, Any] = {"image": _utf8(name), "error": errors.get(name, "")}
         told = {} if row["error"] else _told(job, file)
         if told:
             row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
@@ -169,4 +170,9 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
-    disk.write(job.out / name, text.getvalue().encode(errors="backslashreplace"))
+    disk.write(job.out / name, text.getvalue())
+
+
+def _utf8(name: str) -> str:
+    # Whatever the locale makes of the bytes of a file's name.
+    return os.fsencode(name).decode(errors="backslashreplace")

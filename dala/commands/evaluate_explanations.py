@@ -52,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     """Run the study; the exit code.
 
     Raises:
-        StudyError, DataError, LeakageError, WeightsError: what cannot be used or written.
+        StudyError, DataError, LeakageError, WeightsError, DiskError: what cannot be used or written.
     """
     if bool(args.folds) != bool(args.data):
         raise StudyError("--folds and --data go together: the run, and the pictures that it was trained on.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    disk.check(args.out / f"{FILE}.json")
     began = time.perf_counter()
     counts = QUICK if args.quick else COUNTS
     truths = {"phantom": _phantoms(args, counts["phantom"])}
@@ -133,7 +135,6 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, report: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = study_plots.draw(report, folder)
     links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
     disk.write(folder / f"{FILE}.md", findings.markdown(report) + links)

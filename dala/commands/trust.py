@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ImageError, WeightsError, TargetError, TrustError, DiskError: what cannot be used or written.
     """
+    if args.json:
+        disk.check(args.json)
     explainer = Explainer.load(args.model, args.device)
     explanation = explainer.explain(args.image, args.target, (args.method,))
     with tqdm(unit="run", disable=None) as bar:

@@ -8,8 +8,9 @@ from gradio.blocks import BlockFunction
 from gradio.components.api_component import Api
 from gradio.state_holder import SessionState
 
+from dala.disk import DiskError
 from dala.images import ImageError
-from dala.ui.uploads import sentence, uploaded_file
+from dala.ui.uploads import kept, sentence, uploaded_file
 
 __all__ = ["Blocks", "files"]
 
@@ -37,6 +38,16 @@ class Blocks(gr.Blocks):
             if isinstance(component, Api):
                 inputs = [*inputs, component.value]
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
+    ) -> Any:
+        """Tell a visitor of a disk on which the pictures of an answer find no room."""
+        try:
+            with kept():
+                return await super().postprocess_data(block_fn, predictions, state)
+        except DiskError as error:
+            raise sentence(error) from None
 
 
 def files(value: Any) -> Iterator[dict[str, Any]]:
