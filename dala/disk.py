@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 from dala.errors import DalaError
 
-__all__ = ["REFUSALS", "DiskError", "check", "refused", "whole", "write", "write_all"]
+__all__ = ["REFUSALS", "DiskError", "check", "readable", "refused", "whole", "write", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What a disk says to whoever may not write; any other failure of the system is told as a bug.
@@ -23,6 +23,11 @@ def refused(error: OSError, place: Path | str) -> str:
     """The sentence for what a disk refused; `place` is what was to be written there."""
     advice = "make room on this disk, or name another place" if error.errno in FULL else "name another place"
     return f"{place}: cannot be written ({error.strerror or error}); {advice}."
+
+
+def readable(name: str) -> str:
+    """A file's name as UTF-8 can write it: its very bytes, whatever the locale made of them, or \\xNN for others."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @contextmanager

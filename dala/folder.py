@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -154,7 +153,7 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     rows = []
     for file in files:
         name = str(file.relative_to(job.root))
-        row: dict[str, Any] = {"image": _utf8(name), "error": errors.get(name, "")}
+        row: dict[str, Any] = {"image": disk.readable(name), "error": errors.get(name, "")}
         told = {} if row["error"] else _told(job, file)
         if told:
             row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
@@ -171,8 +170,3 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     disk.write(job.out / name, text.getvalue())
-
-
-def _utf8(name: str) -> str:
-    # Whatever the locale makes of the bytes of a file's name.
-    return os.fsencode(name).decode(errors="backslashreplace")

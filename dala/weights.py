@@ -163,7 +163,7 @@ def _read(folder: Path, file: Path) -> LoadedModel:
         raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
     model = _build(config, folder / CONFIG)
     _fill(model, read_state(file), file)
-    return LoadedModel(model.eval(), folder.resolve().name, None, digest, folder)
+    return LoadedModel(model.eval(), disk.readable(folder.resolve().name), None, digest, folder)
 
 
 def _from_hub(source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:

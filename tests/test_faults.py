@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from clients import ask
 from disks import Disk, read_only
-from hub import COMMIT, Fault, Hub, closed_port
+from hub import COMMIT, Fault, Hub, closed_port, point
 from warm import ROOT, Warm
 
 from dala import disk, hub, phantom, plots, weights
@@ -69,9 +69,9 @@ def folder(patch_file, tmp_path):
 
 def training(tree, out, *more):
     return [
-        "train", "--data", tree, "--format", "folder", "--init", weights.SHIPPED / weights.FILE, "--out", out, "--split",
-        "holdout", "--height", "96", "--width", "128", "--crop", "64", "--views", "1", "--probe-epochs", "1", "--epochs",
-        "1", "--batch", "2", "--precision", "fp32", "--device", "cpu", *more,
+        "train", "--data", tree, "--format", "folder", "--init", weights.SHIPPED / weights.FILE, "--out", out,
+        "--split", "holdout", "--height", "96", "--width", "128", "--crop", "64", "--views", "1", "--batch", "2",
+        "--probe-epochs", "1", "--epochs", "1", "--precision", "fp32", "--device", "cpu", *more,
     ]  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_phantoms_killed_between_their_two_folders_are_drawn_again(tmp_path):
 
 
 def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
-    """Killed in the fold, killed after it, stopped by a full disk, and stopped by a scheduler: no fold is done twice."""
+    """Killed in the fold and after it, stopped by a full disk and by a scheduler: no fold is done twice."""
     out, command = small_disk.root / "run", training(tree, small_disk.root / "run")
     fold, final = out / "fold-0-0", out / "final"
     warm.start(*command)
@@ -247,8 +247,6 @@ def test_a_download_killed_and_out_of_room(small_folder, small_disk, tmp_path):
         (left,) = cache.glob(".dala-*")
         assert not list(cache.glob("models--*"))
         server.faults.clear()
-        from hub import point
-
         with pytest.MonkeyPatch.context() as patched:
             point(patched, server.url, cache)
             before = weights.load("you/net").folder
@@ -317,7 +315,7 @@ def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
 
 
 def test_no_home_no_locale_no_tmp(small_folder, patch_file, tmp_path, locked):
-    """A home that is read-only and not there, names beyond ASCII in a locale that has none, and files kept elsewhere."""
+    """A home that cannot be made, names beyond ASCII in a locale that has none, temporary files elsewhere."""
     names = ["größe µ.png", "μικρό.png", os.fsdecode(b"latin \xe9.png")]
     root = tmp_path / "Gewebe"
     root.mkdir()
@@ -339,7 +337,7 @@ def test_no_home_no_locale_no_tmp(small_folder, patch_file, tmp_path, locked):
     assert sorted(rows) == sorted([*names[:2], r"latin \xe9.png"])
     single = [*command[:4], root / names[0], *command[5:]]
     done = subprocess.run(single, cwd=ROOT, env={**environment, "PYTHONUTF8": "1"}, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0, done.stderr
     assert names[0].encode() in done.stdout
 
 
@@ -410,7 +408,7 @@ def test_a_full_queue_answers_at_once(alone, patch_file):
 
 
 def test_sigterm_ends_the_app_and_its_visitors_pictures(alone, patch_file):
-    one, url, kept, log = alone
+    one, url, _, log = alone
     good = Path(upload(url, patch_file).json()[0])
     with httpx.stream("GET", f"{url}gradio_api/heartbeat/abc", timeout=30) as page:  # as an open page holds it
         assert page.status_code == 200

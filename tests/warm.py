@@ -1,4 +1,4 @@
-"""Real processes of the command line, without the seconds that importing takes: one imports, and forks for each command.
+"""Real processes of the command line, without the seconds that importing takes: one imports, and forks for each.
 
 python tests/warm.py        (spoken to by `Warm`, over its standard input and output)
 """

@@ -73,8 +73,10 @@ def kept() -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in REFUSALS:
+    except Exception as error:
+        # Gradio wraps what the disk says into an error of its own.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in REFUSALS:
             raise
         raise DiskError(FULL) from error
 
