@@ -70,6 +70,7 @@ def same(two, *command, code=0):
     return told[0]
 
 
+@pytest.mark.slow
 def test_a_folder_explained_twice(two, tree, small_folder):
     methods = [m for m in METHODS if not METHODS[m].reruns]
     command = ["explain", tree, "--out", "OUT", "--model", small_folder, "--workers", "1", "--methods", *methods]
@@ -77,6 +78,7 @@ def test_a_folder_explained_twice(two, tree, small_folder):
     assert len(files) == 8 * (2 * len(methods) + 2) + 1
 
 
+@pytest.mark.slow
 def test_phantoms_and_a_training_twice(two, tree, tmp_path):
     _, files = same(two, "phantom", "--n", "4", "--size", "128x96", "--out", "OUT", "--decoy", "ink", "--workers", "1")
     assert len(files) == 5
@@ -84,6 +86,7 @@ def test_phantoms_and_a_training_twice(two, tree, tmp_path):
     assert {"model.safetensors", "config.json", "report.json", "fold-0-0/model.safetensors"} <= set(files)
 
 
+@pytest.mark.slow
 def test_trust_twice(two, tree, small_folder):
     picture = next((tree / "malignant").iterdir())
     said, _ = same(two, "trust", picture, "--model", small_folder)

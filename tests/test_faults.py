@@ -147,6 +147,7 @@ def test_phantoms_killed_between_their_two_folders_are_drawn_again(tmp_path):
     assert len(list((tmp_path / "set_masks").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
     """Killed in the fold and after it, stopped by a full disk and by a scheduler: no fold is done twice."""
     out, command = small_disk.root / "run", training(tree, small_disk.root / "run")
@@ -175,6 +176,7 @@ def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
     assert not list(out.rglob("last.pt*"))
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_settings_were_whole_can_be_resumed(warm, tree, tmp_path):
     command = training(tree, tmp_path, "--epochs", "0", "--network", "colour", "--views", "0")
     assert warm.run(*command, room=300, kills=True).code == -signal.SIGXFSZ
@@ -211,6 +213,7 @@ def test_a_folder_killed_and_out_of_room_goes_on(warm, small_folder, folder, sma
     assert [row["image"] for row in summary(out)] == ["a.png", "b.png", "c.png"]
 
 
+@pytest.mark.slow
 def test_a_mark_that_was_damaged_is_no_mark(warm, small_folder, folder, tmp_path):
     out = tmp_path / "out"
     command = ["explain", folder, "--out", out, "--model", small_folder, "--workers", "0"]
@@ -222,6 +225,7 @@ def test_a_mark_that_was_damaged_is_no_mark(warm, small_folder, folder, tmp_path
     assert all(row["target"] for row in summary(out))
 
 
+@pytest.mark.slow
 def test_one_picture_on_a_full_disk_keeps_the_result_that_was_there(warm, small_folder, folder, small_disk):
     command = ["explain", folder / "a.png", "--out", small_disk.root / "out", "--model", small_folder]
     assert warm.run(*command).code == 0
@@ -233,6 +237,7 @@ def test_one_picture_on_a_full_disk_keeps_the_result_that_was_there(warm, small_
     assert {f: f.read_bytes() for f in (small_disk.root / "out").rglob("*.*")} == before
 
 
+@pytest.mark.slow
 def test_a_download_killed_and_out_of_room(small_folder, small_disk, tmp_path):
     code = "from dala import hub; hub.download('you/net', ('model.safetensors', 'config.json'), str)"
     with Hub({"you/net": small_folder}, {"you/net": Fault(rate=2_000_000, on=".safetensors")}) as server:
@@ -262,6 +267,7 @@ def test_a_download_killed_and_out_of_room(small_folder, small_disk, tmp_path):
     assert not list(cache.glob(".dala-*")), "what a killed download left is swept up"
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_one_sentence(warm, small_folder, folder, tree, locked):
     picture = folder / "a.png"
     commands = [
@@ -280,6 +286,7 @@ def test_a_read_only_folder_is_one_sentence(warm, small_folder, folder, tree, lo
         assert time.monotonic() - began < 30, "before the work, not after it"
 
 
+@pytest.mark.slow
 def test_an_output_that_ends_early_or_finds_no_room(warm, tree):
     command = [sys.executable, "-m", "dala", "data", "check", str(tree), "--format", "folder"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
@@ -291,6 +298,7 @@ def test_an_output_that_ends_early_or_finds_no_room(warm, tree):
     assert re.fullmatch(rf"The output: {FILLED}.*\.\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
     """While torch is imported, and in the middle of the work."""
     starting = subprocess.Popen(
@@ -314,6 +322,7 @@ def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
     assert 0 < sum(bool(row.get("target")) for row in summary(out)) < 43
 
 
+@pytest.mark.slow
 def test_no_home_no_locale_no_tmp(small_folder, patch_file, tmp_path, locked):
     """A home that cannot be made, names beyond ASCII in a locale that has none, temporary files elsewhere."""
     names = ["größe µ.png", "μικρό.png", os.fsdecode(b"latin \xe9.png")]
