@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +25,7 @@ from dala.ui import download
 # Of maps, by their maximum; of probabilities.
 MAPS, PROBABILITIES = 5e-5, 1e-6
 TIMES = ("seconds", "images_per_second")
+NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,9 @@ def timeless(value):
 
 def same(two, *command, code=0):
     """Run a command in both processes, with OUT as a folder of its own; what both printed and wrote."""
-    told = []
+    told, number = [], next(NUMBERS)
     for one, place in two:
-        out = place / f"out-{command[0]}-{one.count}"
+        out = place / f"out-{number}"
         ended = one.run(*(out if part == "OUT" else str(part).replace("OUT", str(out)) for part in command))
         assert ended.code == code, ended.err
         told.append((ended.out.replace(str(place), ""), contents(out) if out.exists() else {}))

@@ -115,8 +115,9 @@ class Task:
 
 def tasks(root: Path) -> tuple[list[Task], Path]:
     """The three tasks, and the folder that the Hub serves."""
-    data, net = root / "phantoms", root / "net"
+    data, many, net = root / "phantoms", root / "many", root / "net"
     phantom.make_folder(data, phantom.Recipe(12, size=(128, 96)))
+    phantom.make_folder(many, phantom.Recipe(64, size=(96, 64)))
     weights.save(DALAResNet50(("benign", "malignant"), SMALL), net)
     picture = str(next((data / "benign").iterdir()))
     start = ["--init", str(weights.SHIPPED / weights.FILE)]
@@ -127,7 +128,7 @@ def tasks(root: Path) -> tuple[list[Task], Path]:
             "predictions.csv",
             ("--resume",),
         ),
-        Task("folder", lambda out: ["explain", str(data), "--out", str(out), "--model", str(net)], "explanation.json"),
+        Task("folder", lambda out: ["explain", str(many), "--out", str(out), "--model", str(net)], "explanation.json"),
         Task(
             "download",
             lambda out: ["explain", picture, "--out", str(out / "out"), "--model", "you/net"],

@@ -146,10 +146,11 @@ class User:
         call = await self.client.post(f"gradio_api/call/{endpoint}", json={"data": values})
         call.raise_for_status()
         told = (await self.client.get(f"gradio_api/call/{endpoint}/{call.json()['event_id']}")).text
-        event, data = told.removeprefix("event: ").split("\ndata: ", 1)
-        if event.split("\n")[0] != "complete":
-            raise WrongError(f"{endpoint}: {told[:200]}")
-        return json.loads(data.split("\n\n")[0])
+        # Heartbeats come before it where it takes long.
+        event, data = told.strip().split("\n\n")[-1].removeprefix("event: ").split("\ndata: ", 1)
+        if event != "complete":
+            raise WrongError(f"{endpoint}: {told[-200:]}")
+        return json.loads(data)
 
     async def _event(self, component: int, kind: str, values: list[Any]) -> list[Any]:
         (index,) = (
@@ -286,6 +287,12 @@ class Tally:
         return missed
 
 
+async def _settled(server: Server, minutes: float) -> dict[str, float]:
+    """The server's state once everybody is there: a session that is open costs memory, and is no leak."""
+    await asyncio.sleep(60 * minutes / 4)
+    return server.state()
+
+
 async def load(server: Server, args: argparse.Namespace) -> bool:
     """Learn the serial answers, let the users in, and tell; whether all is well."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=args.users)
@@ -295,11 +302,11 @@ async def load(server: Server, args: argparse.Namespace) -> bool:
             alone = User(client, config, f"alone{k}")
             case.explained = await alone.explain(case)
             case.masked, case.shown = await alone.threshold(case), await alone.visit(case)
-        before = server.state()
         users = [User(client, config, f"user{k}") for k in range(args.users)]
         seeds = range(1000 * args.seed, 1000 * args.seed + args.users)
         lives = zip(users, seeds, strict=True)
-        await asyncio.gather(*(live(user, asked, args.minutes, args.think, seed, tally) for user, seed in lives))
+        all_lives = (live(user, asked, args.minutes, args.think, seed, tally) for user, seed in lives)
+        before, *_ = await asyncio.gather(_settled(server, args.minutes), *all_lives)
     await asyncio.sleep(2 * OFTEN)
     after, outlived = server.state(), server.outlived()
     missed = tally.slow(args.minutes)
