@@ -4,9 +4,10 @@
 
 The app runs in a process of its own with the shipped weights; the users are clients in this one, over HTTP as a page
 and a program speak to it. Each, after a pause of about `--think` seconds, opens the page; or drops a picture on the
-page, looks at it under another magnification and removes it; or explains one over the API; or puts a threshold on a
-map. Every answer is compared with what one user alone was told before. Exit code 1 if an answer is wrong or missing, if
-p95 is over 1.5 s for thresholds or 15 s for explanations, if memory grew by a tenth, or if files outlive their time.
+page and looks at it under another magnification; or explains one over the API; or puts a threshold on a map.
+Every answer is compared with what one user alone was told before. Exit code 1 if an answer is wrong or missing, if p95
+is over 1.5 s for thresholds or 15 s for explanations, if memory grew by a tenth after the first quarter of the time, or
+if files outlive their time.
 
 For a machine that does nothing else.
 """
