@@ -53,6 +53,8 @@ class Warm:
     def start(self, *arguments: object, room: int | None = None, kills: bool = False) -> int:
         """Start a command; its process. `room`: bytes that a file may have, beyond which writing fails, or `kills`."""
         self.count += 1
+        for name in ("out", "err"):  # it may be killed before it has them
+            self._stream(name).touch()
         job = {"arguments": [str(a) for a in arguments], "to": str(self._stream("")), "room": room, "kills": kills}
         self._say(job)
         self.pid = int(self._hear())
