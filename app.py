@@ -2,8 +2,15 @@
 
 import html
 import os
+import signal
+import sys
 from contextlib import suppress
 from typing import Any
+
+if __name__ == "__main__":
+    # From the first import on, Ctrl-C and a container's stop are no traceback but an orderly end.
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, lambda number, _: sys.exit(128 + number))
 
 # Threads that wait for each other sleep. Spinning, as they would, takes a processor from whatever else needs it: on two
 # that a neighbour shares, an eigenvalue decomposition of 15 ms took seconds. Read once, when torch is loaded.
@@ -14,7 +21,8 @@ with suppress(ImportError):
 
 import gradio as gr
 
-from dala import Explainer, hosted, samples
+from dala import Explainer, disk, hosted, samples
+from dala.commands import refuse
 from dala.errors import DalaError
 from dala.shelf import Shelf
 from dala.ui import api, compare, explain, guard, lab, model, patch, results, steps, tools, trust, zero
@@ -53,8 +61,12 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
 
 
 def launch(demo: gr.Blocks, **options: Any) -> Any:
-    """`demo.launch` with the switches a public demo of a medical network needs."""
-    return demo.queue(max_size=64).launch(
+    """`demo.launch` with the switches a public demo of a medical network needs.
+
+    Raises:
+        DalaError: a `DALA_QUEUE` that is no length of a queue.
+    """
+    return demo.queue(max_size=_queue()).launch(
         theme=theme(),
         css=CSS,
         show_error=False,
@@ -70,6 +82,36 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
     )
 
 
+def run() -> int:
+    """Serve the page until Ctrl-C or SIGTERM; the exit code."""
+    try:
+        explainer, note = hosted.load()
+        zero.lend(explainer)
+        demo = build(explainer, note)
+        try:
+            launch(demo, prevent_thread_lock=True)
+            demo.block_thread()
+        finally:
+            # Visitors' open pages end, and their pictures leave the disk.
+            demo.close()
+    except DalaError as error:
+        return refuse(str(error))
+    except OSError as error:
+        if error.errno in disk.REFUSALS:
+            return refuse(disk.refused(error, error.filename or "The app's temporary folder"))
+        if error.errno is None:  # Gradio's own words for a port that is taken
+            return refuse(str(error))
+        raise
+    return 0
+
+
+def _queue() -> int:
+    given = os.environ.get("DALA_QUEUE") or "64"
+    if not given.isdecimal() or not int(given):
+        raise DalaError(f"DALA_QUEUE is how many requests may wait, 1 or more, not {given!r}.")
+    return int(given)
+
+
 def _head(explainer: Explainer, note: str = "") -> str:
     # Text from a config is escaped: it comes from whoever made the weights.
     told, origin = explainer.provenance, explainer.origin
@@ -83,9 +125,4 @@ def _head(explainer: Explainer, note: str = "") -> str:
 
 
 if __name__ == "__main__":
-    try:
-        explainer, note = hosted.load()
-        zero.lend(explainer)
-        launch(build(explainer, note))
-    except DalaError as error:
-        raise SystemExit(str(error)) from None
+    raise SystemExit(run())

@@ -1,10 +1,30 @@
 """DALAResNet50 and DT Grad-CAM: see what a network looks at in breast tissue. For teaching, not for diagnosis."""
 
-from dala.explain import Explainer
-from dala.explanation import Explanation
-from dala.images import ImageError
-from dala.model import DALAResNet50
-from dala.weights import WeightsError, load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dala.explain import Explainer
+    from dala.explanation import Explanation
+    from dala.images import ImageError
+    from dala.model import DALAResNet50
+    from dala.weights import WeightsError, load
 
 __all__ = ["DALAResNet50", "Explainer", "Explanation", "ImageError", "WeightsError", "load"]
 __version__ = "0.1.0"
+
+PLACES = {
+    "DALAResNet50": "model",
+    "Explainer": "explain",
+    "Explanation": "explanation",
+    "ImageError": "images",
+    "WeightsError": "weights",
+    "load": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # When first asked for: torch takes seconds, in which the command line can tell of bad arguments and of Ctrl-C.
+    if name not in PLACES:
+        raise AttributeError(f"module 'dala' has no attribute {name!r}")
+    return getattr(import_module(f"dala.{PLACES[name]}"), name)

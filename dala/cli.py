@@ -1,10 +1,15 @@
 """`python -m dala explain | train | ...`. Bad input: one sentence on stderr, exit code 2."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
+from dala import disk
 from dala.commands import refuse
 from dala.errors import DalaError
 
@@ -28,7 +33,28 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What the terminal's encoding lacks is told as \\uNNNN.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except DalaError as error:
+        return refuse(str(error))
+    except KeyboardInterrupt:
+        return refuse("Interrupted.", 130)
+    except OSError as error:
+        if error.errno not in {*disk.REFUSALS, errno.EPIPE}:
+            raise
+        if error.filename is None and not sys.stdout.closed:
+            _unheard()
+        # Whoever reads the output has gone: as `head` does, once it has its lines.
+        return 141 if error.errno == errno.EPIPE else refuse(disk.refused(error, error.filename or "The output"))
+    return code
+
+
+def _run(given: list[str]) -> int:
     if given[:2] == ["evaluate", "explanations"]:
         given[:2] = ["evaluate-explanations"]
     parser = argparse.ArgumentParser(
@@ -47,9 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_arguments(parsers[given[0]])
     args = parser.parse_args(given)
     assert module is not None  # noqa: S101  the parser has refused every other command  # nosec B101
-    try:
-        return int(module.run(args))
-    except DalaError as error:
-        return refuse(str(error))
-    except KeyboardInterrupt:
-        return refuse("Interrupted.", 130)
+    return int(module.run(args))
+
+
+def _unheard() -> None:
+    """Let the interpreter flush at its end what could not be written, to nowhere."""
+    with suppress(OSError, ValueError):  # a stream without a file behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

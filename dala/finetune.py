@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from tqdm import tqdm
 
-from dala import checkpoint, data
+from dala import checkpoint, data, disk
 from dala.distributed import ALONE, Ranks
 from dala.model import DALAResNet50
 from dala.networks import Named, Upper, trained_parameters
@@ -89,7 +89,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: after Ctrl-C, once the step is done and saved.
-            CheckpointError: the disk is full.
+            CheckpointError, DiskError: the disk is full.
         """
         s, began, first, whole, stopped = self.settings, time.perf_counter(), self.step, self.epoch + 1, False
         self.upper.train()
@@ -148,7 +148,7 @@ class Run:
         if self.ranks.rank:
             return
         names = list(dict.fromkeys(name for r in self.log for name in r))
-        with (self.out / "log.csv").open("w", newline="") as stream:
+        with disk.whole(self.out / "log.csv") as part, part.open("w", newline="") as stream:
             rows = csv.DictWriter(stream, names)
             rows.writeheader()
             rows.writerows(self.log)

@@ -1,6 +1,7 @@
 """A folder of pictures explained: decoded beside the network, resumable, shared out over machines."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from dala import data, export, images
+from dala import data, disk, export, images
 from dala.explain import Explainer
 from dala.threshold import DEFAULT_RULE
 
@@ -73,6 +74,7 @@ def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
 
     Raises:
         DataError: no pictures in or below the folder, or results that would lie among them.
+        DiskError: no room, or no permission; every picture that was finished is so still.
     """
     out = job.out.resolve()
     if job.root.resolve().is_relative_to(out):
@@ -110,17 +112,10 @@ def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Imag
     for (file, _), explanation in zip(waiting, explanations, strict=True):
         if explanation.warning:
             tqdm.write(f"{file}: {explanation.warning}", file=sys.stderr)
-        folder = _place(job, file)
-        folder.mkdir(parents=True, exist_ok=True)
-        # The mark goes first and comes last: killed in between, the picture is not finished.
-        for old in sorted(folder.iterdir(), key=lambda f: f.name != MARK):
-            if old.is_file():
-                old.unlink()
         more = {"asked": _asked(explainer, job, file)}
-        for name, content in export.files(explanation, explainer, job.rule, job.strength, more=more).items():
-            part = folder / f".{name}.part"
-            part.write_bytes(content)
-            part.replace(folder / name)
+        made = export.files(explanation, explainer, job.rule, job.strength, more=more)
+        # The mark goes first and comes last: killed in between, the picture is not finished.
+        disk.write_all(_place(job, file), made, alone=True)
     done = len(waiting)
     waiting.clear()
     return done
@@ -142,7 +137,11 @@ def _asked(explainer: Explainer, job: Job, file: Path) -> dict[str, Any]:
 
 def _told(job: Job, file: Path) -> dict[str, Any]:
     mark = _place(job, file) / MARK
-    return json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+    try:
+        told = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+    except ValueError:  # damaged after it was written: not finished
+        return {}
+    return told if isinstance(told, dict) and "asked" in told else {}
 
 
 def _place(job: Job, file: Path) -> Path:
@@ -150,11 +149,11 @@ def _place(job: Job, file: Path) -> Path:
 
 
 def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
-    """One row a picture, finished now or earlier, in the order of the files."""
+    """One row a picture, finished now or earlier, in the order of the files; a name that is no UTF-8 escaped."""
     rows = []
     for file in files:
         name = str(file.relative_to(job.root))
-        row: dict[str, Any] = {"image": name, "error": errors.get(name, "")}
+        row: dict[str, Any] = {"image": disk.readable(name), "error": errors.get(name, "")}
         told = {} if row["error"] else _told(job, file)
         if told:
             row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
@@ -166,9 +165,8 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     job.out.mkdir(parents=True, exist_ok=True)
     name = "summary.csv" if job.world == 1 else f"summary-{job.rank}.csv"
-    part = job.out / f".{name}.part"
-    with part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(job.out / name)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    disk.write(job.out / name, text.getvalue())

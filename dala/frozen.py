@@ -1,6 +1,7 @@
 """What the frozen stages see of every picture, computed once and kept on disk: no fold, epoch or network repeats it."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from dala import evaluate, images
-from dala.data import DataError, Item
+from dala import disk, evaluate, images
+from dala.data import Item
 from dala.distributed import ALONE, Ranks
 from dala.model import STAGES, DALAResNet50
 from dala.settings import Settings
@@ -80,7 +81,8 @@ def extract(model: DALAResNet50, items: Sequence[Item], settings: Settings, rank
         ranks: the processes that write one file together, on one machine or a disk that they share.
 
     Raises:
-        DataError: a picture that cannot be read, or no room on the disk.
+        DataError: a picture that cannot be read.
+        DiskError: no room on the disk, or no permission.
     """
     cache = settings.cache or settings.out / "features"
     cache.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ def extract(model: DALAResNet50, items: Sequence[Item], settings: Settings, rank
             _compute(model, items, settings, stem, ranks)
         except OSError as error:
             storage.unlink(missing_ok=True)
-            raise DataError(f"{cache}: the features cannot be kept there: {error.strerror}.") from error
+            raise disk.DiskError(disk.refused(error, cache)) from error
     told = torch.load(about, weights_only=True)
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     flat = torch.from_file(str(storage), shared=False, size=told["size"], dtype=dtype)
@@ -124,9 +126,9 @@ def _compute(model: DALAResNet50, items: Sequence[Item], settings: Settings, ste
         for s in POOLED:
             pooled[s][r :: ranks.world] = part[s]
     if ranks.rank == 0:
-        part_file = stem.with_suffix(".part")
-        torch.save({"places": places, "channels": channels, "size": offset, "pooled": pooled}, part_file)
-        part_file.replace(stem.with_suffix(".pt"))
+        packed = io.BytesIO()  # to a file torch would wrap what the disk says into an error of its own
+        torch.save({"places": places, "channels": channels, "size": offset, "pooled": pooled}, packed)
+        disk.write(stem.with_suffix(".pt"), packed.getvalue())
     ranks.wait()
 
 

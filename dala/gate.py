@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dala import images
+from dala import disk, images
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.strangers import read_json
@@ -60,16 +60,18 @@ def measure(explainer: Explainer, pictures: Iterable[images.Source], data: str) 
 
 
 def write(average: AverageGate, folder: Path, sha256: str) -> Path:
-    """Write `gate.json`, with the SHA-256 of the weights it belongs to; the file."""
+    """Write `gate.json`, with the SHA-256 of the weights it belongs to; the file.
+
+    Raises:
+        DiskError: no room, or no permission.
+    """
     told = {
         "sha256": sha256,
         "data": average.data,
         "pictures": average.pictures,
         "mean": [round(value, 4) for value in average.mean.tolist()],
     }
-    part = folder / f".{FILE}.part"
-    part.write_text(json.dumps(told) + "\n", encoding="utf-8")
-    part.replace(folder / FILE)
+    disk.write(folder / FILE, json.dumps(told) + "\n")
     return folder / FILE
 
 

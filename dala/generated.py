@@ -43,7 +43,7 @@ def draw(settings: Settings) -> None:
     ones, the decoy all of them. Beside a focus in every patch it would be evidence that nobody needs.
 
     Raises:
-        DataError: no room on the disk.
+        DiskError: no room on the disk.
     """
     if not settings.data.exists():
         decoy = settings.data.name[len(NAME) + 1 :] or None

@@ -4,6 +4,7 @@ The cache is the client's own, laid out as it does where links are not possible:
 here, and `hf cache` finds what is put there from here.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 EVERY = 0.1  # seconds between two calls of a progress function
+UNFINISHED, ABANDONED = ".dala-", 3600  # name of a download's own folder, and seconds after which nobody fills it
 
 
 def cached(repo: str, names: Sequence[str], revision: str | None, cache_dir: str | Path | None = None) -> Path | None:
@@ -79,7 +81,8 @@ def download(
             raise HubError(f"{repo}: {name} has {files[-1].size:,} bytes, and {most:,} is the most that is read.")
     with disk(repo):
         cache.mkdir(parents=True, exist_ok=True)
-        temporary = TemporaryDirectory(prefix=".dala-", dir=cache, ignore_cleanup_errors=True)
+        _sweep(cache)
+        temporary = TemporaryDirectory(prefix=UNFINISHED, dir=cache, ignore_cleanup_errors=True)
     with temporary as place, _told(repo, progress) as tell:
         folder, before, total = Path(place), 0, sum(file.size or 0 for file in files)
         tell(0, total)
@@ -124,6 +127,15 @@ def holds(repo: str, name: str, revision: str | None, token: str | bool | None =
     except HubError:
         return False
     return True
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed downloads left: a living one writes, or gives up, within seconds."""
+    for folder in cache.glob(f"{UNFINISHED}*"):
+        with suppress(OSError):  # another process was quicker
+            touched = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
+            if time.time() - touched > ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _storage(cache: Path, repo: str) -> Path:

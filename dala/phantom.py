@@ -26,6 +26,7 @@ from tqdm import tqdm
 from dala import anatomy, lesion
 from dala import decoy as decoys
 from dala.data import DataError
+from dala.disk import DiskError, refused
 from dala.slide import Slide
 
 __all__ = ["ABOUT", "LABELS", "SIZE", "Phantom", "Recipe", "make", "make_folder"]
@@ -138,11 +139,15 @@ def make_folder(out: Path, recipe: Recipe, workers: int = 0) -> None:
         workers: processes that draw; the bytes are the same whatever their number.
 
     Raises:
-        DataError: a folder that holds something, or cannot be written.
+        DataError: a folder that holds something.
+        DiskError: a folder that cannot be written.
     """
     masks = out.with_name(out.name + "_masks")
-    parts = {out: out.with_name(out.name + ".part"), masks: masks.with_name(masks.name + ".part")}
+    # The set comes last: where it lies, its masks do.
+    parts = {masks: masks.with_name(masks.name + ".part"), out: out.with_name(out.name + ".part")}
     try:
+        if (parts[out] / ABOUT).is_file():  # killed between the two: the masks are of a set that is not there
+            shutil.rmtree(masks, ignore_errors=True)
         for folder in parts:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise DataError(f"{folder}: is there already and not empty; choose another folder.")
@@ -155,7 +160,7 @@ def make_folder(out: Path, recipe: Recipe, workers: int = 0) -> None:
                 folder.rmdir()
             part.replace(folder)
     except OSError as error:
-        raise DataError(f"{out}: the phantoms cannot be kept there: {error.strerror}.") from error
+        raise DiskError(refused(error, out)) from error
     finally:
         for part in parts.values():
             shutil.rmtree(part, ignore_errors=True)

@@ -11,21 +11,16 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from sklearn.metrics import roc_curve
 
-from dala import calibration, metrics
-from dala.errors import DalaError
+from dala import calibration, disk, metrics
 from dala.predictions import Predictions
 
-__all__ = ["PlotError", "confusion", "protocols", "reliability", "roc", "save"]
+__all__ = ["confusion", "protocols", "reliability", "roc", "save"]
 
 # The theme's accent, text and surfaces: a card must not need the app's packages.
 ACCENT, GREY, PALE, TEXT, LINE = "#0f766e", "#8a847b", "#d9d4cc", "#22201d", "#b0aaa0"
 DPI = 150
 GRID = np.linspace(0, 1, 501)
 PANELS = {"auc": "AUC of pictures", "balanced_accuracy": "Balanced accuracy"}
-
-
-class PlotError(DalaError):
-    """Pictures that cannot be written; the message says why."""
 
 
 def roc(predictions: Predictions, baseline: Predictions | None = None) -> Figure:
@@ -158,14 +153,11 @@ def save(figures: dict[str, Figure], folder: Path) -> None:
     """Write each as `name.png`, the same bytes for the same data.
 
     Raises:
-        PlotError: a folder that cannot be written to.
+        DiskError: a folder that cannot be written to.
     """
     for name, figure in figures.items():
-        file = folder / f"{name}.png"
-        try:
-            figure.savefig(file, dpi=DPI, facecolor="white", metadata={"Software": None})
-        except OSError as error:
-            raise PlotError(f"{file}: {error.strerror}.") from error
+        with disk.whole(folder / f"{name}.png") as part:
+            figure.savefig(part, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def _curve(part: Predictions) -> np.ndarray:

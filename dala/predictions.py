@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from scipy.special import softmax
 
+from dala.disk import whole
 from dala.errors import DalaError
 
 __all__ = ["Predictions", "PredictionsError"]
@@ -17,6 +18,7 @@ __all__ = ["Predictions", "PredictionsError"]
 COLUMNS = ("partition", "fold", "picture", "label", "patient", "slide", "magnification")
 NUMBERS = ("partition", "fold", "label")
 LOGIT = "logit:"
+BYTES = "surrogateescape"  # a file's name that is no UTF-8 comes back as it was
 
 
 class PredictionsError(DalaError):
@@ -94,9 +96,13 @@ class Predictions:
         return cls(parts[0].class_names, **{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
     def write(self, file: Path) -> None:
-        """One CSV, UTF-8: a row for each picture and partition, of each logit the digits that give its float32 back."""
+        """One CSV, UTF-8: a row for each picture and partition, of each logit the digits that give its float32 back.
+
+        Raises:
+            DiskError: no room, or no permission; what was there is there still.
+        """
         logits = self.logits.astype(np.float32)
-        with file.open("w", encoding="utf-8", newline="") as stream:
+        with whole(file) as part, part.open("w", encoding="utf-8", errors=BYTES, newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             rows.writerow([*COLUMNS, *(LOGIT + name for name in self.class_names)])
             for k, row in enumerate(zip(*(getattr(self, name) for name in COLUMNS), strict=True)):
@@ -110,7 +116,7 @@ class Predictions:
             PredictionsError: no such file, columns missing, numbers that cannot be read, or see the class.
         """
         try:
-            with file.open(encoding="utf-8", newline="") as stream:
+            with file.open(encoding="utf-8", errors=BYTES, newline="") as stream:
                 rows = csv.DictReader(stream, restval="")
                 header, table = list(rows.fieldnames or ()), list(rows)
         except OSError as error:

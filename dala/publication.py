@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dala import card, compare, plots, prose, reports, weights
+from dala import card, compare, disk, plots, prose, reports, weights
 from dala.errors import DalaError
 from dala.predictions import Predictions
 from dala.strangers import read_json
@@ -152,8 +152,8 @@ def write(publication: Publication, report: dict[str, Any], folder: Path) -> Non
         for protocol, split in splits.items():
             shutil.copyfile(split, folder / "splits" / f"{protocol}.json")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (folder / "report.json").write_text(text, encoding="utf-8")
-        (folder / "README.md").write_text(card.card(report), encoding="utf-8")
+        disk.write(folder / "report.json", text)
+        disk.write(folder / "README.md", card.card(report))
     except OSError as error:
         raise PublicationError(f"{error.filename or folder}: {error.strerror}.") from error
     plots.save(figures(publication, report), folder)

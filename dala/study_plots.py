@@ -21,7 +21,7 @@ def draw(report: Json, folder: Path) -> dict[str, str]:
     """Write every picture for which there are numbers; file names with their alternative texts, in order.
 
     Raises:
-        PlotError: a folder that cannot be written to.
+        DiskError: a folder that cannot be written to.
     """
     truths = report["truths"]
     masked = {n: t for n, t in truths.items() if t.get("localisation")}

@@ -29,7 +29,7 @@ import sklearn
 import torch
 import torchvision
 
-from dala import baselines, calibration, data, fitting, formats, generated, reports, splits, weights
+from dala import baselines, calibration, data, disk, fitting, formats, generated, reports, splits, weights
 from dala.data import Item
 from dala.distributed import Ranks, join
 from dala.engine import find_device
@@ -55,7 +55,8 @@ def train(settings: Settings) -> dict[str, Any]:
     """Run the whole recipe and return the report that is also written to `report.json`.
 
     Raises:
-        DataError, WeightsError, SettingsError, DeviceError, CheckpointError: what cannot be used, or a full disk.
+        DataError, WeightsError, SettingsError, DeviceError: what cannot be used.
+        CheckpointError, DiskError: no room on the disk, or no permission.
     """
     began = time.perf_counter()
     torch.manual_seed(settings.seed)
@@ -97,6 +98,7 @@ def train(settings: Settings) -> dict[str, Any]:
     if ranks.rank == 0:
         predictions.write(settings.out / "predictions.csv")
         _write_json(settings.out / "report.json", report)
+        (settings.out / "final" / "last.pt").unlink(missing_ok=True)
     return report
 
 
@@ -143,8 +145,11 @@ def _keep(settings: Settings, split: Split) -> None:
     else:
         for old in [*settings.out.glob("fold-*"), settings.out / "final"]:
             shutil.rmtree(old, ignore_errors=True)
+        for name in ("report.json", "predictions.csv"):
+            (settings.out / name).unlink(missing_ok=True)
+    # The settings come last: where they lie, the split does.
+    disk.write(settings.out / "split.json", split.to_json())
     _write_json(file, told)
-    (settings.out / "split.json").write_text(split.to_json(), encoding="utf-8")
 
 
 def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Predictions, str | None]:
@@ -172,8 +177,9 @@ def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Prediction
                 _save(job, upper, len(train), out)
         if job.ranks.rank == 0:
             _predictions(job, held, told, partition, fold).write(done)
-            (out / "last.pt").unlink(missing_ok=True)
         job.ranks.wait()
+    if job.ranks.rank == 0:
+        (out / "last.pt").unlink(missing_ok=True)
     return Predictions.read(done), weights.sha256(model_file) if model_file.exists() else None
 
 
@@ -202,15 +208,23 @@ def _final(job: Job, split: Split, temperature: float) -> str | None:
     settings = job.settings
     if settings.network != "dala" or not settings.final or settings.inner:
         return None
+    if settings.resume and (done := _reported(settings.out)):
+        return done
     train = job.items if split.protocol != "holdout" else split.sides(job.items, 0, 0)[0]
     place = {i.path: k for k, i in enumerate(job.items)}
     print(f"final network: {len(train)} pictures to train on")
     upper = fitting.fit(job, [place[i.path] for i in train], settings.out / "final")
     if job.ranks.rank == 0:
         _save(job, upper, len(train), settings.out, temperature)
-        (settings.out / "final" / "last.pt").unlink(missing_ok=True)
     job.ranks.wait()
     return weights.sha256(settings.out / weights.FILE)
+
+
+def _reported(out: Path) -> str | None:
+    """SHA-256 of the network of a run whose report, which comes last, is there; None if either is not."""
+    report, file = out / "report.json", out / weights.FILE
+    told = json.loads(report.read_text(encoding="utf-8"))["sha256"] if report.exists() and file.exists() else None
+    return told if told and told == weights.sha256(file) else None
 
 
 def _save(job: Job, upper: Upper, trained: int, folder: Path, temperature: float = 1.0) -> None:
@@ -255,4 +269,4 @@ def _speed(out: Path, began: float) -> dict[str, Any]:
 
 
 def _write_json(file: Path, value: Any) -> None:
-    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    disk.write(file, json.dumps(value, indent=2) + "\n")

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
 from torch import Tensor
 
-from dala import hub
+from dala import disk, hub
 from dala.errors import DalaError
 from dala.model import DALAResNet50
 from dala.strangers import read_json
@@ -116,16 +117,16 @@ def save(model: DALAResNet50, folder: Path) -> str:
     """Write `model.safetensors` (matrices in fp16, vectors in fp32) and `config.json` with its SHA-256, returned.
 
     Vectors are a thousandth of the size, and batch-norm's variances span more than fp16 can hold.
+
+    Raises:
+        DiskError: no room, or no permission; the two files that were there are there still.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     state = {k: v.half() if v.ndim > 1 else v for k, v in state.items()}
-    temporary = folder / f".{FILE}.part"
-    save_file(state, temporary)
-    digest = sha256(temporary)
-    temporary.chmod(0o644)  # the library writes for the owner alone, and a server may run as somebody else
-    temporary.replace(folder / FILE)
-    (folder / CONFIG).write_text(json.dumps({**model.config(), "sha256": digest}, indent=2) + "\n", encoding="utf-8")
+    content = packed(state)
+    digest = hashlib.sha256(content).hexdigest()
+    config = json.dumps({**model.config(), "sha256": digest}, indent=2) + "\n"
+    disk.write_all(folder, {FILE: content, CONFIG: config.encode()})
     return digest
 
 
@@ -176,7 +177,7 @@ def _read(folder: Path, file: Path) -> LoadedModel:
     with torch.inference_mode():
         if not model(torch.zeros(1, 3, 64, 64)).isfinite().all():
             raise WeightsError(f"{file}: its values are so large that the network's output is not a finite number.")
-    return LoadedModel(model, folder.resolve().name, None, digest, folder)
+    return LoadedModel(model, disk.readable(folder.resolve().name), None, digest, folder)
 
 
 def _from_hub(source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:

@@ -8,6 +8,7 @@ from PIL import Image
 from dala import phantom
 from dala.commands import data as command
 from dala.data import DataError
+from dala.disk import DiskError
 
 TUMOURS = {"DC": "ductal_carcinoma", "LC": "lobular_carcinoma", "A": "adenosis"}
 
@@ -106,7 +107,7 @@ def test_unknown_patients_are_told(tmp_path, capsys):
 def test_refusals(tree, tmp_path, capsys):
     with pytest.raises(DataError, match="no pictures at 400X"):
         check(tree, "--magnifications", "400X")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DiskError, match="cannot be written"):
         check(tree, "--json", tmp_path / "nowhere" / "facts.json")
     for wrong in (("--folds", "1"), ("--workers", "-1"), ("--format", "camelyon")):
         with pytest.raises(SystemExit):

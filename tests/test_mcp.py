@@ -4,16 +4,16 @@ import base64
 import importlib.util
 import io
 import json
-import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clients import FILE, README, ROOT, arrays, block, call, talk
+from clients import FILE, README, arrays, block, call, talk
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+import app
 from dala import export
 from dala.ui import tools
 
@@ -156,9 +156,9 @@ def test_a_missing_package_is_told_in_a_sentence(monkeypatch):
         tools.offered()
 
 
-def test_the_app_ends_with_that_sentence(monkeypatch, small_folder):
+def test_the_app_ends_with_that_sentence(monkeypatch, small_folder, capsys):
     monkeypatch.setenv("DALA_MCP", "1")
     monkeypatch.setenv("DALA_MODEL", str(small_folder))
     monkeypatch.setitem(sys.modules, "mcp", None)
-    with pytest.raises(SystemExit, match=r'^DALA_MCP needs one more package: pip install "gradio\[mcp\]"$'):
-        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert app.run() == 2
+    assert capsys.readouterr().err == 'DALA_MCP needs one more package: pip install "gradio[mcp]"\n'

@@ -10,8 +10,8 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from dala import baselines, cli, formats, phantom, slide, splits
-from dala.data import DataError
 from dala.decoy import DECOYS
+from dala.disk import DiskError
 from dala.phantom import Recipe
 
 SEEDS = range(4)
@@ -216,6 +216,6 @@ def test_a_full_disk_leaves_no_half_set(tmp_path: Path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DataError, match="set: the phantoms cannot be kept there: No space left on device"):
+    with pytest.raises(DiskError, match="set: cannot be written .No space left on device.; make room on this disk"):
         phantom.make_folder(tmp_path / "set", Recipe(2, size=(64, 64)))
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from test_reports import predictions
 
 from dala import plots, reports
 from dala.calibration import BINS
+from dala.disk import DiskError
 from dala.ui.theme import TOKENS
 
 FIGURES = {"auc": [0.9, 0.8, 0.95], "balanced_accuracy": [0.7, 0.6, None]}
@@ -86,5 +87,5 @@ def test_files_are_readable_and_the_same_twice(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(plots.PlotError, match=r"roc\.png: No such file"):
+    with pytest.raises(DiskError, match=r"roc\.png: cannot be written .No such file"):
         plots.save({"roc": plots.roc(predictions(partitions=1))}, tmp_path / "none")

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from dala import disk
 from dala.compare import CompareError, compare, markdown
 from dala.predictions import Predictions
 from dala.strangers import read_json
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the table of the runs, and write it where asked to.
 
     Raises:
-        CompareError, MetricsError, PredictionsError: runs that cannot be read or compared, or files not written.
+        CompareError, MetricsError, PredictionsError: runs that cannot be read or compared.
+        DiskError: files that cannot be written.
     """
     against = args.against or args.runs[0]
     folders = list(dict.fromkeys(folder.resolve() for folder in (*args.runs, against)))
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     contents = {args.json: json.dumps(result, indent=2, ensure_ascii=False) + "\n", args.markdown: table}
     for file, content in contents.items():
         if file:
-            _write(file, content)
+            disk.write(file, content)
     print(table, end="")
     return 0
 
@@ -59,10 +61,3 @@ def _title(folder: Path) -> str:
         raise CompareError(f"{file} is not JSON.") from error
     title = report.get("title") if isinstance(report, dict) else None
     return title if isinstance(title, str) and title else folder.name
-
-
-def _write(file: Path, content: str) -> None:
-    try:
-        file.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise CompareError(f"{file}: {error.strerror}.") from error

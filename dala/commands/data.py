@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dala import duplicates, formats, groups, splits
+from dala import disk, duplicates, formats, groups, splits
 from dala.data import DataError, Item
 from dala.formats import Dataset
 
@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what was found; the exit code.
 
     Raises:
-        DataError: the folder does not hold such a data set, or the JSON file cannot be written.
+        DataError: the folder does not hold such a data set.
+        DiskError: the JSON file cannot be written.
     """
     dataset = formats.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
     dataset, fingerprints = formats.decode(dataset, duplicates.fingerprint, args.workers)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     }
     print("\n".join(_lines(facts)))
     if args.json:
-        _write(args.json, facts)
+        disk.write(args.json, json.dumps(facts, indent=1) + "\n")
     return 0
 
 
@@ -186,13 +187,6 @@ def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[:MOST])
     if len(lines) > MOST:
         yield f"  and {len(lines) - MOST} more"
-
-
-def _write(file: Path, facts: dict[str, Any]) -> None:
-    try:
-        file.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dala import engine, evaluate, formats, metrics, plots, publication, reports, weights
+from dala import disk, engine, evaluate, formats, metrics, plots, publication, reports, weights
 from dala.formats import Dataset
 from dala.predictions import Predictions
 from dala.publication import Publication, PublicationError
@@ -155,13 +155,9 @@ def _scores(raw: Predictions, scaled: Predictions, n: int) -> dict[str, Any]:
 
 def _write(folder: Path, raw: Predictions, scaled: Predictions, report: dict[str, Any]) -> None:
     scores = report["scores"]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        raw.write(folder / "predictions.csv")
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (folder / "report.json").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PublicationError(f"{error.filename or folder}: {error.strerror}.") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    raw.write(folder / "predictions.csv")
+    disk.write(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     pictures = {
         "roc": plots.roc(scaled),
         "reliability": plots.reliability(raw, scaled),

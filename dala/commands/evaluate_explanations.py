@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cases, findings, formats, study, study_plots
+from dala import cases, disk, findings, formats, study, study_plots
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.study import Case
@@ -52,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     """Run the study; the exit code.
 
     Raises:
-        StudyError, DataError, LeakageError, WeightsError: what cannot be used or written.
+        StudyError, DataError, LeakageError, WeightsError, DiskError: what cannot be used or written.
     """
     if bool(args.folds) != bool(args.data):
         raise StudyError("--folds and --data go together: the run, and the pictures that it was trained on.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    disk.check(args.out / f"{FILE}.json")
     began = time.perf_counter()
     counts = QUICK if args.quick else COUNTS
     truths = {"phantom": _phantoms(args, counts["phantom"])}
@@ -133,14 +135,11 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, report: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{FILE}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        pictures = study_plots.draw(report, folder)
-        links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
-        (folder / f"{FILE}.md").write_text(findings.markdown(report) + links, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"{error.filename or folder}: {error.strerror}.") from error
+    pictures = study_plots.draw(report, folder)
+    links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
+    disk.write(folder / f"{FILE}.md", findings.markdown(report) + links)
+    # Last: where it lies, the app shows it.
+    disk.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
 def _bar(words: str, total: int) -> "tqdm[Any]":

@@ -53,16 +53,12 @@ def run(args: argparse.Namespace) -> int:
     if sum(image.is_dir() for image in args.images) > 1:
         return refuse("Give one folder at a time: each needs an --out of its own.")
     used: set[str] = set()
-    try:
-        results = [
-            _explain_folder(args, image, explainer, options)
-            if image.is_dir()
-            else _explain_one(args, image, explainer, options, used)
-            for image in args.images
-        ]
-    except OSError as error:
-        return refuse(f"{error.filename or args.out}: {error.strerror}.")
-    return max(results)
+    return max(
+        _explain_folder(args, image, explainer, options)
+        if image.is_dir()
+        else _explain_one(args, image, explainer, options, used)
+        for image in args.images
+    )
 
 
 def _explain_one(
@@ -70,7 +66,7 @@ def _explain_one(
 ) -> int:
     from tqdm import tqdm
 
-    from dala import cam, export
+    from dala import cam, disk, export
     from dala.images import ImageError
 
     # Minutes of a method that reruns the network, with an estimate of how many are left; Ctrl-C cancels.
@@ -83,9 +79,7 @@ def _explain_one(
     names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
     used.add(name := next(n for n in names if n not in used))
     folder = args.out / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in export.files(explanation, explainer, args.rule, args.strength).items():
-        (folder / name).write_bytes(content)
+    disk.write_all(folder, export.files(explanation, explainer, args.rule, args.strength))
     if explanation.warning:
         print(f"{image}: {explanation.warning}", file=sys.stderr)
     told = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())

@@ -43,10 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.data}: no pictures of the magnification that the weights expect.")
     broken: list[str] = []
     average = gate.measure(explainer, _decoded(files, broken), args.data.resolve().name)
-    try:
-        file = gate.write(average, origin.folder, origin.sha256)
-    except OSError as error:
-        return refuse(f"{origin.folder}: {error.strerror}.")
+    file = gate.write(average, origin.folder, origin.sha256)
     print(f"{average.pictures} pictures of {args.data} -> {file}")
     return 2 if broken else 0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cam, checks
+from dala import cam, checks, disk
 from dala.explain import Explainer
 from dala.hiding import BASELINES, DEFAULT_BASELINE
 
@@ -39,8 +39,10 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and print the verdict; the exit code.
 
     Raises:
-        ImageError, WeightsError, TargetError, TrustError: what cannot be used.
+        ImageError, WeightsError, TargetError, TrustError, DiskError: what cannot be used or written.
     """
+    if args.json:
+        disk.check(args.json)
     explainer = Explainer.load(args.model, args.device)
     explanation = explainer.explain(args.image, args.target, (args.method,))
     with tqdm(unit="run", disable=None) as bar:
@@ -50,10 +52,7 @@ def run(args: argparse.Namespace) -> int:
     for reason in verdict.reasons:
         print(f"  {MARKS[reason.speaks_for]} {reason.check} {reason.words}")
     if args.json:
-        try:
-            args.json.write_text(json.dumps(checks.to_json(found), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise checks.CheckError(f"{args.json}: {error.strerror}.") from error
+        disk.write(args.json, json.dumps(checks.to_json(found), indent=1) + "\n")
     return 0
 
 

@@ -10,8 +10,9 @@ from gradio.queueing import Event, Queue
 from gradio.server_messages import EventMessage
 from gradio.state_holder import SessionState
 
+from dala.disk import DiskError
 from dala.images import ImageError
-from dala.ui.uploads import sentence, uploaded_file
+from dala.ui.uploads import kept, sentence, uploaded_file
 
 __all__ = ["Blocks", "files"]
 
@@ -60,6 +61,16 @@ class Blocks(gr.Blocks):
             if isinstance(component, Api):
                 inputs = [*inputs, component.value]
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
+    ) -> Any:
+        """Tell a visitor of a disk on which the pictures of an answer find no room."""
+        try:
+            with kept():
+                return await super().postprocess_data(block_fn, predictions, state)
+        except DiskError as error:
+            raise sentence(error) from None
 
 
 class _Queue(Queue):

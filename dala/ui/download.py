@@ -34,9 +34,10 @@ def display(chosen: gr.EventData) -> dict[str, Any]:
 
 
 def data_url(files: Mapping[str, bytes]) -> str:
-    """Files by name as one zip in a data URL."""
+    """Files by name as one zip in a data URL; the same bytes for the same files."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            # Without a date: by a name alone it would be the moment's.
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()

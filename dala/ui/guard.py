@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dala.ui.uploads import MAX_MEGABYTES, forget_unfinished, taken_in
+from dala.ui.uploads import MAX_MEGABYTES, forget_unfinished, taken_in, unkept
 
 __all__ = ["OPEN", "Guard", "options"]
 
@@ -87,7 +87,11 @@ class Guard:
 
 def options() -> dict[str, Any]:
     """What FastAPI is told so that every request passes the guard, and no failure answers with more than a sentence."""
-    return {"middleware": [Middleware(Guard)], "exception_handlers": {Exception: _failed}, "openapi_url": None}
+    return {
+        "middleware": [Middleware(Guard)],
+        "exception_handlers": {OSError: unkept, Exception: _failed},
+        "openapi_url": None,
+    }
 
 
 def _route(scope: Scope) -> str:

@@ -2,21 +2,27 @@
 
 import base64
 import binascii
+import errno
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import PlainTextResponse
 from gradio.utils import get_upload_folder
 
+from dala.disk import REFUSALS, DiskError
 from dala.errors import DalaError
 from dala.images import ImageError
 
-__all__ = ["forget_unfinished", "picture", "sentence", "taken_in", "uploaded_file"]
+__all__ = ["forget_unfinished", "kept", "picture", "sentence", "taken_in", "unkept", "uploaded_file"]
 
 MAX_MEGABYTES = 20
+FULL = "This server's disk takes no more pictures: try again later, or tell whoever hosts it."
 
 
 def picture(value: Any) -> Path | bytes:
@@ -73,6 +79,32 @@ def _sent(text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         told = "send the picture itself, uploaded, as base64 or as a data URL"
         raise ImageError(f"This text is no picture: {told}; an address or a path is not taken.") from error
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Turn a disk that refuses into what a visitor is told.
+
+    Raises:
+        DiskError: no room, or no permission.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Gradio wraps what the disk says into an error of its own.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in REFUSALS - {errno.ENAMETOOLONG}:
+            raise
+        raise DiskError(FULL) from error
+
+
+async def unkept(request: Request, error: Exception) -> PlainTextResponse:
+    """The answer to an upload that the disk refuses; any other failure of the system stays one."""
+    try:
+        with kept():
+            raise error
+    except DiskError as refused:
+        return PlainTextResponse(str(refused), status_code=507)
 
 
 def sentence(error: DalaError) -> gr.Error:
