@@ -83,7 +83,10 @@ def areas(cases: Sequence[Case], method: str = "grad_cam") -> Json:
 
 
 def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], None] = lambda: None) -> Json:
-    """By method: areas under insertion and deletion, keep-only at 20 % of the area, average drop and increase."""
+    """By method: areas under insertion and deletion, keep-only at 20 % of the area, average drop and increase.
+
+    `gap` is insertion less deletion of the logit margin: a probability that stays at 1 whatever is hidden ranks none.
+    """
     rows: dict[str, list[tuple[Json, str]]] = {}
     for case in cases:
         e = case.explanation
@@ -95,6 +98,7 @@ def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], No
             row = {
                 "insertion": found.insertion(),
                 "deletion": found.deletion(),
+                "gap": found.insertion(scale="margin") - found.deletion(scale="margin"),
                 "keep_20": found.at(0.2)[0],
                 "remove_20": found.at(0.2)[1],
                 "drop": change.drop,

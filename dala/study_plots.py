@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -66,11 +67,11 @@ def _weights(truths: Json) -> Figure:
     for axes, (name, truth) in zip(panels, truths.items(), strict=True):
         rows = truth["sanity"]
         stages = list(next(iter(rows.values()))["steps"])
-        colours = iter(_colours(len(rows)))
+        same: dict[tuple[float, ...], list[str]] = {}
         for method, row in rows.items():
-            values = [1.0, *row["steps"].values()]
-            style = {"color": LINE, "linestyle": (0, (3, 2))} if method in CONTROLS else {"color": next(colours)}
-            axes.plot(values, label=cam.METHODS[method].title, linewidth=1.6, **style)
+            same.setdefault(tuple(row["steps"].values()), []).append(method)
+        for values, methods in same.items():
+            axes.plot([1.0, *values], label=" = ".join(cam.METHODS[m].title for m in methods), **_line(methods[0]))
         limit = np.mean([row["limit"] for row in rows.values()])
         axes.axhline(limit, color=TEXT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set_xticks(range(len(stages) + 1), ["none", *stages], rotation=40, ha="right")
@@ -100,7 +101,10 @@ def _figure(columns: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _colours(count: int) -> list[Any]:
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 0.9, count)))
+def _line(method: str) -> dict[str, Any]:
+    """The style of a method's line, the same in every panel."""
+    if method in CONTROLS:
+        return {"color": LINE, "linewidth": 1.6, "linestyle": (0, (3, 2))}
+    place = list(cam.METHODS).index(method)
+    marker = "osD^vPX"[place % 7]
+    return {"color": colormaps["tab10"](place % 10), "linewidth": 1.6, "marker": marker, "markersize": 5, "alpha": 0.85}

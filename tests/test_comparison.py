@@ -156,7 +156,7 @@ def test_what_cannot_be_read_or_told_apart_is_refused(tmp_path):
     (b / "report.json").write_text("{")
     with pytest.raises(CompareError, match="is not JSON"):
         run(a, b)
-    with pytest.raises(CompareError, match="No such file"):
+    with pytest.raises(DalaError, match="No such file"):
         run(a, "--bootstrap", 10, "--json", tmp_path / "no" / "o.json")
     with pytest.raises(CompareError, match="no run c"):
         compare({"a": predictions(1)}, "c", 10)

@@ -103,7 +103,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(PredictionsError, match="No such file"):
         Predictions.read(tmp_path / "p.csv")
     (tmp_path / "p.csv").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(PredictionsError, match="is not a CSV"):
+    with pytest.raises(PredictionsError, match="has no column"):
         Predictions.read(tmp_path / "p.csv")
 
 

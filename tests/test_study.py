@@ -78,6 +78,32 @@ def test_a_difference_counts_where_its_interval_leaves_zero(gain, words):
     assert findings.verdict(gain) == words
 
 
+def _truth(**auc: tuple[float, float, float]) -> dict:
+    controls = {"random": (0.5, 0.49, 0.51), "centre_gaussian": (0.6, 0.55, 0.65)}
+    return {"localisation": {name: {"auc": list(v)} for name, v in {**controls, **auc}.items()}}
+
+
+@pytest.mark.parametrize(
+    ("truth", "first"),
+    [
+        # The best by a hair, and not told apart from the simplest.
+        (_truth(grad_cam=(0.92, 0.9, 0.94), ablation_cam=(0.93, 0.91, 0.95)), "grad_cam"),
+        # The best by far.
+        (_truth(grad_cam=(0.8, 0.78, 0.82), ablation_cam=(0.93, 0.91, 0.95)), "ablation_cam"),
+        # One that a centred map beats is not shown first, whatever else.
+        (_truth(grad_cam=(0.58, 0.5, 0.66), ablation_cam=(0.61, 0.5, 0.7)), "ablation_cam"),
+    ],
+)
+def test_first_is_the_simplest_that_no_other_leaves_behind(truth, first):
+    assert findings.first_method({"phantom": truth}) == first
+
+
+def test_a_map_that_outlives_the_weights_is_not_shown_first():
+    truth = _truth(grad_cam=(0.9, 0.88, 0.92), layer_cam=(0.85, 0.8, 0.9))
+    truth["sanity"] = {"grad_cam": {"survives": 0.9}, "layer_cam": {"survives": 0.1}}
+    assert findings.first_method({"phantom": truth}) == "layer_cam"
+
+
 @pytest.mark.timeout(300)
 def test_the_command_studies_phantoms_and_says_what_it_found(small_folder, tmp_path, monkeypatch, capsys):
     from dala.commands import evaluate_explanations

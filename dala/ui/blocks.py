@@ -17,6 +17,7 @@ from dala.ui.uploads import kept, sentence, uploaded_file
 __all__ = ["Blocks", "files"]
 
 
+FULL = "More visitors are waiting than this server can serve: try again in a minute."
 UNFIT = "This request does not fit the page: reload the page and try again."
 
 
@@ -74,6 +75,10 @@ class Blocks(gr.Blocks):
 
 
 class _Queue(Queue):
+    async def push(self, *given: Any, **named: Any) -> tuple[bool, Any, Any]:
+        done, told, state = await super().push(*given, **named)
+        return done, FULL if state == "queue_full" else told, state
+
     def send_message(self, event: Event, event_message: EventMessage) -> None:
         # Of an event whose session has no name, or was forgotten, nobody hears. Gradio would fail here, and since all
         # who wait are told of their places together, at the cost of whoever comes next.
