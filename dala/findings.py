@@ -14,6 +14,7 @@ TRUTHS = {
     "breakhis": "held-out patches",
 }
 CONTROLS = ("random", "centre_gaussian")
+PAPERS = "mean_std"  # of the rules
 
 
 def answers(truths: Json) -> Json:
@@ -78,10 +79,10 @@ def _against(name: str, truths: Json) -> list[str]:
     for kind, truth in truths.items():
         survives = truth.get("sanity", {}).get(name, {}).get("survives", 0)
         if survives > 0.5:
-            told.append(f"its map outlives the weights on {100 * survives:.0f} % of the {TRUTHS[kind]}")
+            told.append(f"Outlive the weights on more than half of the {TRUTHS[kind]}")
         column = _column(truth)
         if column[name][0] <= max(column[c][0] for c in CONTROLS):
-            told.append(f"it does not beat the controls on {TRUTHS[kind]}")
+            told.append(f"Do not beat the controls on {TRUTHS[kind]}")
     return told
 
 
@@ -99,12 +100,9 @@ def _headline(truths: Json) -> str:
 
 
 def _threshold(name: str, truth: Json) -> str:
-    rows = truth["thresholds"]
-    told = []
-    for rule in ("mean_std", "otsu", "share_of_max", "percentile"):
-        gain = rows[rule]["gain"]
-        told.append(f"{threshold.RULES[rule].label} {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}], {verdict(gain)}")
-    return f"On {TRUTHS[name]}, IoU gained over the global threshold: {'; '.join(told)}."
+    gain = truth["thresholds"][PAPERS]["gain"]
+    value, low, high = (f"{g:+.3f}".replace("-", "−") for g in gain)
+    return f"On {TRUTHS[name]} {threshold.RULES[PAPERS].label} gained {value} IoU [{low}, {high}], {verdict(gain)}."
 
 
 def _strength(truths: Json, rule: str) -> float | None:
@@ -136,13 +134,10 @@ def _strengths(strengths: Sequence[float]) -> str:
 
 
 def _areas(name: str, rows: Json) -> str:
-    told = []
-    for key, row in rows.items():
-        rule = threshold.RULES[key]
-        at = "" if row["strength"] is None else f" with {rule.parameter} = {row['strength']:g}"
-        spread = f"({100 * row['p5']:.0f} to {100 * row['p95']:.0f} %)"
-        told.append(f"{rule.label}{at} {100 * row['median']:.0f} % {spread}")
-    return f"On {TRUTHS[name]}, median and 5th to 95th percentile: {', '.join(told)}."
+    row = rows[PAPERS]
+    spread = f"{100 * row['p5']:.0f} to {100 * row['p95']:.0f} %"
+    at = f"{threshold.RULES[PAPERS].parameter} = {row['strength']:g}"
+    return f"On {TRUTHS[name]}, at {at}: {100 * row['median']:.0f} % (5th to 95th percentile: {spread})."
 
 
 def _first_words(truths: Json, first: str) -> str:
@@ -151,11 +146,15 @@ def _first_words(truths: Json, first: str) -> str:
         f" ({' and '.join(cam.METHODS[n].title for n in same)} are the same map here)" if first == "grad_cam" else ""
     )
     against = {n: w for n in cam.METHODS if n in _column(next(iter(truths.values()))) and (w := _against(n, truths))}
-    told = [f"{cam.METHODS[n].title}: {', '.join(w)}" for n, w in against.items() if n not in CONTROLS]
+    reasons: dict[str, list[str]] = {}
+    for n, words in against.items():
+        for reason in words if n not in CONTROLS else ():
+            reasons.setdefault(reason, []).append(cam.METHODS[n].title)
+    told = [f"{reason}: {', '.join(titles)}." for reason, titles in reasons.items()]
     columns = [_column(truth) for truth in truths.values()]
     sound = [n for n in columns[0] if n not in CONTROLS and n not in against]
     lead = "no method passed every test, and it has the best mean rank"
     if first in sound:
         near = "is the simplest of those that the best does not leave behind"
         lead = f"no test speaks against it, and it {near if _tied(sound, columns) else 'has the best mean rank'}"
-    return f"{cam.METHODS[first].title}{others}: {lead}." + (f" Against {'; '.join(told)}." if told else "")
+    return " ".join([f"{cam.METHODS[first].title}{others}: {lead}.", *told])

@@ -27,7 +27,14 @@ def markdown(report: Json) -> str:
     ]
     for name, truth in truths.items():
         parts += [f"## {TRUTHS[name].capitalize()}\n", _explained(truth)]
-        parts += [_localisation(truth), _thresholds(truth), _faithfulness(truth), _sanity(truth), _stability(truth)]
+        parts += [
+            _localisation(truth),
+            _thresholds(truth),
+            _areas(truth),
+            _faithfulness(truth),
+            _sanity(truth),
+            _stability(truth),
+        ]
     return "\n".join(filter(None, parts))
 
 
@@ -66,6 +73,18 @@ def _thresholds(truth: Json) -> str:
         for rule, row in rows.items()
     ]
     return "A threshold of each picture's own against one for all, at the same mean kept area.\n\n" + _table(head, body)
+
+
+def _areas(truth: Json) -> str:
+    body = [
+        [
+            threshold.RULES[rule].label, "" if row["strength"] is None else f"{row['strength']:g}",
+            *(f"{100 * row[key]:.0f} %" for key in ("p5", "median", "p95")),
+        ]
+        for rule, row in truth["areas"].items()
+    ]  # fmt: skip
+    head = ["rule", "strength", "5th percentile", "median", "95th percentile"]
+    return "How much of the area each rule keeps at its customary strength.\n\n" + _table(head, body)
 
 
 def _faithfulness(truth: Json) -> str:
