@@ -5,7 +5,7 @@ from typing import Any
 
 from dala import cam, threshold
 
-__all__ = ["answers", "best_rule", "first_method", "markdown", "verdict"]
+__all__ = ["answers", "best_rule", "first_method", "verdict"]
 
 Json = dict[str, Any]
 TRUTHS = {
@@ -13,8 +13,8 @@ TRUTHS = {
     "mosaic": "mosaics of held-out patches",
     "breakhis": "held-out patches",
 }
-KINDS = ("flip", "turn", "shift", "stain")
 CONTROLS = ("random", "centre_gaussian")
+PAPERS = "mean_std"  # of the rules
 
 
 def answers(truths: Json) -> Json:
@@ -67,25 +67,6 @@ def _tied(names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> li
     return [n for n in names if all(c[n][0] >= b[1] for c, b in zip(columns, best, strict=True))]
 
 
-def markdown(report: Json) -> str:
-    """The report: the answers on one page, then every table."""
-    told, truths = report["answers"], report["truths"]
-    parts = [
-        "# Do these explanations deserve trust?\n",
-        f"Made by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Figures are means over pictures; in "
-        "brackets the 95 % interval of a bootstrap over patients (over phantoms where there are no patients).\n",
-        "## The answers\n",
-        f"**Does a threshold taken from each picture choose a better area than one for all?** {told['threshold']}\n",
-        f"**Which rule?** {told['rule_words']}\n",
-        f"**How large are the kept areas?** {told['areas']}\n",
-        f"**Which method first?** {told['first_words']}\n",
-    ]
-    for name, truth in truths.items():
-        parts += [f"## {TRUTHS[name].capitalize()}\n", _explained(truth)]
-        parts += [_localisation(truth), _thresholds(truth), _faithfulness(truth), _sanity(truth), _stability(truth)]
-    return "\n".join(filter(None, parts))
-
-
 def _column(truth: Json) -> dict[str, list[float]]:
     if truth.get("localisation"):
         return {n: row["auc"] for n, row in truth["localisation"].items() if n in cam.METHODS}
@@ -98,10 +79,10 @@ def _against(name: str, truths: Json) -> list[str]:
     for kind, truth in truths.items():
         survives = truth.get("sanity", {}).get(name, {}).get("survives", 0)
         if survives > 0.5:
-            told.append(f"its map outlives the weights on {100 * survives:.0f} % of the {TRUTHS[kind]}")
+            told.append(f"Outlive the weights on more than half of the {TRUTHS[kind]}")
         column = _column(truth)
         if column[name][0] <= max(column[c][0] for c in CONTROLS):
-            told.append(f"it does not beat the controls on {TRUTHS[kind]}")
+            told.append(f"Do not beat the controls on {TRUTHS[kind]}")
     return told
 
 
@@ -119,12 +100,9 @@ def _headline(truths: Json) -> str:
 
 
 def _threshold(name: str, truth: Json) -> str:
-    rows = truth["thresholds"]
-    told = []
-    for rule in ("mean_std", "otsu", "share_of_max", "percentile"):
-        gain = rows[rule]["gain"]
-        told.append(f"{threshold.RULES[rule].label} {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}], {verdict(gain)}")
-    return f"On {TRUTHS[name]}, IoU gained over the global threshold: {'; '.join(told)}."
+    gain = truth["thresholds"][PAPERS]["gain"]
+    value, low, high = (f"{g:+.3f}".replace("-", "−") for g in gain)
+    return f"On {TRUTHS[name]} {threshold.RULES[PAPERS].label} gained {value} IoU [{low}, {high}], {verdict(gain)}."
 
 
 def _strength(truths: Json, rule: str) -> float | None:
@@ -156,11 +134,10 @@ def _strengths(strengths: Sequence[float]) -> str:
 
 
 def _areas(name: str, rows: Json) -> str:
-    told = [
-        f"{threshold.RULES[rule].label} {100 * row['median']:.0f} % ({100 * row['p5']:.0f} to {100 * row['p95']:.0f} %)"
-        for rule, row in rows.items()
-    ]
-    return f"On {TRUTHS[name]}, each rule at its default, median and 5th to 95th percentile: {', '.join(told)}."
+    row = rows[PAPERS]
+    spread = f"{100 * row['p5']:.0f} to {100 * row['p95']:.0f} %"
+    at = f"{threshold.RULES[PAPERS].parameter} = {row['strength']:g}"
+    return f"On {TRUTHS[name]}, at {at}: {100 * row['median']:.0f} % (5th to 95th percentile: {spread})."
 
 
 def _first_words(truths: Json, first: str) -> str:
@@ -169,112 +146,15 @@ def _first_words(truths: Json, first: str) -> str:
         f" ({' and '.join(cam.METHODS[n].title for n in same)} are the same map here)" if first == "grad_cam" else ""
     )
     against = {n: w for n in cam.METHODS if n in _column(next(iter(truths.values()))) and (w := _against(n, truths))}
-    told = [f"{cam.METHODS[n].title}: {', '.join(w)}" for n, w in against.items() if n not in CONTROLS]
+    reasons: dict[str, list[str]] = {}
+    for n, words in against.items():
+        for reason in words if n not in CONTROLS else ():
+            reasons.setdefault(reason, []).append(cam.METHODS[n].title)
+    told = [f"{reason}: {', '.join(titles)}." for reason, titles in reasons.items()]
     columns = [_column(truth) for truth in truths.values()]
     sound = [n for n in columns[0] if n not in CONTROLS and n not in against]
     lead = "no method passed every test, and it has the best mean rank"
     if first in sound:
         near = "is the simplest of those that the best does not leave behind"
         lead = f"no test speaks against it, and it {near if _tied(sound, columns) else 'has the best mean rank'}"
-    return f"{cam.METHODS[first].title}{others}: {lead}." + (f" Against {'; '.join(told)}." if told else "")
-
-
-def _explained(truth: Json) -> str:
-    model = truth["model"]
-    return f"Explained: {model['words']}. {truth['count']} pictures of {truth['groups']} groups.\n"
-
-
-def _localisation(truth: Json) -> str:
-    rows = truth.get("localisation")
-    if not rows:
-        return ""
-    head = ["method", "energy inside", "pointing game", "AUC of pixels", "IoU at the mask's area"]
-    body = [
-        [_title(n), *(_figure(row[key]) for key in ("energy", "pointing", "auc", "area_iou"))]
-        for n, row in rows.items()
-    ]
-    return (
-        "Where the maps lie. The ceiling is the mask itself, seen on the maps' grid. A phantom's focus keeps off the "
-        "rim, so that there the centred Gaussian knows something.\n\n" + _table(head, body)
-    )
-
-
-def _thresholds(truth: Json) -> str:
-    rows = truth.get("thresholds")
-    if not rows:
-        return ""
-    head = ["rule", "strengths", "kept area", "IoU, own τ", "IoU, one τ for all", "gain", ""]
-    body = [
-        [
-            threshold.RULES[rule].label,
-            " / ".join(f"{s:g}" for s in row["strengths"]),
-            *(_figure(row[key]) for key in ("kept_area", "own", "global", "gain")),
-            verdict(row["gain"]),
-        ]
-        for rule, row in rows.items()
-    ]
-    return "A threshold of each picture's own against one for all, at the same mean kept area.\n\n" + _table(head, body)
-
-
-def _faithfulness(truth: Json) -> str:
-    rows = truth.get("faithfulness")
-    if not rows:
-        return ""
-    head = [
-        "method",
-        "insertion",
-        "deletion",
-        "keep-only at 20 %",
-        "remove-only at 20 %",
-        "average drop",
-        "increase",
-        "insertion − deletion, margin",
-    ]
-    keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap")
-    body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
-    return "What the network says when parts are hidden under the mean colour.\n\n" + _table(head, body)
-
-
-def _sanity(truth: Json) -> str:
-    rows = truth.get("sanity")
-    if not rows:
-        return ""
-    stages = list(next(iter(rows.values()))["steps"])
-    head = ["method", "outlives the weights", "unrelated maps", *stages]
-    body = [
-        [
-            _title(n), f"{100 * row['survives']:.0f} %", f"{row['limit']:.2f}",
-            *(f"{v:.2f}" + ("*" if s in row["blind"] else "") for s, v in row["steps"].items()),
-        ]
-        for n, row in rows.items()
-    ]  # fmt: skip
-    note = (
-        "\\* the method never asks the head, and cannot react to its weights."
-        if any(r["blind"] for r in rows.values())
-        else ""
-    )
-    lead = "Rank correlation with the map of the trained network, as weights are made random from the head down.\n\n"
-    return lead + _table(head, body) + note + "\n"
-
-
-def _stability(truth: Json) -> str:
-    rows = truth.get("stability")
-    if not rows:
-        return ""
-    body = [[_title(n), *(f"{row[k]:.2f}" for k in KINDS)] for n, row in rows.items()]
-    return "Rank correlation of the map of a changed picture, mapped back, with the map.\n\n" + _table(
-        ["method", *KINDS], body
-    )
-
-
-def _title(name: str) -> str:
-    return cam.METHODS[name].title if name in cam.METHODS else name
-
-
-def _figure(value: Sequence[float]) -> str:
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
-    return "\n".join(lines) + "\n"
+    return " ".join([f"{cam.METHODS[first].title}{others}: {lead}.", *told])

@@ -69,7 +69,7 @@ def _weights(truths: Json) -> Figure:
         stages = list(next(iter(rows.values()))["steps"])
         same: dict[tuple[float, ...], list[str]] = {}
         for method, row in rows.items():
-            same.setdefault(tuple(row["steps"].values()), []).append(method)
+            same.setdefault(tuple(round(v, 2) for v in row["steps"].values()), []).append(method)
         for values, methods in same.items():
             axes.plot([1.0, *values], label=" = ".join(cam.METHODS[m].title for m in methods), **_line(methods[0]))
         limit = np.mean([row["limit"] for row in rows.values()])
@@ -105,6 +105,6 @@ def _line(method: str) -> dict[str, Any]:
     """The style of a method's line, the same in every panel."""
     if method in CONTROLS:
         return {"color": LINE, "linewidth": 1.6, "linestyle": (0, (3, 2))}
-    place = list(cam.METHODS).index(method)
+    place = [m for m in cam.METHODS if m not in CONTROLS].index(method)
     marker = "osD^vPX"[place % 7]
     return {"color": colormaps["tab10"](place % 10), "linewidth": 1.6, "marker": marker, "markersize": 5, "alpha": 0.85}

@@ -5,7 +5,9 @@ import json
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
+from dala import findings, threshold
 from dala.ui import study_answer
 
 ROW = {"auc": [0.81, 0.7, 0.9], "energy": [0.4, 0.3, 0.5]}
@@ -47,3 +49,14 @@ def test_a_file_that_is_none_shows_nothing(beside, content):
     one, file = beside
     file.write_text(content)
     assert study_answer.page(one) == ""
+
+
+def test_the_app_starts_with_what_the_shipped_study_found(explainer):
+    report = json.loads((explainer.origin.folder / study_answer.FILE).read_text())
+    found = report["answers"]
+    assert found == findings.answers(report["truths"])
+    e = explainer.explain(Image.new("RGB", (64, 64)))
+    assert list(e.maps) == [found["first"]]
+    assert found["rule"] == threshold.DEFAULT_RULE
+    assert threshold.RULES[found["rule"]].default == found["strength"]
+    assert found["threshold"] in study_answer.page(explainer)

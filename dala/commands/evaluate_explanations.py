@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cases, disk, findings, formats, study, study_plots
+from dala import cases, disk, findings, formats, study, study_plots, study_report
 from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.study import Case
@@ -137,7 +137,7 @@ def _command(args: argparse.Namespace) -> str:
 def _write(folder: Path, report: dict[str, Any]) -> None:
     pictures = study_plots.draw(report, folder)
     links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
-    disk.write(folder / f"{FILE}.md", findings.markdown(report) + links)
+    disk.write(folder / f"{FILE}.md", study_report.markdown(report) + links)
     # Last: where it lies, the app shows it.
     disk.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 

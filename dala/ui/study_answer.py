@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from dala import cam, findings
+from dala import cam, findings, threshold
 from dala.explain import Explainer
 from dala.hub import HubError
 from dala.strangers import read_json
@@ -40,7 +40,7 @@ def page(explainer: Explainer) -> str:
         "<h3>Which explanations deserve trust?</h3>"
         "<p class='told'>Measured on truth that is known (a planted focus, mosaics of held-out patches), and by what "
         f"the network says when parts are hidden.</p><dl class='study'>{told}</dl>"
-        f"<details><summary>By method</summary>{details}</details>"
+        f"<details><summary>By method and by rule</summary>{details}</details>"
     )
 
 
@@ -56,7 +56,18 @@ def _truth(name: str, truth: Json) -> str:
     ]  # fmt: skip
     explained = escape(str(truth["model"]["words"]))
     head = ["", *(keys[key] for key in columns), "outlives random weights"]
-    return f"<p class='told'>{findings.TRUTHS[name].capitalize()}: {explained}.</p>{tables.quiet(head, body)}"
+    told = f"<p class='told'>{findings.TRUTHS[name].capitalize()}: {explained}.</p>{tables.quiet(head, body)}"
+    return told + _rules(truth["thresholds"]) if truth.get("thresholds") else told
+
+
+def _rules(rows: Json) -> str:
+    head = ["", "kept area", "IoU, own τ", "IoU, one τ for all", "own τ is"]
+    body = [
+        [escape(threshold.RULES[rule].label), f"{100 * row['kept_area'][0]:.0f} %",
+         *(f"{row[key][0]:.3f}" for key in ("own", "global")), findings.verdict(row["gain"])]
+        for rule, row in rows.items()
+    ]  # fmt: skip
+    return tables.quiet(head, body)
 
 
 def _survives(truth: Json, method: str) -> str:

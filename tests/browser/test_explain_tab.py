@@ -71,7 +71,7 @@ def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
         page.keyboard.press("ArrowRight")
     assert reading(page) != words
     assert (pixels(page, 1) != before).any()
-    assert control.get_attribute("aria-valuetext") == "k = 1.50"
+    assert control.get_attribute("aria-valuetext") == "k = 0.85"
     page.locator("#maps .display summary").click()
     page.locator("#maps .palette").select_option("inferno")
     page.locator("#maps .opacity").focus()
