@@ -24,7 +24,6 @@ __all__ = ["SHIPPED", "LoadedModel", "WeightsError", "load", "load_from_hub", "r
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 FILE, CONFIG = "model.safetensors", "config.json"
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w(?!.*\.\.)[\w./-]*))?")
-TAG = re.compile(r"<[a-zA-Z/!?]")
 DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64}  # int64: batch-norm's count
 MOST_BYTES, MOST_CONFIG_BYTES = 500_000_000, 1_000_000
 PICKLE, PICKLES = "pytorch_model.bin", {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -265,8 +264,6 @@ def _build(config: dict[str, Any], file: Path) -> DALAResNet50:
     names = config.get("class_names")
     if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
         raise WeightsError(f"{file}: class_names must be a list of names.")
-    if marked := [n for n in names if TAG.search(n)]:
-        raise WeightsError(f"{file}: class_names must be names without markup, not {marked[0][:80]!r}.")
     if not isinstance(config.get("provenance", {}), dict):
         raise WeightsError(f"{file}: provenance must be a JSON object.")
     optional = {

@@ -10,7 +10,7 @@ from fuzz import weights as fuzz
 from hub import COMMIT, Hub, point
 from safetensors.torch import load_file, save_file
 
-from dala import DALAResNet50, images, weights
+from dala import images, weights
 from dala.images import Preprocessing
 from dala.shelf import HOST, Shelf
 from dala.weights import WeightsError
@@ -92,7 +92,6 @@ def test_a_file_too_large_is_not_read(folder):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"class_names": [f"class {k}" for k in range(5000)]}, "two to 1000 different names, not 5000"),
-    ({"class_names": ["a", "<img src=x onerror=alert(1)>"]}, "without markup"),
     ({"class_names": ["a", "b\nc"]}, "one line"),
     ({"class_names": ["a", "b" * 101]}, "of 1 to 100 letters"),
     ({"class_names": ["a", 3]}, "a list of names"),
@@ -132,14 +131,9 @@ def test_a_magnification_that_tells_no_scale_gives_no_zoom(told):
     assert images.zoom_of("100X", Preprocessing(magnification=told)) is None
 
 
-def test_names_that_only_look_like_markup_are_taken():
-    names = ["T < 2 cm", "T > 2 cm", "R&D"]
-    assert DALAResNet50(names).class_names == tuple(names)
-
-
 def test_what_cannot_be_used_from_the_hub_leaves_the_network_that_runs(small, folder, tmp_path, monkeypatch):
     shelf = Shelf(small)
-    (folder / "config.json").write_text('{"class_names": ["a", "<script>alert(1)</script>"]}')
+    (folder / "config.json").write_text('{"class_names": ["a", 3]}')
     with Hub({"you/net": folder}) as hub:
         point(monkeypatch, hub.url, tmp_path / "cache")
         with pytest.raises(WeightsError, match="you/net/config.json: class_names"):

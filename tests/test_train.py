@@ -245,7 +245,8 @@ def two_processes(settings, out, *more):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("views", ["4", pytest.param("0", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("views", ["4", "0"])
 def test_two_processes_train_what_one_does(settings, tmp_path, views):
     two_processes(settings, tmp_path / "two", "--views", views)
     alone = replace(
@@ -292,7 +293,10 @@ def test_folds_an_inner_choice_and_a_final_network(settings, tmp_path):
     assert done.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("network", ["colour", "probe", "resnet50", "dala:no-attention", "dala:one-activation"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "dala:one-activation")]
+
+
+@pytest.mark.parametrize("network", ["colour", "probe", "dala:no-attention", *OTHERS])
 def test_every_row_of_the_comparison_can_be_trained(settings, tmp_path, network):
     s = replace(settings, network=network, epochs=1, out=tmp_path, cache=settings.out / "features", tensorboard=False)
     report = train(s)
