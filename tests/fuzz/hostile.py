@@ -26,7 +26,8 @@ SECRET = re.compile(
     "|".join([*(re.escape(w) for w in {str(ROOT), sys.prefix, sys.base_prefix + "/lib", str(Path.home()) + "/."}),
               "site-packages", "Traceback", r'File \\?"', "root:x:", "gradio/routes", "HF_TOKEN", "PATH="])
 )  # fmt: skip
-UPLOADED = re.compile(re.escape(get_upload_folder()) + r"/[\da-f]{64}/[^/\"]+")
+# A visitor's own handle, which a sentence may cut.
+UPLOADED = re.compile(re.escape(get_upload_folder()) + r"/([\da-f]{64}/[^/\"]+|[\da-f]{8,64}(?![\da-f/]))")
 TEMPORARY = re.compile("|".join(re.escape(w) for w in {get_upload_folder(), tempfile.gettempdir() + "/"}))
 
 
