@@ -11,12 +11,13 @@ from gradio.components.api_component import Api
 from gradio.utils import get_function_description
 from PIL import Image
 
-from dala import agreement, cam, export, rawmaps
+from dala import agreement, cam, export, images, rawmaps
 from dala.errors import DalaError
 from dala.explain import Explainer, ExplainError
 from dala.explanation import Explanation
 from dala.threshold import DEFAULT_RULE, RULES, Threshold, check
 from dala.ui.parameters import FLAG, INTEGER, NUMBER, ROWS, TEXT, Schema, choice, choices, fits, words
+from dala.ui.recent import RECENT
 from dala.ui.uploads import picture, sentence
 
 __all__ = ["ApiError", "Endpoints", "build"]
@@ -154,7 +155,7 @@ class Endpoints:
             method = cam.METHODS[name]
             if method.reruns or (method.per_channel and layer not in (None, self.explainer.layers[-1])):
                 raise ExplainError(f"{name} would take minutes here: use it in Python or on the command line.")
-        e = self.explainer.explain(picture(image), wanted, methods, layer, evidence)
+        e = RECENT.explain(self.explainer, images.read(picture(image)), wanted, methods, layer, evidence)
         return e, export.thresholds(e, rule, strength)
 
 

@@ -14,6 +14,7 @@ from dala import crops, images
 from dala.errors import DalaError
 from dala.samples import Sample, SamplesError
 from dala.shelf import HOST
+from dala.ui.recent import RECENT
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
 from dala.ui.uploads import uploaded_file
 
@@ -111,7 +112,7 @@ class Patch:
         # Told by the visitor, and of no use where the weights do not tell the scale that they expect.
         scale = given.scale if explainer.preprocessing.magnification else None
         looked = crops.look(given.file, explainer.preprocessing, scale, given.box)
-        explanation = explainer.explain(looked.picture, zoom=looked.zoom)
+        explanation = RECENT.explain(explainer, looked.picture, zoom=looked.zoom)
         return Seen.of(explanation, given, model, looked)
 
     def _shown(self, seen: Seen) -> list[Any]:

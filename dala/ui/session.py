@@ -14,6 +14,7 @@ from dala.errors import DalaError
 from dala.explain import Explainer
 from dala.explanation import Explanation
 from dala.shelf import HOST, Shelf
+from dala.ui.recent import light
 from dala.ui.uploads import sentence
 
 __all__ = ["MODEL", "PLUMBING", "ExpiredError", "Given", "Page", "Seen", "held", "sentence"]
@@ -69,17 +70,12 @@ class Seen:
     def of(cls, explanation: Explanation, given: Given, model: str, looked: crops.Look) -> "Seen":
         """As the constructor, with what a session does not need left out."""
         return cls(
-            _light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))
+            light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))
         )
 
     def anew(self, explanation: Explanation) -> "Seen":
         """The same picture, explained otherwise."""
-        return replace(self, explanation=_light(explanation), serial=str(next(_serials)))
-
-
-def _light(explanation: Explanation) -> Explanation:
-    e = explanation
-    return replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
+        return replace(self, explanation=light(explanation), serial=str(next(_serials)))
 
 
 def held(seen: Seen | None) -> Seen:

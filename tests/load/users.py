@@ -1,13 +1,13 @@
 """Many users at once: does everybody get their own answer, how soon, and what does the server keep afterwards?
 
-    python tests/load/users.py [--users 50] [--minutes 5] [--think 5] [--port 9790]
+    python tests/load/users.py [--users 50] [--minutes 5] [--think 5] [--pictures 8]
 
 The app runs in a process of its own with the shipped weights; the users are clients in this one, over HTTP as a page
-and a program speak to it. Each, after a pause of about `--think` seconds, opens the page; or drops a picture on the
-page and looks at it under another magnification; or explains one over the API; or puts a threshold on a map.
-Every answer is compared with what one user alone was told before. Exit code 1 if an answer is wrong or missing, if p95
-is over 1.5 s for thresholds or 15 s for explanations, if memory grew by a tenth after the first quarter of the time, or
-if files outlive their time.
+and a program speak to it. Each, after a pause of about `--think` seconds, opens the page; or chooses a sample; or
+uploads one of `--pictures`, over the API, or on the page to look at it under another magnification, too; or puts a
+threshold on a map. Every answer is compared with what one user alone was told before. Exit code 1 if an answer is wrong
+or missing, if p95 is over 1.5 s for thresholds or 15 s for explanations, if memory grew by a tenth after the first
+quarter of the time, or if files outlive their time.
 
 For a machine that does nothing else.
 """
@@ -46,7 +46,7 @@ from dala import Explainer
 demo = app.build(Explainer.load())
 demo.delete_cache = ({OFTEN}, {KEPT})
 app.launch(demo)"""
-TARGETS = {"threshold": 1.5, "explain": 15.0, "visit": 15.0}  # p95 in seconds
+TARGETS = {"threshold": 1.5, "explain": 15.0, "sample": 15.0, "visit": 15.0}  # p95 in seconds
 METHODS, RULES = ("grad_cam", "layer_cam"), ("mean_std", "otsu", "percentile")
 
 
@@ -58,12 +58,14 @@ class WrongError(Exception):
 class Case:
     """A picture as a file's bytes, and a question about it; with what one user alone was told."""
 
+    number: int
     content: bytes
     method: str
     rule: str
     explained: dict[str, Any] = field(default_factory=dict)
     masked: dict[str, Any] = field(default_factory=dict)
     shown: list[Any] = field(default_factory=list)
+    chosen: Any = None
 
 
 @dataclass
@@ -124,12 +126,17 @@ class User:
             _compare(numbers, case.masked)
         return numbers
 
+    async def sample(self, case: Case) -> Any:
+        """Choose a sample."""
+        gallery = self._component("samples")
+        shown = _told(await self._event(gallery["id"], "select", [""], {"index": case.number % 6, "value": None}))
+        if case.chosen:
+            _compare(shown, case.chosen)
+        return shown
+
     async def visit(self, case: Case) -> list[Any]:
         """Drop a picture on the page, and look at the same one again: what the session kept has to be one's own."""
-        patch, scale = (
-            next(c for c in self.config["components"] if name in (c["props"].get("elem_classes") or []))
-            for name in ("patch", "scale-choice")
-        )
+        patch, scale = map(self._component, ("patch", "scale-choice"))
         file = await self._upload(case)
         first = await self._event(patch["id"], "upload", [file, None])
         again = await self._event(scale["id"], "input", ["100X", None, None])
@@ -137,6 +144,9 @@ class User:
         if case.shown:
             _compare(shown, case.shown)
         return shown
+
+    def _component(self, name: str) -> dict[str, Any]:
+        return next(c for c in self.config["components"] if name in (c["props"].get("elem_classes") or []))
 
     async def _upload(self, case: Case) -> dict[str, Any]:
         answer = await self.client.post("gradio_api/upload", files={"files": ("patch.png", case.content)})
@@ -153,11 +163,11 @@ class User:
             raise WrongError(f"{endpoint}: {told[-200:]}")
         return json.loads(data)
 
-    async def _event(self, component: int, kind: str, values: list[Any]) -> list[Any]:
+    async def _event(self, component: int, kind: str, values: list[Any], chosen: Any = None) -> list[Any]:
         (index,) = (
             d["id"] for d in self.config["dependencies"] if [component, kind] in [list(t) for t in d["targets"]]
         )
-        body = {"fn_index": index, "session_hash": self.name, "data": values}
+        body = {"fn_index": index, "session_hash": self.name, "data": values, "event_data": chosen}
         joined = await self.client.post("gradio_api/queue/join", json=body)
         joined.raise_for_status()
         async with self.client.stream("GET", "gradio_api/queue/data", params={"session_hash": self.name}) as stream:
@@ -230,15 +240,15 @@ def serving(port: int, waiting: int):
             process.wait(20)
 
 
-def cases() -> list[Case]:
-    """Eight pictures, samples among them, each with a method and a rule."""
-    drawn = [phantom.make(seed, malignant=seed % 2 == 1).picture for seed in range(5)]
-    contents = [f.read_bytes() for f in sorted((ROOT / "examples").glob("skin_*.jpg"))]
+def cases(count: int) -> list[Case]:
+    """Pictures, samples among them, each with a method and a rule."""
+    contents = [f.read_bytes() for f in sorted((ROOT / "examples").glob("skin_*.jpg"))][:count]
+    drawn = [phantom.make(seed, malignant=seed % 2 == 1).picture for seed in range(count - len(contents))]
     for picture in drawn:
         stream = io.BytesIO()
         picture.save(stream, "PNG")
         contents.append(stream.getvalue())
-    return [Case(content, METHODS[k % 2], RULES[k % 3]) for k, content in enumerate(contents)]
+    return [Case(k, content, METHODS[k % 2], RULES[k % 3]) for k, content in enumerate(contents)]
 
 
 async def live(user: User, asked: list[Case], minutes: float, think: float, seed: int, tally: "Tally") -> None:
@@ -246,7 +256,7 @@ async def live(user: User, asked: list[Case], minutes: float, think: float, seed
     chance, until = random.Random(seed), time.monotonic() + 60 * minutes
     await asyncio.sleep(chance.uniform(0, think))
     while time.monotonic() < until:
-        what = chance.choices(("page", "visit", "explain", "threshold"), (1, 2, 3, 4))[0]
+        what = chance.choices(("page", "sample", "visit", "explain", "threshold"), (2, 2, 1, 1, 2))[0]
         began = time.monotonic()
         try:
             await getattr(user, what)(chance.choice(asked))
@@ -298,11 +308,12 @@ async def load(server: Server, args: argparse.Namespace) -> bool:
     """Learn the serial answers, let the users in, and tell; whether all is well."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=args.users)
     async with httpx.AsyncClient(base_url=server.url, timeout=300, limits=limits) as client:
-        config, asked, tally = (await client.get("config")).json(), cases(), Tally()
+        config, asked, tally = (await client.get("config")).json(), cases(args.pictures), Tally()
         for k, case in enumerate(asked):
             alone = User(client, config, f"alone{k}")
             case.explained = await alone.explain(case)
             case.masked, case.shown = await alone.threshold(case), await alone.visit(case)
+            case.chosen = await alone.sample(case)
         users = [User(client, config, f"user{k}") for k in range(args.users)]
         seeds = range(1000 * args.seed, 1000 * args.seed + args.users)
         lives = zip(users, seeds, strict=True)
@@ -323,6 +334,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--think", type=float, default=5.0, help="seconds between two requests of a user")
+    parser.add_argument("--pictures", type=int, default=8, help="different ones that are uploaded")
     parser.add_argument("--port", type=int, default=9790)
     parser.add_argument("--seed", type=int, default=0, help="of what the users do")
     args = parser.parse_args()
