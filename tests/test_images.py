@@ -2,25 +2,13 @@ import io
 
 import numpy as np
 import pytest
-import tifffile
 import torch
+from fuzz.hard import encode, tiff
 from PIL import Image
 from torchvision.transforms import v2
 
 from dala import images
 from dala.images import ImageError, Preprocessing
-
-
-def encode(image: Image.Image, kind: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def tiff(array: np.ndarray, **options) -> bytes:
-    stream = io.BytesIO()
-    tifffile.imwrite(stream, array, **options)
-    return stream.getvalue()
 
 
 @pytest.fixture
