@@ -6,18 +6,39 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 
 from dala import images
 from dala.data import DataError, Item
 from dala.model import DALAResNet50
 
-__all__ = ["colour_features", "logits", "picture_loader", "read"]
+__all__ = ["at_scale", "colour_features", "logits", "picture_loader", "read"]
 
 
 def read(item: Item) -> Image.Image:
     """The RGB picture of an item; DataError naming the file if it cannot be used."""
     try:
         return images.read(item.path)
+    except images.ImageError as error:
+        raise DataError(f"{item.path}: {error}") from error
+
+
+def at_scale(item: Item, preprocessing: images.Preprocessing) -> Image.Image:
+    """The picture of an item as a network is trained on it: as the app sees it, or resized to the training scale where
+    its magnification is known to be another; of one that shows much more tissue than a patch its middle.
+
+    Raises:
+        DataError: it cannot be used, or too little is left of it.
+    """
+    picture, own = read(item), item.magnification
+    zoom = images.zoom_of(own, preprocessing) if own and own != preprocessing.magnification else None
+    if not zoom:
+        return images.fit(picture, preprocessing)
+    most = images.MOST_AREAS * preprocessing.height * preprocessing.width
+    share = min(1.0, (most / (picture.width * picture.height)) ** 0.5 / zoom)
+    size = int(picture.height * share), int(picture.width * share)
+    try:
+        return images.zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing)
     except images.ImageError as error:
         raise DataError(f"{item.path}: {error}") from error
 

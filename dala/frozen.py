@@ -57,8 +57,8 @@ class _Views(Dataset[Tensor]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> Tensor:
-        picture = images.fit(evaluate.read(self.items[index]), self.preprocessing)
-        plain, j = images.to_tensor(picture, self.preprocessing)[0], self.settings.jitter
+        picture = evaluate.at_scale(self.items[index], self.preprocessing)
+        plain, j = images.normalised(picture, self.preprocessing)[0], self.settings.jitter
         views = [plain.flip(FLIPS[v]) for v in range(min(4, self.settings.views))]
         stain = v2.ColorJitter(j, j, j, j / 5)
         p = self.preprocessing
@@ -108,7 +108,7 @@ def _compute(model: DALAResNet50, items: Sequence[Item], settings: Settings, ste
         channels, stride = _geometry(model, below)
     places, offset = [], 0
     for item in items:
-        width, height = images.fitted_size(_size(item), model.preprocessing)
+        width, height = evaluate.at_scale(item, model.preprocessing).size
         h, w = -(-height // stride), -(-width // stride)
         places.append((offset, h, w))
         offset += settings.views * h * w * channels
@@ -173,10 +173,6 @@ def _geometry(model: DALAResNet50, below: int) -> tuple[int, int]:
     for stage in STAGES[:below]:
         x = getattr(model, stage)(x)
     return x.shape[1], 64 // x.shape[2]
-
-
-def _size(item: Item) -> tuple[int, int]:
-    return evaluate.read(item).size
 
 
 def _reserve(descriptor: int, size: int) -> None:

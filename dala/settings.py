@@ -37,6 +37,7 @@ class Settings:
     format: str = _option("breakhis", "its layout", ("breakhis", "bach", "mini_ddsm", "idc", "folder"))
     classes: str = _option("binary", "all: the data set's own classes", ("binary", "all"))
     magnification: str = _option("100X", "of BreakHis, several with commas")
+    also: str = _option("", "other magnifications, resized to that scale, for training alone: none of them is scored")
     um_per_pixel: float | None = _option(None, "micrometres per pixel, to be stated in config.json")
     network: str = _option(
         "dala",
@@ -67,7 +68,7 @@ class Settings:
         "network", "what attention and head start as: a network fitted to pooled features, or a linear fit of them",
         ("network", "linear"),
     )  # fmt: skip
-    probe_strength: float = _option(0.01, "of the linear fit, the inverse of its regularisation")
+    probe_strength: float = _option(0.001, "of the linear fit, the inverse of its regularisation")
     probe_epochs: int = _option(60, "epochs of attention and head on the frozen start's pooled features")
     probe_lr: float = _option(1e-4, "their learning rate")
     mixup: float = _option(1.0, "alpha of mixup among them; 0: none")
@@ -123,12 +124,21 @@ class Settings:
             raise SettingsError(f"--height and --width make at most {MAX_AREA:,} pixels.")
         if self.crop is not None and not 32 <= self.crop <= min(self.height, self.width):
             raise SettingsError(f"--crop goes from 32 to the shorter side, {min(self.height, self.width)}.")
+        if self.also and (self.format != "breakhis" or {*self.others} & {*self.magnification.split(",")}):
+            raise SettingsError("--also names magnifications of BreakHis that --magnification does not.")
+        if self.also and "," in self.magnification:
+            raise SettingsError("--also brings pictures to one scale: name one --magnification.")
         if self.inner and (self.split != "patient" or self.folds < 3):
             raise SettingsError("--inner goes with --split patient and at least 3 folds.")
         if self.views and not self.freeze_batch_norm:
             raise SettingsError("Statistics of batch-norm are trained on whole pictures only: add --views 0.")
         if self.views and self.train_from == "stem":
             raise SettingsError("--train-from stem leaves nothing to keep: add --views 0.")
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Magnifications that are trained on and not scored."""
+        return tuple(self.also.split(",")) if self.also else ()
 
     def public(self) -> dict[str, Any]:
         """What a report may tell, as plain JSON."""

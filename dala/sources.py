@@ -46,18 +46,18 @@ class Decoded(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
         """(3, crop, crop) float32 of a draw, and the label."""
         index, seed = draw
-        picture = images.fit(evaluate.read(self.items[index]), self.preprocessing)
+        picture = evaluate.at_scale(self.items[index], self.preprocessing)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.augment(v2.functional.pil_to_tensor(picture)), self.items[index].label
 
     def whole(self, index: int) -> Tensor:
         """(3, H, W) float32 of a picture as the app sees it."""
-        return images.to_tensor(evaluate.read(self.items[index]), self.preprocessing)[0]
+        return images.normalised(evaluate.at_scale(self.items[index], self.preprocessing), self.preprocessing)[0]
 
 
 class Kept(Dataset[tuple[Tensor, int]]):
-    """Maps of the last frozen stage, of a random view and cropped at random.
+    """Maps of the last frozen stage, of a random view and cropped at random; a smaller map is repeated.
 
     Args:
         items: all labelled pictures; a draw names one by its index.
@@ -69,8 +69,7 @@ class Kept(Dataset[tuple[Tensor, int]]):
     def __init__(self, items: Sequence[Item], frozen: Frozen, settings: Settings, stride: int) -> None:
         self.items, self.frozen, self.first = items, frozen, settings.train_from
         self.views = settings.views
-        smallest = min(min(h, w) for _, h, w in frozen.places)
-        self.side = max(1, min(-(-(settings.crop or 448) // stride), smallest))
+        self.side = -(-(settings.crop or 448) // stride)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
         """(C, side, side) of a draw, and the label."""
@@ -79,6 +78,10 @@ class Kept(Dataset[tuple[Tensor, int]]):
         view, top, left = torch.randint(2**31, (3,), generator=generator).tolist()
         kept = self.frozen.map(index, view % self.views)
         h, w, _ = kept.shape
+        if min(h, w) < self.side:
+            # Repeated, since an edge that is drawn out would weigh more than the tissue.
+            kept = kept.repeat(-(-self.side // h), -(-self.side // w), 1)
+            h, w, _ = kept.shape
         top, left = top % (h - self.side + 1), left % (w - self.side + 1)
         crop = kept[top : top + self.side, left : left + self.side]
         return crop.permute(2, 0, 1), self.items[index].label

@@ -65,7 +65,7 @@ def train(settings: Settings) -> dict[str, Any]:
     settings = settings.on(device)
     settings.out.mkdir(parents=True, exist_ok=True)
     settings, dataset = _dataset(settings, ranks)
-    split = _split(settings, dataset)
+    split = _split(settings, _scored(settings, dataset.items))
     if ranks.rank == 0:
         _keep(settings, split)
     ranks.wait()
@@ -84,7 +84,7 @@ def train(settings: Settings) -> dict[str, Any]:
         "network": settings.network,
         "protocol": split.protocol,
         "inner": settings.inner,
-        "provenance": _provenance(job),
+        "provenance": _provenance(job, job.items),
         "sha256": _final(job, split, temperature),
         "fold_sha256": digests,
         "temperature": temperature,
@@ -114,7 +114,7 @@ def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Datase
         settings.data,
         settings.format,
         classes=settings.classes,
-        magnifications=tuple(settings.magnification.split(",")),
+        magnifications=(*settings.magnification.split(","), *settings.others),
     )
     dataset = formats.readable(dataset, settings.workers or 0)
     if dataset.skipped and first:
@@ -128,11 +128,15 @@ def _dataset(settings: Settings, ranks: Ranks) -> tuple[Settings, formats.Datase
     return settings, dataset
 
 
-def _split(settings: Settings, dataset: formats.Dataset) -> Split:
+def _scored(settings: Settings, items: list[Item]) -> list[Item]:
+    return [i for i in items if i.magnification not in settings.others]
+
+
+def _split(settings: Settings, items: list[Item]) -> Split:
     if settings.split_file:
-        return splits.read(settings.split_file, dataset.items)
+        return splits.read(settings.split_file, items)
     s = settings
-    return splits.make(dataset.items, s.split, s.folds, s.partitions, s.held_out, s.seed)
+    return splits.make(items, s.split, s.folds, s.partitions, s.held_out, s.seed)
 
 
 def _keep(settings: Settings, split: Split) -> None:
@@ -160,6 +164,7 @@ def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Prediction
         # The scored fold of the real run takes no part at all: the one after it is scored in its stead.
         _, inner = split.sides(job.items, partition, (fold + 1) % settings.folds)
         train, held = [i for i in train if i not in inner], inner
+    held = _scored(settings, held)
     out = job.settings.out / f"fold-{partition}-{fold}"
     done = out / "predictions.csv"
     model_file = out / weights.FILE
@@ -174,7 +179,7 @@ def _fold(job: Job, split: Split, partition: int, fold: int) -> tuple[Prediction
             told = fitting.logits(job, upper, scored)
             # The first partition's networks are for whoever explains pictures that a network never saw.
             if settings.network == "dala" and partition == 0 and not settings.inner and job.ranks.rank == 0:
-                _save(job, upper, len(train), out)
+                _save(job, upper, train, out)
         if job.ranks.rank == 0:
             _predictions(job, held, told, partition, fold).write(done)
         job.ranks.wait()
@@ -215,7 +220,7 @@ def _final(job: Job, split: Split, temperature: float) -> str | None:
     print(f"final network: {len(train)} pictures to train on")
     upper = fitting.fit(job, [place[i.path] for i in train], settings.out / "final")
     if job.ranks.rank == 0:
-        _save(job, upper, len(train), settings.out, temperature)
+        _save(job, upper, train, settings.out, temperature)
     job.ranks.wait()
     return weights.sha256(settings.out / weights.FILE)
 
@@ -227,20 +232,22 @@ def _reported(out: Path) -> str | None:
     return told if told and told == weights.sha256(file) else None
 
 
-def _save(job: Job, upper: Upper, trained: int, folder: Path, temperature: float = 1.0) -> None:
+def _save(job: Job, upper: Upper, train: list[Item], folder: Path, temperature: float = 1.0) -> None:
     network = upper.network
     if isinstance(network, DALAResNet50):
-        network.provenance, network.temperature = _provenance(job, trained), temperature
+        network.provenance, network.temperature = _provenance(job, train), temperature
         weights.save(network, folder)
 
 
-def _provenance(job: Job, trained: int | None = None) -> dict[str, Any]:
-    s = job.settings
+def _provenance(job: Job, train: list[Item]) -> dict[str, Any]:
+    s, own = job.settings, _scored(job.settings, train)
+    also = {"magnification": s.also, "images": len(train) - len(own), "patients": len({i.patient for i in train})}
     return {
         "data": generated.named(s) or TITLES[s.format],
         **({"magnification": s.magnification} if s.format == "breakhis" else {}),
-        "images": trained or len(job.items),
-        "patients": len({i.patient for i in job.items}),
+        "images": len(own),
+        "patients": len({i.patient for i in own}),
+        **({"also": also} if s.also else {}),
         "start": job.started,
     }
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 
 from dala import linear
 from dala.data import Item
@@ -34,16 +35,20 @@ def test_dropout_takes_little_away():
     assert (noisy - clean).std() < 0.15 * clean.std()
 
 
-def test_the_fit_is_scikit_learns_on_what_leaves_the_attention():
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_fit_is_scikit_learns_on_what_leaves_the_attention(classes):
     torch.manual_seed(0)
-    network = build("dala:no-attention", ["a", "b"], Preprocessing()).eval()
-    labels = [i % 2 for i in range(40)]
+    names = [str(i) for i in range(classes)]
+    network = build("dala:no-attention", names, Preprocessing()).eval()
+    labels = np.array([min(i % 5, classes - 1) for i in range(40)])
     pooled = torch.rand(40, 2, 2048) + 0.2 * torch.tensor(labels)[:, None, None] * (torch.arange(2048) < 100)
     items = [Item(Path(f"{i}.png"), label, f"p{i}", f"p{i}") for i, label in enumerate(labels)]
-    linear.fit(network, pooled, items, 0.01)
+    linear.fit(network, pooled, items, 0.001)
     x = pooled.reshape(80, 2048).double()
-    scaled = (x - x.mean(0)) / (x.std(0) + 1e-4)
-    expected = LogisticRegression(C=0.01, max_iter=5000).fit(scaled, [y for y in labels for _ in range(2)])
-    logits = network.head(x.float()[:, :, None, None])
-    margins = torch.from_numpy(expected.decision_function(scaled)).float()
-    assert ((logits[:, 1] - logits[:, 0]) - margins).abs().max() < 1e-3 * margins.abs().max()
+    scaled = ((x - x.mean(0)) / (x.std(0) + 1e-4).sqrt()).numpy()
+    expected = RidgeClassifier(alpha=1000, class_weight="balanced").fit(scaled, np.repeat(labels, 2))
+    logits = network.head(x.float()[:, :, None, None]).detach().numpy()
+    if classes == 2:
+        logits = logits[:, 1] - logits[:, 0]
+    told = linear.ODDS * expected.decision_function(scaled)
+    assert np.abs(logits - told).max() < 1e-3 * np.abs(told).max()
