@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the next version of this folder from the pictures and the ImageNet start (the present one came of the training
-# script at commit 4f2ad59). `choose` compares the recipes, `score` makes the table and the weights:
+# Makes this folder from the pictures and the ImageNet start. `choose` compares the recipes, `score` makes the table and
+# the weights:
 #   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh choose
 #   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors WINNER=enlarged bash weights/regenerate.sh score
 # Every run can be interrupted and goes on where it was.
@@ -21,7 +21,8 @@ train() { # name, options
 # as a logistic regression, which were not scored. The ridge regression, its penalty, and the other magnifications, which
 # bring ten more patients, come from nested validation inside the same training patients. Fine-tuning has to beat what it
 # starts from by 0.005 of AUC, or it is left away.
-LINEAR="--views 2 --probe linear --also 40X,200X,400X"
+ALSO="--also 40X,200X,400X"
+LINEAR="--views 2 --probe linear $ALSO"
 LARGE="--height 690 --width 1050"
 declare -A RECIPES=(
     [native]="$LINEAR --probe-strength 0.003 --epochs 0"
@@ -41,33 +42,23 @@ score() {
     local recipe=${RECIPES[$WINNER]}
     train dala --partitions 5 $recipe
     train image-dala --split image --no-final $recipe
-    train image-colour --split image --network colour
-    train colour --partitions 5 --network colour
-    train probe --partitions 5 $PROBE
-    train no-attention --network dala:no-attention $recipe
-    train one-activation --network dala:one-activation $recipe
-    train resnet50 --network resnet50 $recipe
+    train image-colour --split image --network colour $ALSO
+    train colour --partitions 5 --network colour $ALSO
+    train probe --partitions 5 --network probe $LARGE --views 2 $ALSO
+    train 700x460 --partitions 5 --no-final ${RECIPES[native]}
+    train 100X-alone --partitions 5 --no-final ${recipe/$ALSO/}
+    for network in dala:no-attention dala:one-activation resnet50; do
+        train "${network#dala:}" --network $network $recipe
+    done
     publish
 }
 
 publish() {
-    $PYTHON -m dala evaluate "$RUNS/dala" --beside "$RUNS"/{colour,probe,resnet50,no-attention,one-activation} \
+    $PYTHON -m dala evaluate "$RUNS/dala" \
+        --beside "$RUNS"/{colour,probe,700x460,100X-alone,no-attention,one-activation,resnet50} \
         --image-wise "$RUNS/image-dala" --image-wise-beside "$RUNS/image-colour" \
         --choice "$RUNS"/inner-{native,enlarged,tuned} --out weights
-}
-
-# What stands in weights/cross_validation while the weights have no cross-validation of their own: networks at 700x460,
-# which also explain the patients that they never saw for the study of explanations.
-stand_in() {
-    local small="--views 2 --probe linear --epochs 0 --no-final"
-    train folds $small
-    train folds-image --split image $small
-    train colour --network colour
-    train image-colour --split image --network colour
-    $PYTHON -m dala evaluate "$RUNS/folds" --beside "$RUNS/colour" --image-wise "$RUNS/folds-image" \
-        --image-wise-beside "$RUNS/image-colour" --out "$RUNS/stand-in"
-    mkdir -p weights/cross_validation
-    cp -r "$RUNS"/stand-in/{report.json,roc.png,reliability.png,confusion.png,splits} weights/cross_validation/
+    $PYTHON -m dala gate --data "$DATA"
 }
 
 "$1"
