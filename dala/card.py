@@ -117,7 +117,7 @@ def _overview(report: Json) -> str:
         f"temperature, {_number(report['temperature'])}",
         "file": file if report.get("sha256") else "none: networks of the folds alone were scored",
         "data": f"{count(where['images'], 'picture')} of {count(where['patients'], 'patient')} of "
-        f"{where.get('data', 'pictures')}{at}{prose.subset(where)}",
+        f"{where.get('data', 'pictures')}{at}{prose.subset(where)}{prose.also(where)}",
         "scored by": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
         "recipe": f"`python -m dala train`, settings in `report.json`: {prose.trained(settings)}",
     }
@@ -161,7 +161,8 @@ def _choice(report: Json) -> str:
         for title, run in report["choice"].items()
     ]
     told = table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
-    return f"### How the recipe was chosen\n\n{prose.CHOICE}\n\n{told}"
+    why = f"\n\n{report['why']}" if report.get("why") else ""
+    return f"### How the recipe was chosen\n\n{prose.CHOICE}\n\n{told}{why}"
 
 
 def _by_protocol(report: Json) -> str:

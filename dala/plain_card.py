@@ -73,10 +73,8 @@ def _facts(model: DALAResNet50, sha256: str | None) -> str:
 
 
 def _trained(told: dict[str, Any]) -> str:
-    # The first version of the weights counted its training side apart.
-    counted = told["train"] if isinstance(told.get("train"), dict) else told
-    counts = [f"{counted[key]} {what}" for key, what in (("images", "pictures"), ("patients", "patients")) if
-              isinstance(counted.get(key), int)]  # fmt: skip
+    counts = [f"{told[key]} {what}" for key, what in (("images", "pictures"), ("patients", "patients")) if
+              isinstance(told.get(key), int)]  # fmt: skip
     return ", ".join([str(told.get("data") or "not stated"), *counts])
 
 

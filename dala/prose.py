@@ -10,6 +10,7 @@ __all__ = [
     "FOLDS",
     "INTENDED",
     "LIMITS",
+    "also",
     "calibration",
     "count",
     "failures",
@@ -35,6 +36,8 @@ NAMES = {
     "resnet50": "ResNet-50",
     "colour": "colour alone, logistic regression on 15 statistics",
     "probe": "logistic regression on frozen features",
+    "1050x690": "DALAResNet50, pictures enlarged to 1050×690",
+    "100X-alone": "DALAResNet50, trained on 100X alone",
 }
 STARTS = {
     "3a5d3b6cdd64aa784430b16e07d328c1c91da23b075ab90b315c87932bfb40f3": "ImageNet-1k weights of ResNet-50 v1.5, "
@@ -97,8 +100,24 @@ def subset(provenance: Json) -> str:
     return f" (a subset of the published {whole[0]:,} pictures of {whole[1]} patients)"
 
 
+def also(provenance: Json) -> str:
+    """What was trained on without being scored; nothing where there is none."""
+    other = provenance.get("also")
+    if not other:
+        return ""
+    zooms = other["magnification"].replace(",", ", ")
+    return (
+        f"; in training alone also {count(other['images'], 'picture')} at {zooms}, resized to that scale "
+        f"({count(other['patients'], 'patient')} in all)"
+    )
+
+
 def trained(settings: Json) -> str:
     """Which parts of the network were trained."""
+    if not settings.get("epochs") and settings.get("probe") == "linear":
+        return (
+            "the head a ridge regression on the start's features, the attention left open, all stages as they started"
+        )
     if not settings.get("epochs"):
         return "attention and head fitted to the start's features, all stages as they started"
     epochs = count(settings["epochs"], "epoch")

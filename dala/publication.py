@@ -49,6 +49,7 @@ class Publication:
         image_wise: the same network dealt out by image.
         image_wise_beside: a baseline dealt out by image.
         choice: candidates of the recipe, scored within the training sides.
+        why: what there is to say of the choice, as one or more sentences.
     """
 
     run: Run
@@ -56,6 +57,7 @@ class Publication:
     image_wise: Run | None = None
     image_wise_beside: Run | None = None
     choice: Sequence[Run] = ()
+    why: str = ""
 
 
 def read(folder: Path) -> Run:
@@ -94,7 +96,7 @@ def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
     """
     _check(publication)
     run, image = publication.run, publication.image_wise
-    keys = ("beside", "comparison", "image_wise", "choice", "scores", "resamples")
+    keys = ("beside", "comparison", "image_wise", "choice", "why", "scores", "resamples")
     report = {k: v for k, v in run.report.items() if k not in keys}
     report |= {"resamples": n, "scores": reports.summary(run.predictions, n)}
     if publication.beside:
@@ -110,6 +112,7 @@ def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
         report["image_wise"] = {"title": title, **_row(image, n), "beside": beside}
     if publication.choice:
         report["choice"] = _choice(run, publication.choice, n)
+        report["why"] = publication.why
     return report
 
 

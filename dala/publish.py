@@ -17,10 +17,10 @@ from dala.strangers import read_json
 __all__ = ["CARD", "OWNED", "REPORT", "PublishError", "check", "prepare"]
 
 CARD, REPORT, SPLITS, SAMPLES = "README.md", "report.json", "splits", "samples"
-# What the app tells beside the card: the study of explanations, and a cross-validation of other networks.
-STUDY, CROSS_VALIDATION = "explanations.json", "cross_validation"
+# What the app tells beside the card: the study of explanations.
+STUDY = "explanations.json"
 # Of an older version on the Hub these go where the new one does not have them.
-OWNED = (f"{SPLITS}/*", f"{SAMPLES}/*", f"{CROSS_VALIDATION}/*")
+OWNED = (f"{SPLITS}/*", f"{SAMPLES}/*")
 SHOWN = re.compile(r"!\[[^\]]*\]\((?!https?:)([^)\s]+)\)")
 PUBLISHED = {".safetensors", ".json", ".md", ".png", ".jpg", ".svg"}
 
@@ -34,8 +34,8 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card `README.md` with the pictures that it
     shows and the JSON files that it names; where there are any, `report.json`, `explanations.json`, `gate.json`,
-    `splits/` and `cross_validation/`; and `samples/`. A run of `python -m dala train` that has no card yet gets the one
-    that its report implies, weights alone a plain one.
+    `splits/` and `samples/`. A run of `python -m dala train` that has no card yet gets the one that its report implies,
+    weights alone a plain one.
 
     Args:
         source: a folder with weights.
@@ -110,8 +110,7 @@ def _copy_card(source: Path, out: Path) -> None:
     # Nothing that lies outside the folder goes out with it.
     shown = {name for name in SHOWN.findall(text) if ".." not in name and not Path(name).is_absolute()}
     splits = {f"{SPLITS}/{f.name}" for f in (source / SPLITS).glob("*.json")}
-    others = {f"{CROSS_VALIDATION}/{f.name}" for f in (source / CROSS_VALIDATION).glob("*") if f.suffix in PUBLISHED}
-    for name in sorted((named | shown | splits | others | {REPORT, STUDY, CARD}) - {weights.CONFIG}):
+    for name in sorted((named | shown | splits | {REPORT, STUDY, CARD}) - {weights.CONFIG}):
         if (source / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, out / name)

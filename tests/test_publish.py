@@ -243,7 +243,7 @@ def test_the_exact_calls(bare, tmp_path, monkeypatch, capsys):
             (),
             {
                 "repo_id": "you/net", "repo_type": "model", "commit_message": f"Publish {bare.name}",
-                "delete_patterns": ["splits/*", "samples/*", "cross_validation/*"],
+                "delete_patterns": ["splits/*", "samples/*"],
             },
         ),
     ]  # fmt: skip

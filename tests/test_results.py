@@ -58,14 +58,8 @@ def test_every_figure_is_the_reports(beside):
     assert "<th scope='row'>22549</th><td>benign</td><td>9</td><td>25 %</td><td>0.31</td>" in told
 
 
-def test_a_cross_validation_of_other_networks_stands_in_and_says_so(beside, tmp_path):
-    one = beside(scores={"figures": {"auc": None}})
-    assert results.page_of(one) == results.NOTHING
-    (tmp_path / results.CROSS_VALIDATION).mkdir()
-    (tmp_path / results.CROSS_VALIDATION / "report.json").write_text(json.dumps(REPORT))
-    assert "Not of the weights that run here" in results.page_of(one)
-    assert "40 pictures of 6 patients" in results.page_of(one)
-    assert "Not of the weights" not in results.page_of(beside())
+def test_a_report_of_no_cross_validation_is_not_shown(beside):
+    assert results.page_of(beside(scores={"figures": {"auc": None}})) == results.NOTHING
 
 
 def test_text_of_a_report_cannot_bring_markup_into_the_page(beside):

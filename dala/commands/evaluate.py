@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="runs with `--inner`: candidates of the recipe",
     )
+    add("--why", default="", metavar="TEXT", help="what there is to say of the choice")
     add("--model", metavar="WEIGHTS", help="score these instead: a folder, a file, or user/repo[@revision]")
     add("--data", type=Path, help="folder with the pictures")
     add("--format", default="breakhis", choices=list(formats.FORMATS), help="its layout (default: breakhis)")
@@ -79,6 +80,7 @@ def _publish(args: argparse.Namespace) -> int:
         publication.read(args.image_wise) if args.image_wise else None,
         publication.read(args.image_wise_beside) if args.image_wise_beside else None,
         [publication.read(folder) for folder in args.choice],
+        args.why,
     )
     report = publication.assemble(runs, args.bootstrap)
     publication.write(runs, report, args.out)

@@ -65,9 +65,7 @@ def build(page: Page, changed: gr.Textbox) -> None:
 def facts(explainer: Explainer) -> dict[str, str]:
     """What there is to say about a network, as plain text by label."""
     origin, told, size = explainer.origin, explainer.provenance, explainer.preprocessing
-    train = told.get("train")
-    counts = ", ".join(f"{v} {k}" for k, v in train.items()) if isinstance(train, dict) else ""
-    data = " · ".join(filter(None, (str(told.get("data", "unknown")), counts)))
+    data = " · ".join([str(told.get("data", "unknown")), *_counts(told)])
     half = getattr(explainer.engine, "half", False)
     return {
         "name": type(explainer.model).__name__,
@@ -79,6 +77,14 @@ def facts(explainer: Explainer) -> dict[str, str]:
         "expects": f"{size.magnification or 'unknown magnification'}, seen at {size.width}×{size.height} px",
         "runs on": f"{explainer.device.type.upper()}, {'fp16 below the layer explained' if half else 'fp32'}",
     }
+
+
+def _counts(told: dict[str, Any]) -> list[str]:
+    """The pictures and patients of a config's provenance, and those of other magnifications, as far as it tells."""
+    also = told.get("also")
+    counts = [f"{told[k]} {k}" for k in ("images", "patients") if isinstance(told.get(k), int)]
+    more = [f"{also.get('images')} more at {also.get('magnification')}"] if isinstance(also, dict) else []
+    return [", ".join(counts)] * bool(counts) + more
 
 
 def table(explainer: Explainer) -> str:

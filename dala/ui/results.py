@@ -14,7 +14,6 @@ import gradio as gr
 from dala import prose, tissue
 from dala.explain import Explainer
 from dala.hub import HubError
-from dala.publish import CROSS_VALIDATION
 from dala.shelf import HOST
 from dala.strangers import read_json
 from dala.ui import download, study_answer, tables, tissue_rates, words
@@ -24,11 +23,6 @@ __all__ = ["Results", "build", "card_of", "page_of", "read"]
 
 Json = dict[str, Any]
 MOST_BYTES = 5_000_000
-OTHERS = (
-    "<p class='told'><b>Not of the weights that run here</b>, which were held against a few patients only (see their "
-    "card): these figures are of networks that the present training script makes of the same pictures, each scored on "
-    "patients that it never saw.</p>"
-)
 COLUMNS = {
     "auc": ("AUC of pictures", "how often a picture of a class is ranked above one of another; 0.5 is chance"),
     "balanced_accuracy": ("balanced accuracy", "mean of the classes' hit rates; of two, 0.5 is chance"),
@@ -73,22 +67,13 @@ class Results:
 
 
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
-    """The cross-validated report beside a network's weights and its folder; None where there is none to be used.
-
-    Where the weights' own report is of a hold-out, one of the networks that the same script makes may stand in, in the
-    folder `CROSS_VALIDATION`; the page says so.
-    """
-    for name in ("report.json", f"{CROSS_VALIDATION}/report.json"):
-        try:
-            file = explainer.origin.beside(name, most=MOST_BYTES) if explainer.origin else None
-            report = read_json(file) if file else {}
-            if file and report["scores"]["figures"]["auc"]:
-                return report, file.parent
-        except (HubError, OSError, ValueError, KeyError, TypeError):
-            pass
-        if explainer.origin and explainer.origin.revision:  # a Hub is not asked for what nobody publishes there
-            return None
-    return None
+    """The cross-validated report beside a network's weights and its folder; None where there is none to be used."""
+    try:
+        file = explainer.origin.beside("report.json", most=MOST_BYTES) if explainer.origin else None
+        report = read_json(file) if file else {}
+        return (report, file.parent) if file and report["scores"]["figures"]["auc"] else None
+    except (HubError, OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:
@@ -130,7 +115,6 @@ def page_of(explainer: Explainer) -> str:
     try:
         parts = [
             _head(report),
-            OTHERS if folder.name == CROSS_VALIDATION else "",
             _numbers(report),
             _lessons(report),
             _beside(report),

@@ -34,7 +34,9 @@ MADE = "[onerror], [onload], img[src='x'], iframe[srcdoc], a[href^='javascript']
 def hostile(small, patch, tmp_path_factory):
     """The app around a network whose every text is markup, with samples and a report that are, too."""
     folder = tmp_path_factory.mktemp("hostile") / "weights <img src=x onerror=alert(1)>"
-    model = DALAResNet50(MARKUP[:2], small.preprocessing, {"data": MARKUP[0], "train": {MARKUP[1]: MARKUP[2]}})
+    model = DALAResNet50(
+        MARKUP[:2], small.preprocessing, {"data": MARKUP[0], "also": {"magnification": MARKUP[1], "images": MARKUP[2]}}
+    )
     model.load_state_dict(small.model.state_dict())
     weights.save(model.eval(), folder)
     told = copy.deepcopy(REPORT) | {"title": MARKUP[0], "provenance": {"data": MARKUP[1], "magnification": MARKUP[2]}}
