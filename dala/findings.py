@@ -93,7 +93,8 @@ def _masked(truth: Json) -> bool:
 def _headline(truths: Json) -> str:
     found = [verdict(row["gain"]) for t in truths.values() if _masked(t) for row in t["thresholds"].values()]
     if "better" not in found:
-        worse = f", and {found.count('worse')} times it was worse" if "worse" in found else ""
+        count = found.count("worse")
+        worse = f", and {'once' if count == 1 else f'{count} times'} it was worse" if count else ""
         return f"No: under no rule and on no truth was it better{worse}."
     sure = found.count("better") == len(found)
     return "Yes, under every rule." if sure else f"Under some: {found.count('better')} of {len(found)} times."

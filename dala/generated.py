@@ -19,7 +19,7 @@ def asked(settings: Settings) -> bool:
 
 
 def settle(settings: Settings) -> Settings:
-    """The same for the patches that will lie in the run's folder, and a start that knows tissue.
+    """The same for the patches that will lie in the run's folder, and the shipped weights as a start.
 
     A quarter of the area, so that everybody can try the script in minutes.
 

@@ -97,7 +97,7 @@ def share_of_max(heat: Tensor, share: Tensor) -> Tensor:
 
 # mean + k·std starts where the study of explanations marked a planted focus best (weights/explanations.md).
 RULES: dict[str, Rule] = {
-    "mean_std": Rule(mean_std, "mean + k·std", "k", -1, 4, 0.05, 0.35, "keeps what stands out from this map's average"),
+    "mean_std": Rule(mean_std, "mean + k·std", "k", -1, 4, 0.05, 0.6, "keeps what stands out from this map's average"),
     "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits this map's histogram into two groups; no control"),
     "percentile": Rule(percentile, "percentile", "p", 0, 100, 1, 80, "keeps the same share of the area of every map"),
     "share_of_max": Rule(share_of_max, "share of maximum", "share", 0, 1, 0.01, 0.5, "a fixed fraction of the peak"),
