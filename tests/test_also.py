@@ -38,8 +38,8 @@ def tree(tmp_path_factory):
 def settings(tree, tmp_path_factory):
     return Settings(
         data=tree, also="40X,400X", init=str(weights.SHIPPED / weights.FILE), out=tmp_path_factory.mktemp("run"),
-        height=144, width=192, crop=96, folds=3, views=1, probe="linear", epochs=0, batch=4, precision="fp32",
-        workers=0, device="cpu",
+        height=144, width=192, crop=96, split="holdout", final=False, views=1, probe="linear", epochs=0, batch=4,
+        precision="fp32", workers=0, device="cpu",
     )  # fmt: skip
 
 
@@ -51,8 +51,7 @@ def report(settings):
 def test_none_of_them_is_scored(report, settings):
     told = Predictions.read(settings.out / "predictions.csv")
     assert set(told.magnification) == {"100X"}
-    assert set(told.patient) == set(SEEN)
-    assert report["scores"]["images"] == 14
+    assert len(told.picture) == report["scores"]["images"] == 2 * len(set(told.patient))
 
 
 @pytest.mark.parametrize("inner", [False, True])
@@ -65,7 +64,7 @@ def test_a_held_out_patient_is_held_out_at_every_scale(settings, monkeypatch, tm
         return real(name, x, items, fitted, scored)
 
     monkeypatch.setattr(baselines, "log_probabilities", spy)
-    train(replace(settings, out=tmp_path, network="colour", inner=inner))
+    train(replace(settings, out=tmp_path, network="colour", split="patient", folds=3, inner=inner))
     dealt = json.loads((tmp_path / "split.json").read_text())["partitions"][0]
     everybody = {*SEEN, *(patient for patient, _ in FURTHER)}
     for fold, (fitted, scored) in enumerate(sides):
@@ -79,10 +78,14 @@ def test_a_held_out_patient_is_held_out_at_every_scale(settings, monkeypatch, tm
 
 
 def test_the_report_and_the_weights_tell_of_them(report, settings):
-    expected = {"magnification": "40X,400X", "images": 4, "patients": 9}
-    assert report["provenance"]["also"] == expected
-    assert (report["provenance"]["images"], report["provenance"]["patients"]) == (14, 7)
-    assert json.loads((settings.out / "config.json").read_text())["provenance"]["also"] == expected
+    where = report["provenance"]
+    assert where["also"] == {"magnification": "40X,400X", "images": 4, "patients": 9}
+    assert (where["images"], where["patients"]) == (14, 7)
+    held = set(Predictions.read(settings.out / "predictions.csv").patient)
+    told = json.loads((settings.out / "fold-0-0" / "config.json").read_text())["provenance"]
+    assert told["images"] == 2 * told["patients"] == 14 - 2 * len(held)
+    assert told["also"]["images"] == sum(patient not in held for patient, _ in FURTHER)
+    assert told["also"]["patients"] == 9 - len(held)
 
 
 @pytest.mark.parametrize(("zoom", "size"), [("40X", (385, 288)), ("200X", (96, 72)), ("400X", (64, 48))])
