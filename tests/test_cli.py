@@ -153,6 +153,7 @@ def test_finished_pictures_are_skipped_unless_told_otherwise(pictures, tmp_path)
     assert all(p.stat().st_mtime_ns > t for p, t in before.items())
 
 
+@pytest.mark.slow
 def test_other_settings_or_another_file_are_done_again(pictures, tmp_path):
     (pictures / "broken.png").unlink()
     out = tmp_path / "out"
@@ -188,6 +189,7 @@ def test_killed_in_the_middle_a_picture_is_not_finished(pictures, tmp_path, monk
     assert not list(out.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_results_are_never_taken_for_pictures(pictures, tmp_path, capsys):
     (pictures / "broken.png").unlink()
     arguments = ["explain", str(pictures), "--out", str(pictures / "out"), "--workers", "0"]

@@ -191,6 +191,7 @@ def summary(out):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_a_folder_killed_and_out_of_room_goes_on(warm, small_folder, folder, small_disk):
     out = small_disk.root / "out"
     command = ["explain", folder, "--out", out, "--model", small_folder, "--workers", "0"]
@@ -379,6 +380,7 @@ def upload(url, file):
     return httpx.post(f"{url}gradio_api/upload", files={"files": file.open("rb")}, timeout=60)
 
 
+@pytest.mark.slow
 def test_uploading_to_a_full_disk_is_one_sentence(alone, patch_file):
     one, url, kept, log = alone
     good = upload(url, patch_file).json()[0]

@@ -102,6 +102,7 @@ def test_nuclei_of_the_focus_are_large_and_crowded(pairs: list[Pair]) -> None:
         assert depths[1] > 1.2 * depths[0]
 
 
+@pytest.mark.slow
 def test_colour_alone_does_not_tell_the_classes_apart(tmp_path: Path) -> None:
     phantom.make_folder(tmp_path / "set", Recipe(160, seed=500, size=SMALL), workers=2)
     items = formats.read(tmp_path / "set", "folder").items

@@ -293,6 +293,7 @@ def running(folder, python=sys.executable, **environment):
         log.close()
 
 
+@pytest.mark.slow
 def test_one_function_is_marked_for_the_gpu_and_the_app_explains(folder, tmp_path, explainer, patch_file):
     (tmp_path / "lent").mkdir()
     (tmp_path / "lent" / "spaces.py").write_text(SPACES)
