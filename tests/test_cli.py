@@ -171,6 +171,7 @@ def test_other_settings_or_another_file_are_done_again(pictures, tmp_path):
     assert [p.parent.name for p, t in before.items() if p.stat().st_mtime_ns > t] == ["b.png"]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_a_picture_is_not_finished(pictures, tmp_path, monkeypatch):
     (pictures / "broken.png").unlink()
     out = tmp_path / "out"

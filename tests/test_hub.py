@@ -349,6 +349,7 @@ def test_two_processes_at_once(plain, tmp_path):
     assert kept == {"model.safetensors": BODY, "config.json": b"{}", "main": COMMIT.encode()}
 
 
+@pytest.mark.slow
 def test_on_the_command_line_each_fault_is_one_line_and_code_2(three, patch_file, tmp_path):
     wrong = tmp_path / "wrong"
     wrong.mkdir()

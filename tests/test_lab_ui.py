@@ -81,6 +81,7 @@ def test_a_measurement_tells_how_far_it_is_and_is_remembered(content, seen, smal
     assert len(measured(content, seen.anew(seen.explanation))[0]) == 1
 
 
+@pytest.mark.slow
 def test_another_picture_and_other_choices_are_measured_anew(content, seen, small):
     _, (key, result) = measured(content, seen)
     picture = phantom.make(4, size=(128, 96)).picture

@@ -58,6 +58,7 @@ def hostile(small, patch, tmp_path_factory):
     demo.close()
 
 
+@pytest.mark.slow
 def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     bad: list[str] = []

@@ -42,6 +42,7 @@ def choose(page, source: str) -> None:
     box.press("Enter")
 
 
+@pytest.mark.slow
 def test_one_session_chooses_and_the_other_keeps_its_own(browser, small, three, tmp_path, monkeypatch):
     with Hub({"you/net": three}, {"you/gated": Fault(status=403, code="GatedRepo")}) as hub:
         point(monkeypatch, hub.url, tmp_path / "cache")

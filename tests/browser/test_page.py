@@ -54,6 +54,7 @@ def test_tabs_go_by_keyboard(page):
     page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Threshold lab')")
 
 
+@pytest.mark.slow
 def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     page.get_by_label("percentile").check()
     page.locator("#maps .strength input").focus()
