@@ -50,20 +50,15 @@ def fit(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], strength: 
     model = RidgeClassifier(alpha=1 / strength).fit(rows, labels, chances)
     count = len(network.class_names)
     weight, bias = torch.zeros(count, channels).double(), torch.full((count,), -30.0)
-    # Of two classes scikit-learn gives one row.
-    logits = _of_each_class(np.hstack([model.coef_.reshape(-1, channels), model.intercept_.reshape(-1, 1)]).T)
-    logits *= ODDS
+    logits = ODDS * np.hstack([model.coef_.reshape(-1, channels), model.intercept_.reshape(-1, 1)]).T
+    if logits.shape[1] == 1:
+        # Two classes: the margin, half to each side.
+        logits = np.hstack([-logits, logits]) / 2
     coefficients, offsets = torch.from_numpy(logits[:-1].T) / scale, torch.from_numpy(logits[-1])
     classes = torch.from_numpy(model.classes_)
     weight[classes] = coefficients
     bias[classes] = (offsets - coefficients @ mean).float()
     write(network.head, weight.float(), bias)
-
-
-def _of_each_class(margins: np.ndarray) -> np.ndarray:
-    """(m, classes) from (m,) or (m, 1) of two classes, half of the margin to each side; others as they are."""
-    margins = margins.reshape(len(margins), -1)
-    return np.hstack([-margins, margins]) / 2 if margins.shape[1] == 1 else margins
 
 
 def write(head: nn.Module, weight: Tensor, bias: Tensor) -> None:
