@@ -21,13 +21,16 @@ with suppress(ImportError):
 
 import gradio as gr
 
-from dala import Explainer, disk, hosted, samples
+from dala import Explainer, files
 from dala.commands import refuse
 from dala.errors import DalaError
-from dala.shelf import Shelf
-from dala.ui import api, compare, explain, guard, lab, model, patch, results, steps, tools, trust, zero
-from dala.ui.blocks import Blocks
+from dala.publishing import pinned, samples
+from dala.ui.model_cache import Shelf
+from dala.ui.server import api, guard, mcp, zero_gpu
+from dala.ui.server.blocks import Blocks
 from dala.ui.session import Page
+from dala.ui.sidebar import model, patch
+from dala.ui.tabs import compare, explain, results, threshold_lab, trust, walkthrough
 from dala.ui.theme import CSS, theme
 
 TITLE = "DALA: see what a network looks at in breast tissue"
@@ -46,9 +49,9 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs", overflow_behavior="wrap"):
                 explain.build(page)
-                lab.build(page, demo)
+                threshold_lab.build(page, demo)
                 compare.build(page, demo)
-                steps.build(page, samples.find())
+                walkthrough.build(page, samples.find())
                 trust.build(page)
                 results.build(page)
         api.build(explainer)
@@ -75,7 +78,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         max_file_size="20mb",
         state_session_capacity=100,
         ssr_mode=False,
-        mcp_server=tools.offered(),
+        mcp_server=mcp.offered(),
         footer_links=["api"],
         app_kwargs=guard.options(),
         **options,
@@ -85,8 +88,8 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
 def run() -> int:
     """Serve the page until Ctrl-C or SIGTERM; the exit code."""
     try:
-        explainer, note = hosted.load()
-        zero.lend(explainer)
+        explainer, note = pinned.load()
+        zero_gpu.lend(explainer)
         demo = build(explainer, note)
         try:
             launch(demo, prevent_thread_lock=True)
@@ -97,8 +100,8 @@ def run() -> int:
     except DalaError as error:
         return refuse(str(error))
     except OSError as error:
-        if error.errno in disk.REFUSALS:
-            return refuse(disk.refused(error, error.filename or "The app's temporary folder"))
+        if error.errno in files.REFUSALS:
+            return refuse(files.refused(error, error.filename or "The app's temporary folder"))
         if error.errno is None:  # Gradio's own words for a port that is taken
             return refuse(str(error))
         raise

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dala.explain import Explainer
-    from dala.explanation import Explanation
-    from dala.images import ImageError
-    from dala.model import DALAResNet50
-    from dala.weights import WeightsError, load
+    from dala.explain.explainer import Explainer
+    from dala.explain.explanation import Explanation
+    from dala.images.preprocessing import ImageError
+    from dala.models.dala_resnet import DALAResNet50
+    from dala.models.pretrained import load
+    from dala.models.serialization import WeightsError
 
 __all__ = ["DALAResNet50", "Explainer", "Explanation", "ImageError", "WeightsError", "load"]
 __version__ = "0.1.0"

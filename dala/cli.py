@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
-from dala import disk
+from dala import files
 from dala.commands import refuse
 from dala.errors import DalaError
 
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return refuse("Interrupted.", 130)
     except OSError as error:
-        if error.errno not in {*disk.REFUSALS, errno.EPIPE}:
+        if error.errno not in {*files.REFUSALS, errno.EPIPE}:
             raise
         if error.filename is None and not sys.stdout.closed:
             _unheard()
         # Whoever reads the output has gone: as `head` does, once it has its lines.
-        return 141 if error.errno == errno.EPIPE else refuse(disk.refused(error, error.filename or "The output"))
+        return 141 if error.errno == errno.EPIPE else refuse(files.refused(error, error.filename or "The output"))
     return code
 
 

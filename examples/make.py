@@ -26,7 +26,7 @@ def make_phantoms(out: Path) -> None:
     """Write each phantom (RGB, 700 x 460 pixels), the mask of its focus and, if any, its decoy's (0 or 255)."""
     # The script sits outside the package, so Python needs to be told where the package is.
     sys.path.insert(0, str(HERE.parent))
-    from dala import phantom
+    from dala.phantoms import phantom
 
     for name, (seed, malignant, decoy) in PHANTOMS.items():
         made = phantom.make(seed, malignant, (WIDTH, HEIGHT), decoy)

@@ -25,8 +25,10 @@ from gradio import processing_utils
 from PIL import Image
 
 import app
-from dala import DALAResNet50, Explainer, phantom, weights
-from dala.images import Preprocessing
+from dala import DALAResNet50, Explainer
+from dala.images.preprocessing import Preprocessing
+from dala.models import serialization
+from dala.phantoms import phantom
 
 atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
@@ -52,7 +54,7 @@ def small(explainer: Explainer) -> Explainer:
 def small_folder(small: Explainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small network as a folder, for whatever loads one."""
     folder = tmp_path_factory.mktemp("small")
-    weights.save(small.model, folder)
+    serialization.save(small.model, folder)
     return folder
 
 

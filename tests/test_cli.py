@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dala import cli, export, render
+from dala import cli
+from dala.explain import export
+from dala.heatmaps import render
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from dala import disk
-from dala.compare import CompareError, compare, markdown
-from dala.predictions import Predictions
-from dala.strangers import read_json
+from dala import files
+from dala.evaluation.comparison import CompareError, compare, markdown
+from dala.evaluation.predictions import Predictions
+from dala.files import read_json
 
 __all__ = ["add_arguments", "run"]
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     contents = {args.json: json.dumps(result, indent=2, ensure_ascii=False) + "\n", args.markdown: table}
     for file, content in contents.items():
         if file:
-            disk.write(file, content)
+            files.write(file, content)
     print(table, end="")
     return 0
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dala import disk, duplicates, formats, groups, splits
-from dala.data import DataError, Item
-from dala.formats import Dataset
+from dala import files
+from dala.data import datasets, duplicates, groups, splits
+from dala.data.datasets import Dataset
+from dala.data.items import DataError, Item
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     check = parser.add_subparsers(dest="action", required=True).add_parser("check", help=HELP)
     check.add_argument("root", type=Path, metavar="ROOT", help="folder above the pictures")
-    check.add_argument("--format", default="breakhis", choices=list(formats.FORMATS), help="default: breakhis")
-    check.add_argument("--classes", default="binary", choices=formats.CLASSES, help="default: binary")
+    check.add_argument("--format", default="breakhis", choices=list(datasets.FORMATS), help="default: breakhis")
+    check.add_argument("--classes", default="binary", choices=datasets.CLASSES, help="default: binary")
     check.add_argument(
         "--magnifications", nargs="+", default=["100X"], metavar="X", help="of BreakHis (default: 100X)"
     )  # fmt: skip
@@ -40,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         DataError: the folder does not hold such a data set.
         DiskError: the JSON file cannot be written.
     """
-    dataset = formats.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
-    dataset, fingerprints = formats.decode(dataset, duplicates.fingerprint, args.workers)
+    dataset = datasets.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
+    dataset, fingerprints = datasets.decode(dataset, duplicates.fingerprint, args.workers)
     copies = duplicates.find(dataset.items, fingerprints)
     facts = {
         "root": str(args.root),
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     }
     print("\n".join(_lines(facts)))
     if args.json:
-        disk.write(args.json, json.dumps(facts, indent=1) + "\n")
+        files.write(args.json, json.dumps(facts, indent=1) + "\n")
     return 0
 
 

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from dala import disk, engine, evaluate, formats, metrics, plots, publication, reports, weights
-from dala.formats import Dataset
-from dala.predictions import Predictions
-from dala.publication import Publication, PublicationError
+from dala import files
+from dala.data import datasets
+from dala.data.datasets import Dataset
+from dala.evaluation import inference, metrics, plots, summary
+from dala.evaluation.predictions import Predictions
+from dala.models import device, pretrained
+from dala.publishing import run_report
+from dala.publishing.run_report import Publication, PublicationError
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--why", default="", metavar="TEXT", help="what there is to say of the choice")
     add("--model", metavar="WEIGHTS", help="score these instead: a folder, a file, or user/repo[@revision]")
     add("--data", type=Path, help="folder with the pictures")
-    add("--format", default="breakhis", choices=list(formats.FORMATS), help="its layout (default: breakhis)")
+    add("--format", default="breakhis", choices=list(datasets.FORMATS), help="its layout (default: breakhis)")
     add("--magnification", default="100X", help="of BreakHis, several with commas (default: 100X)")
-    add("--classes", default="binary", choices=formats.CLASSES, help="all: the data set's own (default: binary)")
+    add("--classes", default="binary", choices=datasets.CLASSES, help="all: the data set's own (default: binary)")
     add("--device", help="cpu, cuda, mps; default: the best there is")
     add("--workers", type=int, default=0, help="processes that decode pictures (default: 0)")
     add("--bootstrap", type=int, default=1000, metavar="N", help="resamples of patients (default: 1000)")
@@ -75,31 +79,31 @@ def run(args: argparse.Namespace) -> int:
 
 def _publish(args: argparse.Namespace) -> int:
     runs = Publication(
-        publication.read(args.run),
-        [publication.read(folder) for folder in args.beside],
-        publication.read(args.image_wise) if args.image_wise else None,
-        publication.read(args.image_wise_beside) if args.image_wise_beside else None,
-        [publication.read(folder) for folder in args.choice],
+        run_report.read(args.run),
+        [run_report.read(folder) for folder in args.beside],
+        run_report.read(args.image_wise) if args.image_wise else None,
+        run_report.read(args.image_wise_beside) if args.image_wise_beside else None,
+        [run_report.read(folder) for folder in args.choice],
         args.why,
     )
-    report = publication.assemble(runs, args.bootstrap)
-    publication.write(runs, report, args.out)
+    report = run_report.assemble(runs, args.bootstrap)
+    run_report.write(runs, report, args.out)
     _print(report["scores"])
     return 0
 
 
 def _score(args: argparse.Namespace) -> int:
-    loaded = weights.load(args.model)
+    loaded = pretrained.load(args.model)
     zooms = tuple(args.magnification.split(","))
-    dataset = formats.read(args.data, args.format, classes=args.classes, magnifications=zooms)
+    dataset = datasets.read(args.data, args.format, classes=args.classes, magnifications=zooms)
     if tuple(dataset.class_names) != loaded.model.class_names:
         raise PublicationError(
             f"The weights tell {', '.join(loaded.model.class_names)} apart, and the pictures are of "
             f"{', '.join(dataset.class_names)}, in this order."
         )
-    dataset = formats.readable(dataset, args.workers)
-    model = loaded.model.to(engine.find_device(args.device)).to(memory_format=torch.channels_last)
-    raw = _predictions(dataset, args.data, evaluate.logits(model, dataset.items, args.workers))
+    dataset = datasets.readable(dataset, args.workers)
+    model = loaded.model.to(device.find_device(args.device)).to(memory_format=torch.channels_last)
+    raw = _predictions(dataset, args.data, inference.logits(model, dataset.items, args.workers))
     scaled = replace(raw, logits=raw.logits / model.temperature)
     report: dict[str, Any] = {
         "title": loaded.source,
@@ -147,7 +151,7 @@ def _provenance(args: argparse.Namespace, predictions: Predictions) -> dict[str,
 
 
 def _scores(raw: Predictions, scaled: Predictions, n: int) -> dict[str, Any]:
-    scores = reports.summary(scaled, n)
+    scores = summary.summary(scaled, n)
     before = metrics.report(raw.label, raw.probabilities(), raw.patient)
     # The temperature came with the weights: none was fitted on these pictures.
     scores["temperatures"] = None
@@ -159,7 +163,7 @@ def _write(folder: Path, raw: Predictions, scaled: Predictions, report: dict[str
     scores = report["scores"]
     folder.mkdir(parents=True, exist_ok=True)
     raw.write(folder / "predictions.csv")
-    disk.write(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    files.write(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     pictures = {
         "roc": plots.roc(scaled),
         "reliability": plots.reliability(raw, scaled),

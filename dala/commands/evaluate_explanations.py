@@ -9,10 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cases, disk, findings, formats, study, study_plots, study_report
+from dala import files
+from dala.benchmark import cases, conclusions, measures, plots
+from dala.benchmark.measures import Case
+from dala.benchmark.report import markdown
+from dala.data import datasets
 from dala.errors import DalaError
-from dala.explain import Explainer
-from dala.study import Case
+from dala.explain.explainer import Explainer
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.folds) != bool(args.data):
         raise StudyError("--folds and --data go together: the run, and the pictures that it was trained on.")
     args.out.mkdir(parents=True, exist_ok=True)
-    disk.check(args.out / f"{FILE}.json")
+    files.check(args.out / f"{FILE}.json")
     began = time.perf_counter()
     counts = QUICK if args.quick else COUNTS
     truths = {"phantom": _phantoms(args, counts["phantom"])}
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     report = {
         "command": _command(args),
         "quick": args.quick,
-        "answers": findings.answers(truths),
+        "answers": conclusions.answers(truths),
         "truths": truths,
         "seconds": round(time.perf_counter() - began),
     }
@@ -88,8 +91,8 @@ def _phantoms(args: argparse.Namespace, counts: tuple[int, int]) -> dict[str, An
 
 
 def _real(args: argparse.Namespace, counts: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    dataset = formats.read(args.data, "breakhis", magnifications=tuple(args.magnification.split(",")))
-    folds = cases.folds(args.folds, formats.readable(dataset, 0).items, args.device)
+    dataset = datasets.read(args.data, "breakhis", magnifications=tuple(args.magnification.split(",")))
+    folds = cases.folds(args.folds, datasets.readable(dataset, 0).items, args.device)
     model = {
         "words": f"the {len(folds)} networks of a patient-wise cross-validation, each on patients that it never saw",
         "sha256": _sha([fold.explainer for fold in folds]),
@@ -105,20 +108,20 @@ def _real(args: argparse.Namespace, counts: dict[str, tuple[int, int]]) -> dict[
 
 def _truth(name: str, found: Sequence[Case], asked: int, model: dict[str, Any]) -> dict[str, Any]:
     if not found:
-        raise StudyError(f"There are no pictures for {findings.TRUTHS[name]}.")
+        raise StudyError(f"There are no pictures for {conclusions.TRUTHS[name]}.")
     # Spread over the folds.
     asked = min(asked, len(found))
     some = [found[i * len(found) // asked] for i in range(asked)]
     told: dict[str, Any] = {"model": model, "count": len(found), "groups": len({c.group for c in found})}
     if found[0].mask is not None:
-        told |= {"localisation": study.localisation(found), "thresholds": study.thresholds(found)}
-    told["areas"] = study.areas(found)
+        told |= {"localisation": measures.localisation(found), "thresholds": measures.thresholds(found)}
+    told["areas"] = measures.areas(found)
     if not some:
         return told
     with _bar(f"{name}: hidden parts, random weights, changes", 3 * len(some)) as bar:
-        told["faithfulness"] = study.faithfulness(some, tick=bar.update)
-        told["sanity"] = study.randomised(some, bar.update)
-        told["stability"] = study.stays(some, bar.update)
+        told["faithfulness"] = measures.faithfulness(some, tick=bar.update)
+        told["sanity"] = measures.randomised(some, bar.update)
+        told["stability"] = measures.stays(some, bar.update)
     return told
 
 
@@ -135,11 +138,11 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, report: dict[str, Any]) -> None:
-    pictures = study_plots.draw(report, folder)
+    pictures = plots.draw(report, folder)
     links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
-    disk.write(folder / f"{FILE}.md", study_report.markdown(report) + links)
+    files.write(folder / f"{FILE}.md", markdown(report) + links)
     # Last: where it lies, the app shows it.
-    disk.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    files.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
 def _bar(words: str, total: int) -> "tqdm[Any]":

@@ -7,11 +7,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dala import threshold
 from dala.commands import refuse
+from dala.heatmaps import thresholds
 
 if TYPE_CHECKING:
-    from dala.explain import Explainer
+    from dala.explain.explainer import Explainer
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence", choices=("for", "against"), default="for")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", default=["grad_cam"], help="names of CAM methods")
     parser.add_argument("--layer", help="stem, layer1 to layer4, or attention (the default)")
-    parser.add_argument("--rule", choices=list(threshold.RULES), default=threshold.DEFAULT_RULE)
+    parser.add_argument("--rule", choices=list(thresholds.RULES), default=thresholds.DEFAULT_RULE)
     parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")
     parser.add_argument("--device", help="cpu, cuda, mps; default: the best there is")
     parser.add_argument("--overwrite", action="store_true", help="in folders, do finished pictures again")
@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain the pictures; the exit code."""
-    from dala.explain import Explainer
+    from dala.explain.explainer import Explainer
 
-    threshold.check(args.rule, args.strength)
+    thresholds.check(args.rule, args.strength)
     if args.over and not args.target:
         return refuse("--over needs --target, the class whose margin is explained.")
     explainer = Explainer.load(args.model, args.device)
@@ -66,8 +66,9 @@ def _explain_one(
 ) -> int:
     from tqdm import tqdm
 
-    from dala import cam, disk, export
-    from dala.images import ImageError
+    from dala import cam, files
+    from dala.explain import export
+    from dala.images.preprocessing import ImageError
 
     # Minutes of a method that reruns the network, with an estimate of how many are left; Ctrl-C cancels.
     hidden = None if any(cam.METHODS[m].reruns for m in options["methods"]) else True
@@ -79,7 +80,7 @@ def _explain_one(
     names = (image.stem if n == 1 else f"{image.stem}-{n}" for n in count(1))
     used.add(name := next(n for n in names if n not in used))
     folder = args.out / name
-    disk.write_all(folder, export.files(explanation, explainer, args.rule, args.strength))
+    files.write_all(folder, export.files(explanation, explainer, args.rule, args.strength))
     if explanation.warning:
         print(f"{image}: {explanation.warning}", file=sys.stderr)
     told = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())
@@ -93,7 +94,7 @@ def _advance(bar: Any, done: int, total: int) -> None:
 
 
 def _explain_folder(args: argparse.Namespace, root: Path, explainer: "Explainer", options: dict[str, Any]) -> int:
-    from dala.folder import Job, explain_folder
+    from dala.explain.folder import Job, explain_folder
 
     # Set by torchrun: every machine does its share.
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

@@ -8,10 +8,12 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from dala import gate, images
 from dala.commands import refuse
-from dala.data import BREAKHIS_NAME, DataError, pictures
-from dala.explain import Explainer
+from dala.data.items import BREAKHIS_NAME, DataError
+from dala.explain import gate
+from dala.explain.explainer import Explainer
+from dala.images import preprocessing, reading
+from dala.images.reading import pictures
 
 __all__ = ["add_arguments", "run"]
 
@@ -58,7 +60,7 @@ def _at(magnification: str | None, files: Sequence[Path]) -> list[Path]:
 def _decoded(files: Sequence[Path], broken: list[str]) -> Iterator[Image.Image]:
     for file in tqdm(files, unit="picture", disable=None):
         try:
-            yield images.read(file)
-        except images.ImageError as error:
+            yield reading.read(file)
+        except preprocessing.ImageError as error:
             broken.append(str(file))
             refuse(f"{file}: {error}")

@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
-from dala import phantom
-from dala.decoy import DECOYS
-from dala.phantom import LABELS, SIZE
+from dala.phantoms import dataset
+from dala.phantoms.artifacts import DECOYS
+from dala.phantoms.phantom import LABELS, SIZE
 
 __all__ = ["add_arguments", "run"]
 
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DataError: a folder that holds something already, or cannot be written.
     """
-    recipe = phantom.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class, args.weak)
-    phantom.make_folder(args.out, recipe, args.workers)
+    recipe = dataset.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class, args.weak)
+    dataset.make_folder(args.out, recipe, args.workers)
     print(f"{args.n} phantoms -> {args.out}, their masks -> {args.out}_masks")
     return 0
 

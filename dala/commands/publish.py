@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from dala import publish, upload, weights
-from dala.commands import sending
-from dala.upload import Repository
+from dala.commands import _send
+from dala.hub import upload
+from dala.hub.upload import Repository
+from dala.models import pretrained
+from dala.publishing import model_folder
 
 __all__ = ["add_arguments", "run"]
 
@@ -19,9 +21,9 @@ ABOUT = """Check a model's folder and put it on the Hugging Face Hub: weights, c
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `run` reads."""
     parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
-    sending.add_arguments(parser, "model")
+    _send.add_arguments(parser, "model")
     parser.add_argument(
-        "--model", type=Path, default=weights.SHIPPED, metavar="FOLDER",
+        "--model", type=Path, default=pretrained.SHIPPED, metavar="FOLDER",
         help="weights with their card, or a run of `train`; default: the shipped weights",
     )  # fmt: skip
     parser.add_argument(
@@ -36,9 +38,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UploadError, PublishError, WeightsError, SamplesError: what cannot be used or sent.
     """
-    to = Repository(args.repo_id, private=args.private or None, owned=publish.OWNED)
+    to = Repository(args.repo_id, private=args.private or None, owned=model_folder.OWNED)
     # Whoever is not logged in learns it before the work.
     api = None if args.dry_run else upload.client()
-    return sending.deliver(
-        args, to, lambda folder: publish.prepare(args.model, folder, args.samples), api, f"Publish {args.model.name}"
+    return _send.deliver(
+        args,
+        to,
+        lambda folder: model_folder.prepare(args.model, folder, args.samples),
+        api,
+        f"Publish {args.model.name}",
     )

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from dala import space, upload
-from dala.commands import sending
-from dala.upload import Repository
+from dala.commands import _send
+from dala.hub import upload
+from dala.hub.upload import Repository
+from dala.publishing import space
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,7 +23,7 @@ the page says which one runs.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `run` reads."""
     parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
-    sending.add_arguments(parser, "Space")
+    _send.add_arguments(parser, "Space")
     parser.add_argument(
         "--model", metavar="USER/REPO@COMMIT",
         help="a network on the Hub; a branch or tag is fixed to the commit that it is now; default: the shipped one",
@@ -53,4 +54,4 @@ def run(args: argparse.Namespace) -> int:
     def write(folder: Path) -> list[str]:
         return space.write(folder, model, args.hardware)
 
-    return sending.deliver(args, to, write, api, f"Host {model or 'the shipped weights'}")
+    return _send.deliver(args, to, write, api, f"Host {model or 'the shipped weights'}")

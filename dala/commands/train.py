@@ -5,15 +5,15 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import get_args, get_type_hints
 
-from dala import train
-from dala.settings import Settings
+from dala.training import cross_validation
+from dala.training.config import Settings
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every setting of a run is an option."""
-    parser.description, parser.formatter_class = train.__doc__, argparse.RawDescriptionHelpFormatter
+    parser.description, parser.formatter_class = cross_validation.__doc__, argparse.RawDescriptionHelpFormatter
     types = get_type_hints(Settings)
     for field in fields(Settings):
         flag, kind = "--" + field.name.replace("_", "-"), types[field.name]
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the exit code."""
-    report = train.train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
+    report = cross_validation.train(Settings(**{f.name: getattr(args, f.name) for f in fields(Settings)}))
     for name, (value, low, high) in report["scores"]["figures"].items():
         print(f"{name:18} {value:.3f}" + (f"  ({low:.3f} to {high:.3f})" if low is not None else ""))
     return 0

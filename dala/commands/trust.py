@@ -7,9 +7,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dala import cam, checks, disk
-from dala.explain import Explainer
-from dala.hiding import BASELINES, DEFAULT_BASELINE
+from dala import cam, files
+from dala.explain.explainer import Explainer
+from dala.trust import verdict as trust_verdict
+from dala.trust.infill import BASELINES, DEFAULT_BASELINE
 
 __all__ = ["add_arguments", "run"]
 
@@ -42,17 +43,19 @@ def run(args: argparse.Namespace) -> int:
         ImageError, WeightsError, TargetError, TrustError, DiskError: what cannot be used or written.
     """
     if args.json:
-        disk.check(args.json)
+        files.check(args.json)
     explainer = Explainer.load(args.model, args.device)
     explanation = explainer.explain(args.image, args.target, (args.method,))
     with tqdm(unit="run", disable=None) as bar:
-        found = checks.check(explainer, explanation, args.method, args.baseline, lambda d, t: _advance(bar, d, t))
-    verdict = checks.verdict(found)
+        found = trust_verdict.check(
+            explainer, explanation, args.method, args.baseline, lambda d, t: _advance(bar, d, t)
+        )
+    verdict = trust_verdict.verdict(found)
     print(verdict.sentence)
     for reason in verdict.reasons:
         print(f"  {MARKS[reason.speaks_for]} {reason.check} {reason.words}")
     if args.json:
-        disk.write(args.json, json.dumps(checks.to_json(found), indent=1) + "\n")
+        files.write(args.json, json.dumps(trust_verdict.to_json(found), indent=1) + "\n")
     return 0
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from dala import export
-from dala.explain import Explainer
-from dala.explanation import Explanation
+from dala.explain import export
+from dala.explain.explainer import Explainer
+from dala.explain.explanation import Explanation
 
 __all__ = ["SAVE", "data_url", "explanation"]
 
@@ -24,12 +24,12 @@ SAVE = """async zip => {
 
 
 def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, **more: Any) -> str:
-    """`dala.export.files` of an explanation as the map view's `download` event wants it, as `data_url`."""
+    """`dala.explain.export.files` of an explanation as the map view's `download` event wants it, as `data_url`."""
     return data_url(export.files(what, explainer, chosen.rule, chosen.strength, display(chosen), **more))
 
 
 def display(chosen: gr.EventData) -> dict[str, Any]:
-    """How the map view draws, as `dala.export.pictures` wants it."""
+    """How the map view draws, as `dala.explain.export.pictures` wants it."""
     return {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from dala import crops
 from dala.errors import DalaError
-from dala.explain import Explainer
-from dala.explanation import Explanation
-from dala.shelf import HOST, Shelf
-from dala.ui.recent import light
-from dala.ui.uploads import sentence
+from dala.explain.explainer import Explainer
+from dala.explain.explanation import Explanation
+from dala.images import tiles
+from dala.ui.explanation_cache import light
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.server.uploads import sentence
 
 __all__ = ["MODEL", "PLUMBING", "ExpiredError", "Given", "Page", "Seen", "held", "sentence"]
 
@@ -41,7 +41,7 @@ class Given:
     file: Path
     about: str = ""
     scale: str | None = None
-    box: crops.Box | None = None
+    box: tiles.Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Seen:
         explanation: without its gradient and off the GPU, since a session may keep it for an hour.
         given: the picture as it was given.
         model: the network's key on the shelf.
-        parts: what of the picture could be seen instead; see `dala.crops.Look`.
+        parts: what of the picture could be seen instead; see `dala.images.tiles.Look`.
         thumbnails: of the whole and of every part; none where there are no parts.
         patches: how many patches the whole picture holds.
         serial: differs between any two.
@@ -61,13 +61,13 @@ class Seen:
     explanation: Explanation
     given: Given
     model: str
-    parts: tuple[crops.Box, ...]
+    parts: tuple[tiles.Box, ...]
     thumbnails: tuple[Image.Image, ...]
     patches: float
     serial: str
 
     @classmethod
-    def of(cls, explanation: Explanation, given: Given, model: str, looked: crops.Look) -> "Seen":
+    def of(cls, explanation: Explanation, given: Given, model: str, looked: tiles.Look) -> "Seen":
         """As the constructor, with what a session does not need left out."""
         return cls(
             light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))

@@ -18,7 +18,9 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from dala import Explainer, hiding, samples, trust
+from dala import Explainer
+from dala.publishing import samples
+from dala.trust import deletion, infill
 
 AREAS = (0.1, 0.25, 0.5, 0.75)
 MOST = 8
@@ -61,17 +63,17 @@ def main() -> None:
     unit = distance.min(1).values.median()
     print(f"{len(made)} pictures of {made[0].picture.size}")
     print("baseline  keep-only at", *AREAS, " remove-only at", *AREAS, " bare")
-    for name in hiding.BASELINES:
+    for name in infill.BASELINES:
         rows = []
         for i, e in enumerate(made):
-            trust.keep_remove(explainer, e, areas=(0, *AREAS), baseline=name)
+            deletion.keep_remove(explainer, e, areas=(0, *AREAS), baseline=name)
             others = torch.cat([whole[:i], whole[i + 1 :]])
             rows.append((torch.cdist(watched.take(), others).min(1).values / unit).tolist())
         bare, *rest = np.median(rows, 0)
         print(f"{name:8}", *(f"{value:5.2f}" for value in rest), f"  {bare:5.2f}")
     for chunk in (1, 2, 4, 8):
         began = time.perf_counter()
-        run = trust.keep_remove(explainer, made[0], chunk=chunk)
+        run = deletion.keep_remove(explainer, made[0], chunk=chunk)
         print(f"{chunk} a run: {time.perf_counter() - began:.1f} s for {run.runs} pictures")
 
 

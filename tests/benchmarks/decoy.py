@@ -23,18 +23,20 @@ sys.path.insert(0, str(HERE.parents[2]))
 import torch
 from sklearn.metrics import roc_auc_score
 
-from dala import Explainer, weights
-from dala.localisation import ceiling, localise
-from dala.phantom import Phantom, Recipe
-from dala.settings import Settings
-from dala.train import train
+from dala import Explainer
+from dala.heatmaps.localization import ceiling, localise
+from dala.models import serialization
+from dala.phantoms.dataset import Recipe
+from dala.phantoms.phantom import Phantom
+from dala.training.config import Settings
+from dala.training.cross_validation import train
 
 FRESH = 1_000_000
 
 
 def network(data: str, out: Path) -> tuple[Explainer, dict]:
     """The trained network of a run, made now unless it is there, and what its report says."""
-    if not (out / weights.FILE).is_file():
+    if not (out / serialization.FILE).is_file():
         train(Settings(data=Path(data), out=out))
     report = json.loads((out / "report.json").read_text())
     told = {"seconds": report["seconds"], "sha256": report["sha256"]}

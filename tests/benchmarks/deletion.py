@@ -19,9 +19,11 @@ from torchcam.metrics import DeletionInsertionMetric
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from dala import Explainer, images, samples
-from dala.hiding import BASELINES
-from dala.trust import keep_remove
+from dala import Explainer
+from dala.images import preprocessing
+from dala.publishing import samples
+from dala.trust.deletion import keep_remove
+from dala.trust.infill import BASELINES
 
 STEPS = 20
 
@@ -50,8 +52,8 @@ def main() -> None:
     explainer = Explainer.load()
     e = explainer.explain(samples.find()[0].file, "malignant")
     size = explainer.preprocessing
-    x = images.normalised(e.picture, size)
-    baseline = images.normalised(BASELINES["mean"].fill(e.picture), size)
+    x = preprocessing.normalised(e.picture, size)
+    baseline = preprocessing.normalised(BASELINES["mean"].fill(e.picture), size)
     pixels = e.picture.width * e.picture.height
     step = -(-pixels // STEPS)
     areas = [count / pixels for count in (*range(0, pixels, step), pixels)]

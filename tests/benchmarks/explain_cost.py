@@ -18,12 +18,14 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from dala import Explainer, cam, images, samples
+from dala import Explainer, cam
+from dala.images import reading
+from dala.publishing import samples
 
 
 def ratio(explainer: Explainer, rounds: int = 15) -> tuple[float, float, float]:
     """Medians in seconds of a plain forward pass and of forward pass and map; of a whole `explain` too."""
-    picture = images.read(samples.find()[0].file)
+    picture = reading.read(samples.find()[0].file)
     x = explainer.preprocess(picture).contiguous(memory_format=torch.channels_last)
 
     def plain() -> None:

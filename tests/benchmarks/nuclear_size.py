@@ -15,7 +15,8 @@ from skimage import color, filters, measure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dala import formats, images
+from dala.data import datasets
+from dala.images import reading
 
 
 def diameters(pixels: np.ndarray) -> list[float]:
@@ -31,9 +32,9 @@ def main() -> None:
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     for magnification in ("40X", "100X", "200X", "400X"):
-        items = formats.read(args.data, "breakhis", magnifications=(magnification,)).items
+        items = datasets.read(args.data, "breakhis", magnifications=(magnification,)).items
         chosen = rng.permutation(len(items))[:40]
-        sizes = [d for i in chosen for d in diameters(np.asarray(images.read(items[i].path)))]
+        sizes = [d for i in chosen for d in diameters(np.asarray(reading.read(items[i].path)))]
         low, middle, high = np.percentile(sizes, (25, 50, 75))
         print(f"{magnification}: median {middle:.1f} px (quartiles {low:.1f} to {high:.1f}), {len(sizes)} objects")
 

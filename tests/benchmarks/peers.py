@@ -33,7 +33,10 @@ from torchcam.methods import GradCAM as TorchCam
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from dala import DALAResNet50, Explainer, cam, images, render, samples, threshold
+from dala import DALAResNet50, Explainer, cam
+from dala.heatmaps import render, resize, thresholds
+from dala.images import preprocessing, reading
+from dala.publishing import samples
 
 SEVEN = ("grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam", "eigen_cam", "eigen_grad_cam")
 TARGET = 1
@@ -84,7 +87,7 @@ def maps_of(explainer: Explainer, x: torch.Tensor, methods: tuple[str, ...]) -> 
 def seven_and_dt(explainer: Explainer, x: torch.Tensor) -> None:
     maps = maps_of(explainer, x, SEVEN)
     for raw in maps.values():
-        threshold.apply(cam.upsample(raw[0].relu(), x.shape[2:]))
+        thresholds.apply(resize.upsample(raw[0].relu(), x.shape[2:]))
 
 
 def jobs_of(explainer: Explainer, x: torch.Tensor) -> dict[str, Callable[[], object]]:
@@ -113,8 +116,10 @@ def at_size(model: DALAResNet50, size: tuple[int, int], rounds: int) -> dict[str
     explainer = Explainer(model, "cpu")
     naive = DALAResNet50(model.class_names).eval()
     naive.load_state_dict(model.state_dict())
-    picture = images.read(samples.find()[0].file).resize(size[::-1])
-    x = images.to_tensor(picture, images.Preprocessing(*size)).contiguous(memory_format=torch.channels_last)
+    picture = reading.read(samples.find()[0].file).resize(size[::-1])
+    x = preprocessing.to_tensor(picture, preprocessing.Preprocessing(*size)).contiguous(
+        memory_format=torch.channels_last
+    )
     flat = x.contiguous()
 
     def plain(network: nn.Module, x: torch.Tensor) -> None:
@@ -171,11 +176,11 @@ def growth(explainer: Explainer, count: int) -> dict[str, float]:
 
 def redraw() -> float:
     """Seconds to threshold a map again and draw both pictures at 448 px."""
-    picture = images.read(samples.find()[0].file).resize((448, 448))
-    heat = cam.upsample(torch.rand(14, 14), (448, 448))
+    picture = reading.read(samples.find()[0].file).resize((448, 448))
+    heat = resize.upsample(torch.rand(14, 14), (448, 448))
 
     def job() -> None:
-        kept = threshold.apply(heat)
+        kept = thresholds.apply(heat)
         render.overlay(picture, heat, 1.0)
         render.overlay(picture, heat, 1.0, kept.mask)
 
@@ -210,7 +215,7 @@ def slow_ones(model: DALAResNet50, ours: float) -> dict[str, object]:
         command = [sys.executable, __file__, "--batch", f"Grad-CAM: {name}"]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         result[f"batch of 32 at 224x224: {name}"] = json.loads(told)
-    small = DALAResNet50(model.class_names, images.Preprocessing(224, 224))
+    small = DALAResNet50(model.class_names, preprocessing.Preprocessing(224, 224))
     small.load_state_dict(model.state_dict())
     first, last = growth(Explainer(small, "cpu"), 1000).values()
     result["resident memory, 1000 explanations against 50"] = f"{last / first - 1:+.1%}"

@@ -19,7 +19,10 @@ from sklearn.metrics import roc_auc_score
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[2]))
 
-from dala import baselines, evaluate, formats, phantom, slide, splits
+from dala.data import datasets, loading, splits
+from dala.images import stain
+from dala.phantoms import dataset, phantom
+from dala.training import baselines
 
 DEALS = 5
 
@@ -39,8 +42,8 @@ def aucs(items: list, x: np.ndarray) -> list[float]:
 
 def stains(item) -> np.ndarray:
     """Mean haematoxylin and eosin of a picture, natural optical densities."""
-    density = -np.log(np.clip(np.asarray(evaluate.read(item), float), 1, None) / 240)
-    vectors = np.linalg.pinv(np.stack([slide.HAEMATOXYLIN, slide.EOSIN]))
+    density = -np.log(np.clip(np.asarray(loading.read(item), float), 1, None) / 240)
+    vectors = np.linalg.pinv(np.stack([stain.HAEMATOXYLIN, stain.EOSIN]))
     return (density @ vectors).mean((0, 1))
 
 
@@ -52,12 +55,12 @@ def main() -> None:
     width, height = map(int, args.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "phantoms"
-        phantom.make_folder(root, phantom.Recipe(args.n, size=(width, height)), os.cpu_count() or 1)
-        items = formats.read(root, "folder").items
+        dataset.make_folder(root, dataset.Recipe(args.n, size=(width, height)), os.cpu_count() or 1)
+        items = datasets.read(root, "folder").items
         told = {"command": f"python tests/benchmarks/phantom_colour.py --n {args.n} --size {args.size}"}
         told["colour_auc"] = [round(a, 3) for a in aucs(items, baselines.colour(items))]
         told["colour_auc_mean"] = round(float(np.mean(told["colour_auc"])), 3)
-        rows = json.loads((root / phantom.ABOUT).read_text())["pictures"]
+        rows = json.loads((root / dataset.ABOUT).read_text())["pictures"]
         nuclei = {(root / row["file"]): row["nuclei"] for row in rows}
         for label, name in enumerate(phantom.LABELS):
             mine = [i for i in items if i.label == label]

@@ -22,8 +22,9 @@ from conftest import FLAGS, chromium_path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import app
-from dala import Explainer, samples
-from dala.explanation import Explanation
+from dala import Explainer
+from dala.explain.explanation import Explanation
+from dala.publishing import samples
 
 SEVEN = ("grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam", "eigen_cam", "eigen_grad_cam")
 TILES = ("grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam", "eigen_grad_cam", "random")  # no two coincide

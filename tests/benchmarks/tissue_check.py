@@ -1,13 +1,13 @@
-"""How often does the check of `dala.tissue` warn of tissue, and how often of anything else?
+"""How often does the check of `dala.images.tissue` warn of tissue, and how often of anything else?
 
-    python tests/benchmarks/tissue_check.py --out dala/tissue.json --data BreaKHis_v1 IDC_regular_ps50_idx5 BRCA_tiles
+    python tests/benchmarks/tissue_check.py --out dala/images/tissue.json --data BreaKHis_v1 IDC_regular_ps50_idx5 BRCA_tiles
 
 Half of each data set's patients fit one Gaussian and its threshold; the other half measures false alarms. BreakHis is
 split by patient, IDC by its folder, which is a patient, tiles without patients one by one. Of a data set at most 3000
 pictures are drawn, those of at least 32 px a side, as the app takes them. Each fitting picture counts twice, as it is
 and with its stain, light and scale changed, so that another laboratory's slides are expected, too; and each data set
 counts as much as any other. The threshold is the largest, over the data sets, of the 99th percentile of the fitting
-half's distances. No picture unlike tissue takes part in the fit: all of `tests/unlike.py` measure hits.
+half's distances. No picture unlike tissue takes part in the fit: all of `tests/non_tissue.py` measure hits.
 
 Held-out tissue is what is stained on at least 5 % of its area; what is not is a blank slide, and counted apart. "as
 another laboratory" counts the false alarms in a data set's held-out half if the fit never saw that data set. The
@@ -27,15 +27,14 @@ from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (2, 1)]
 
-import unlike
-
-from dala import images, stain
-from dala.tissue import LEAST_STAINED, Tissue
+from dala.images import preprocessing, reading, stain_statistics
+from dala.images.tissue import LEAST_STAINED, Tissue
+from tests.support import non_tissue
 
 MOST = 3000  # pictures of a data set
 QUANTILE = 0.99
 RIDGE = 0.02  # added to the variances of the standardised statistics
-NAMES = list(stain.statistics(Image.new("RGB", (2, 2))))
+NAMES = list(stain_statistics.statistics(Image.new("RGB", (2, 2))))
 
 
 class Measured(NamedTuple):
@@ -63,7 +62,7 @@ def main() -> None:
         sets = [measure(root, args.seed, pool) for root in args.data]
         kinds, beside = (
             dict(zip(names, pool.map(of_kind, names, [args.seed] * len(names)), strict=True))
-            for names in (unlike.KINDS, unlike.NEIGHBOURS)
+            for names in (non_tissue.KINDS, non_tissue.NEIGHBOURS)
         )
     told = rounded(fit(sets))
     tissue = Tissue.of(told)
@@ -97,7 +96,7 @@ def measure(root: Path, seed: int, pool: ProcessPoolExecutor) -> Measured:
 def large_enough(file: Path) -> bool:
     """Whether the app would take it: remnants at a slide's border are but a few pixels wide."""
     with Image.open(file) as picture:
-        return min(picture.size) >= images.MIN_SIDE
+        return min(picture.size) >= preprocessing.MIN_SIDE
 
 
 def owner(file: Path, root: Path) -> str:
@@ -110,17 +109,17 @@ def owner(file: Path, root: Path) -> str:
 
 
 def of_file(file: Path) -> list[float]:
-    return list(stain.statistics(images.read(file)).values())
+    return list(stain_statistics.statistics(reading.read(file)).values())
 
 
 def of_changed(file: Path, seed: int) -> list[float]:
     """The statistics of a picture at another scale (0.4 to 2.5), stained more or less, in another tint and light."""
-    rng, picture = np.random.default_rng(seed), images.read(file)
+    rng, picture = np.random.default_rng(seed), reading.read(file)
     least = min(1, max(0.4, 40 / min(picture.size)))
     density = -np.log10((np.asarray(scaled(picture, least, rng), np.float64) + 1) / 256)
     density = density * np.exp(rng.uniform(-0.27, 0.27)) * np.exp(rng.uniform(-0.1, 0.1, 3)) + rng.uniform(0, 0.04, 3)
     pixels = np.rint(np.clip(256 * 10**-density - 1, 0, 255)).astype(np.uint8)
-    return list(stain.statistics(Image.fromarray(pixels)).values())
+    return list(stain_statistics.statistics(Image.fromarray(pixels)).values())
 
 
 def scaled(picture: Image.Image, least: float, rng: np.random.Generator) -> Image.Image:
@@ -134,7 +133,7 @@ def scaled(picture: Image.Image, least: float, rng: np.random.Generator) -> Imag
 
 
 def of_kind(kind: str, seed: int) -> np.ndarray:
-    return np.array([list(stain.statistics(picture).values()) for picture in unlike.make(kind, seed)])
+    return np.array([list(stain_statistics.statistics(picture).values()) for picture in non_tissue.make(kind, seed)])
 
 
 def fit(sets: list[Measured]) -> dict[str, Any]:

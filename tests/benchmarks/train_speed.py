@@ -2,7 +2,7 @@
 
     python tests/benchmarks/train_speed.py
 
-Ours is the step of `dala.finetune` with augmentation and decoding, bf16 and channels_last; the plain loop trains the
+Ours is the step of `dala.training.trainer` with augmentation and decoding, bf16 and channels_last; the plain loop trains the
 same network on tensors already in memory, as torchvision's reference does without `--amp`. A last row shows how much
 faster ours would be if decoding cost nothing.
 """
@@ -19,12 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from torch import Tensor
 
-from dala import formats, phantom
-from dala.finetune import Run, freeze_batch_norm
-from dala.images import Preprocessing
-from dala.model import DALAResNet50
-from dala.settings import Settings
-from dala.sources import Decoded, Draw
+from dala.data import datasets
+from dala.images.preprocessing import Preprocessing
+from dala.models.dala_resnet import DALAResNet50
+from dala.phantoms import dataset
+from dala.training.config import Settings
+from dala.training.datasets import Decoded, Draw
+from dala.training.trainer import Run, freeze_batch_norm
 
 BATCH, STEPS = 16, 8
 
@@ -47,7 +48,7 @@ def ours(root: Path, precision: str, kind: type[Decoded] = Decoded) -> float:
     )  # fmt: skip
     preprocessing = Preprocessing(224, 224)
     model = DALAResNet50(preprocessing=preprocessing).to(memory_format=torch.channels_last)
-    items = formats.read(root, "folder").items
+    items = datasets.read(root, "folder").items
     run = Run(settings, model, kind(items, preprocessing, settings), range(len(items)), root.parent)
     for _ in range(3):  # the first is warm-up: primitives are compiled
         run.one_epoch()
@@ -74,7 +75,7 @@ def plain() -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "phantoms"
-        phantom.make_folder(root, phantom.Recipe(BATCH * STEPS, size=(224, 224)))
+        dataset.make_folder(root, dataset.Recipe(BATCH * STEPS, size=(224, 224)))
         reference = plain()
         print(f"plain fp32 NCHW          {reference:5.1f} images/s")
         for precision in ("fp32", "bf16"):

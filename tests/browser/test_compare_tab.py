@@ -7,10 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from canvas import pixels
 from PIL import Image
 
-from dala import threshold
+from dala.heatmaps import thresholds
+from tests.support.canvas import pixels
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_the_download_holds_every_map(compared):
     archive = zipfile.ZipFile(io.BytesIO(event.value.path().read_bytes()))
     told = json.loads(archive.read("explanation.json"))
     assert set(told["tau"]) == {"grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam"}
-    assert told["rule"] == threshold.DEFAULT_RULE
+    assert told["rule"] == thresholds.DEFAULT_RULE
     assert "dt_eigen_cam.png" in archive.namelist()
     assert len(told["agreement"]["rank_correlation"]) == 4
     # As on screen, where the switches stand.

@@ -10,11 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from canvas import pixels
 from PIL import Image
 
 import app
-from dala import Explainer, images, phantom, render, samples, threshold
+from dala import Explainer
+from dala.heatmaps import render, thresholds
+from dala.images import reading as image_reading
+from dala.phantoms import phantom
+from dala.publishing import samples
+from tests.support.canvas import pixels
 
 
 def reading(page) -> str:
@@ -71,7 +75,7 @@ def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
         page.keyboard.press("ArrowRight")
     assert reading(page) != words
     assert (pixels(page, 1) != before).any()
-    start = threshold.RULES[threshold.DEFAULT_RULE]
+    start = thresholds.RULES[thresholds.DEFAULT_RULE]
     assert control.get_attribute("aria-valuetext") == f"k = {start.default + 10 * start.step:.2f}"
     page.locator("#maps .display summary").click()
     page.locator("#maps .palette").select_option("inferno")
@@ -83,19 +87,19 @@ def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
 
 
 @pytest.mark.parametrize(
-    "rule", [r if r in ("mean_std", "otsu") else pytest.param(r, marks=pytest.mark.slow) for r in threshold.RULES]
+    "rule", [r if r in ("mean_std", "otsu") else pytest.param(r, marks=pytest.mark.slow) for r in thresholds.RULES]
 )
 def test_numbers_and_pixels_are_pythons(uploaded, rule):
     page, e = uploaded
-    page.get_by_label(threshold.RULES[rule].label).check()
+    page.get_by_label(thresholds.RULES[rule].label).check()
     control = page.locator("#maps .strength input")
-    if threshold.RULES[rule].parameter:
+    if thresholds.RULES[rule].parameter:
         control.focus()
         for _ in range(6):
             page.keyboard.press("ArrowRight")
     else:
         assert control.is_disabled()
-    strengths = threshold.RULES[rule].strengths()
+    strengths = thresholds.RULES[rule].strengths()
     kept = e.threshold(rule, strengths[int(control.input_value())])
     top = float(e.maps["grad_cam"].max())
     decimals = max(0, 2 - math.floor(math.log10(top)))
@@ -136,7 +140,7 @@ def test_an_empty_map_says_so_in_words(browser, explainer):
     page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('{words}')")
     for index in (0, 1):
         assert page.locator("#maps .notice").nth(index).inner_text().startswith(words)
-        np.testing.assert_array_equal(pixels(page, index), np.asarray(images.read(samples.find()[0].file)))
+        np.testing.assert_array_equal(pixels(page, index), np.asarray(image_reading.read(samples.find()[0].file)))
     assert "keeps 0.0 %" in reading(page)
     page.close()
     demo.close()

@@ -8,9 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from canvas import pixels
 
-from dala import lab, trust
+from dala.lessons import threshold_lab
+from dala.trust import deletion
+from tests.support.canvas import pixels
 
 BROKEN = "damaged or incomplete"
 
@@ -72,7 +73,7 @@ def test_a_key_on_the_threshold_moves_lines_dots_and_maps_without_a_request(page
 
 def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broken_file):
     e = small.explain(patch)
-    result = trust.keep_remove(small, e)
+    result = deletion.keep_remove(small, e)
     assert page.locator("#lab .empty").all_text_contents() == ["not measured yet"] * 2
     page.locator("#lab .beside").check()
     page.locator("#lab .go").focus()
@@ -86,7 +87,7 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     assert page.locator("#lab .empty").count() == 2
     page.locator("#lab .beside").uncheck()
     measure(page)
-    rows = lab.side_by_side(e, "grad_cam", measured=result)
+    rows = threshold_lab.side_by_side(e, "grad_cam", measured=result)
     for told, row in zip(cells(page), rows, strict=True):
         assert told[3:] == [f"{100 * row.kept_area:.1f} %", f"{row.keep_only:.3f}", f"{row.remove_only:.3f}"]
     page.get_by_label("logit margin", exact=True).check()

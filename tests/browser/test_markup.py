@@ -9,10 +9,11 @@ import zipfile
 from urllib.parse import urlencode
 
 import pytest
-from test_results import REPORT
 
 import app
-from dala import DALAResNet50, Explainer, weights
+from dala import DALAResNet50, Explainer
+from dala.models import serialization
+from tests.ui.test_results import REPORT
 
 RUN = "window.pwned = (window.pwned || 0) + 1"
 MARKUP = (
@@ -38,7 +39,7 @@ def hostile(small, patch, tmp_path_factory):
         MARKUP[:2], small.preprocessing, {"data": MARKUP[0], "also": {"magnification": MARKUP[1], "images": MARKUP[2]}}
     )
     model.load_state_dict(small.model.state_dict())
-    weights.save(model.eval(), folder)
+    serialization.save(model.eval(), folder)
     told = copy.deepcopy(REPORT) | {"title": MARKUP[0], "provenance": {"data": MARKUP[1], "magnification": MARKUP[2]}}
     told["scores"]["by_patient"][0] |= {"patient": MARKUP[0], "label": MARKUP[3]}
     (folder / "report.json").write_text(json.dumps(told))

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hub import COMMIT, Fault, Hub, point
 
 import app
-from dala import DALAResNet50, Explainer, phantom
+from dala import DALAResNet50, Explainer
+from dala.phantoms import phantom
+from tests.support.fake_hub import COMMIT, Fault, Hub, point
 
 ROOT = Path(__file__).resolve().parents[2]
 

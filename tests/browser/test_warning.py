@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import unlike
 from PIL import Image
+
+from tests.support import non_tissue
 
 BOX = ".alert [role=alert]"
 
@@ -11,7 +12,7 @@ BOX = ".alert [role=alert]"
 @pytest.fixture
 def cat(tmp_path):
     file = tmp_path / "cat.png"
-    Image.open(unlike.SKIMAGE / "chelsea.png").save(file)
+    Image.open(non_tissue.SKIMAGE / "chelsea.png").save(file)
     return file
 
 

@@ -23,12 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np
-from hub import COMMIT, Fault, Hub
 from safetensors import safe_open
-from warm import Warm
 
-from dala import DALAResNet50, checkpoint, phantom, weights
-from dala.predictions import Predictions
+from dala import DALAResNet50
+from dala.evaluation.predictions import Predictions
+from dala.models import pretrained, serialization
+from dala.phantoms import dataset
+from dala.training import checkpoint
+from tests.support.fake_hub import COMMIT, Fault, Hub
+from tests.support.forked_cli import Warm
 
 SMALL = {"height": 96, "width": 128}
 TRAINING = [
@@ -116,11 +119,11 @@ class Task:
 def tasks(root: Path) -> tuple[list[Task], Path]:
     """The three tasks, and the folder that the Hub serves."""
     data, many, net = root / "phantoms", root / "many", root / "net"
-    phantom.make_folder(data, phantom.Recipe(12, size=(128, 96)))
-    phantom.make_folder(many, phantom.Recipe(64, size=(96, 64)))
-    weights.save(DALAResNet50(("benign", "malignant"), SMALL), net)
+    dataset.make_folder(data, dataset.Recipe(12, size=(128, 96)))
+    dataset.make_folder(many, dataset.Recipe(64, size=(96, 64)))
+    serialization.save(DALAResNet50(("benign", "malignant"), SMALL), net)
     picture = str(next((data / "benign").iterdir()))
-    start = ["--init", str(weights.SHIPPED / weights.FILE)]
+    start = ["--init", str(pretrained.SHIPPED / serialization.FILE)]
     found = [
         Task(
             "training",

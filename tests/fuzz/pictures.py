@@ -1,4 +1,4 @@
-"""Thousands of damaged pictures through `dala.images.read`: each gives a picture or one sentence, soon.
+"""Thousands of damaged pictures through `dala.images.reading.read`: each gives a picture or one sentence, soon.
 
     python tests/fuzz/pictures.py --n 20000
 
@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np
-from fuzz.hard import BOMBS, LARGEST, encode, tiff
 from PIL import Image
 
-from dala import images, phantom
-from dala.images import ImageError
+from dala.images import preprocessing, reading
+from dala.images.preprocessing import ImageError
+from dala.phantoms import phantom
+from tests.fuzz.hard import BOMBS, LARGEST, encode, tiff
 
 MOST_SECONDS, MOST_MB = 2.0, 600
 # Numbers at the edges of what a header's fields hold.
@@ -113,12 +114,12 @@ def mutated(rng: random.Random, content: bytes, others: list[bytes]) -> bytes:
 def outcome(content: bytes) -> str:
     """What became of the bytes, "a picture" or the sentence; AssertionError where that is neither."""
     try:
-        picture = images.read(content)
+        picture = reading.read(content)
     except ImageError as error:
         told = str(error)
         assert told.endswith(".") and told.isprintable() and len(told) < 200, repr(told)
         return re.sub(r"\d+", "#", told)
-    assert picture.mode == "RGB" and min(picture.size) >= images.MIN_SIDE, (picture.mode, picture.size)
+    assert picture.mode == "RGB" and min(picture.size) >= preprocessing.MIN_SIDE, (picture.mode, picture.size)
     assert not picture.info and len(picture.tobytes()) == 3 * picture.width * picture.height
     return "a picture"
 

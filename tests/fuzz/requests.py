@@ -21,10 +21,10 @@ if __name__ == "__main__":  # else this file would hide the package of its name
 
 import gradio as gr
 import httpx
-from fuzz import hostile
-from fuzz.hostile import ROOT
 
-from dala.ui.blocks import UNFIT
+from dala.ui.server.blocks import UNFIT
+from tests.fuzz import hostile
+from tests.fuzz.hostile import ROOT
 
 API = "gradio_api"
 SECONDS = 60
@@ -201,7 +201,7 @@ def main() -> None:
     given = parser.parse_args()
     import app
     from dala import DALAResNet50, Explainer
-    from dala.images import Preprocessing
+    from dala.images.preprocessing import Preprocessing
 
     shipped = Explainer.load(device="cpu").model
     small = DALAResNet50(shipped.class_names, Preprocessing(height=96, width=128))

@@ -1,4 +1,4 @@
-"""Damaged weights and configs through `dala.weights.load`: each gives a sound network or one sentence.
+"""Damaged weights and configs through `dala.models.load`: each gives a sound network or one sentence.
 
 python tests/fuzz/weights.py --n 500
 """
@@ -21,18 +21,19 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch
-from fuzz.jsons import mutated
 
-from dala import DALAResNet50, weights
-from dala.weights import WeightsError
+from dala import DALAResNet50
+from dala.models import pretrained, serialization
+from dala.models.serialization import WeightsError
+from tests.fuzz.jsons import mutated
 
-FILE, CONFIG = weights.FILE, weights.CONFIG
+FILE, CONFIG = serialization.FILE, serialization.CONFIG
 
 
 def sound(folder: Path) -> None:
     """A small network's folder, whose config names no SHA-256."""
     model = DALAResNet50(["x", "y"], {"height": 64, "width": 64, "magnification": "40X"}, {"data": "none"})
-    weights.save(model, folder)
+    serialization.save(model, folder)
     config = json.loads((folder / CONFIG).read_text())
     del config["sha256"]
     (folder / CONFIG).write_text(json.dumps(config))
@@ -63,7 +64,7 @@ def damage(rng: random.Random, folder: Path) -> str:
 def outcome(folder: Path) -> str:
     """What became of a folder: "a network" that answers, or the kind of its sentence; AssertionError for neither."""
     try:
-        loaded = weights.load(folder)
+        loaded = pretrained.load(folder)
     except WeightsError as error:
         told = str(error)
         assert told.endswith(".") and told.isprintable() and len(told) < 700, repr(told)

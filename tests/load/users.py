@@ -37,7 +37,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from dala import phantom
+from dala.phantoms import phantom
 
 # Files are kept so long, in seconds, and looked for so often: as in the app, but within the minutes of a test.
 OFTEN, KEPT = 10, 90

@@ -1,0 +1,1 @@
+"""How good the explanation methods are where the evidence is known."""

@@ -1,0 +1,152 @@
+"""The study's report as Markdown: the answers on one page, then every table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dala import cam
+from dala.benchmark.conclusions import TRUTHS, verdict
+from dala.heatmaps import thresholds
+
+__all__ = ["markdown"]
+
+Json = dict[str, Any]
+KINDS = ("flip", "turn", "shift", "stain")
+
+
+def markdown(report: Json) -> str:
+    """The report: the answers on one page, then every table."""
+    told, truths = report["answers"], report["truths"]
+    parts = [
+        "# Do these explanations deserve trust?\n",
+        f"Made by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Figures are means over pictures; in "
+        "brackets the 95 % interval of a bootstrap over patients (over phantoms where there are no patients).\n",
+        "## The answers\n",
+        f"**Does a threshold taken from each picture choose a better area than one for all?** {told['threshold']}\n",
+        f"**Which rule?** {told['rule_words']}\n",
+        f"**How large are the kept areas?** {told['areas']}\n",
+        f"**Which method first?** {told['first_words']}\n",
+    ]
+    for name, truth in truths.items():
+        parts += [f"## {TRUTHS[name].capitalize()}\n", _explained(truth)]
+        parts += [
+            _localisation(truth),
+            _thresholds(truth),
+            _areas(truth),
+            _faithfulness(truth),
+            _sanity(truth),
+            _stability(truth),
+        ]
+    return "\n".join(filter(None, parts))
+
+
+def _explained(truth: Json) -> str:
+    model = truth["model"]
+    return f"Explained: {model['words']}. {truth['count']} pictures of {truth['groups']} groups.\n"
+
+
+def _localisation(truth: Json) -> str:
+    rows = truth.get("localisation")
+    if not rows:
+        return ""
+    head = ["method", "energy inside", "pointing game", "AUC of pixels", "IoU at the mask's area"]
+    body = [
+        [_title(n), *(_figure(row[key]) for key in ("energy", "pointing", "auc", "area_iou"))]
+        for n, row in rows.items()
+    ]
+    return (
+        "Where the maps lie. The ceiling is the mask itself, seen on the maps' grid. A phantom's focus keeps off the "
+        "rim, so that there the centred Gaussian knows something.\n\n" + _table(head, body)
+    )
+
+
+def _thresholds(truth: Json) -> str:
+    rows = truth.get("thresholds")
+    if not rows:
+        return ""
+    head = ["rule", "strengths", "kept area", "IoU, own τ", "IoU, one τ for all", "gain", ""]
+    body = [
+        [
+            thresholds.RULES[rule].label,
+            " / ".join(f"{s:g}" for s in row["strengths"]),
+            *(_figure(row[key]) for key in ("kept_area", "own", "global", "gain")),
+            verdict(row["gain"]),
+        ]
+        for rule, row in rows.items()
+    ]
+    return "A threshold of each picture's own against one for all, at the same mean kept area.\n\n" + _table(head, body)
+
+
+def _areas(truth: Json) -> str:
+    body = [
+        [
+            thresholds.RULES[rule].label, "" if row["strength"] is None else f"{row['strength']:g}",
+            *(f"{100 * row[key]:.0f} %" for key in ("p5", "median", "p95")),
+        ]
+        for rule, row in truth["areas"].items()
+    ]  # fmt: skip
+    head = ["rule", "strength", "5th percentile", "median", "95th percentile"]
+    return "How much of the area each rule keeps at its customary strength.\n\n" + _table(head, body)
+
+
+def _faithfulness(truth: Json) -> str:
+    rows = truth.get("faithfulness")
+    if not rows:
+        return ""
+    head = [
+        "method",
+        "insertion",
+        "deletion",
+        "keep-only at 20 %",
+        "remove-only at 20 %",
+        "average drop",
+        "increase",
+        "insertion − deletion, margin",
+    ]
+    keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap")
+    body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
+    return "What the network says when parts are hidden under the mean colour.\n\n" + _table(head, body)
+
+
+def _sanity(truth: Json) -> str:
+    rows = truth.get("sanity")
+    if not rows:
+        return ""
+    stages = list(next(iter(rows.values()))["steps"])
+    head = ["method", "outlives the weights", "unrelated maps", *stages]
+    body = [
+        [
+            _title(n), f"{100 * row['survives']:.0f} %", f"{row['limit']:.2f}",
+            *(f"{v:.2f}" + ("*" if s in row["blind"] else "") for s, v in row["steps"].items()),
+        ]
+        for n, row in rows.items()
+    ]  # fmt: skip
+    note = (
+        "\\* the method never asks the head, and cannot react to its weights."
+        if any(r["blind"] for r in rows.values())
+        else ""
+    )
+    lead = "Rank correlation with the map of the trained network, as weights are made random from the head down.\n\n"
+    return lead + _table(head, body) + note + "\n"
+
+
+def _stability(truth: Json) -> str:
+    rows = truth.get("stability")
+    if not rows:
+        return ""
+    body = [[_title(n), *(f"{row[k]:.2f}" for k in KINDS)] for n, row in rows.items()]
+    return "Rank correlation of the map of a changed picture, mapped back, with the map.\n\n" + _table(
+        ["method", *KINDS], body
+    )
+
+
+def _title(name: str) -> str:
+    return cam.METHODS[name].title if name in cam.METHODS else name
+
+
+def _figure(value: Sequence[float]) -> str:
+    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,23 @@
+"""CAM methods: pure functions of feature maps and gradients, in one registry.
+
+The modules are imported in a fixed order, which is the order of `METHODS` and of every menu: where two methods are
+equally good, the study of explanations takes the first.
+"""
+
+# isort: skip_file  the order registers the methods
+from dala.cam import ablation, controls, eigen, gradient, perturbation
+from dala.cam.core import METHODS, Method, MethodsError, load_own, method, score_gradient
+
+__all__ = [
+    "METHODS",
+    "Method",
+    "MethodsError",
+    "ablation",
+    "controls",
+    "eigen",
+    "gradient",
+    "load_own",
+    "method",
+    "perturbation",
+    "score_gradient",
+]

@@ -1,0 +1,105 @@
+"""What a CAM method is: its signature, the registry, and the gradient that all methods share."""
+
+import os
+import runpy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dala.cam.targets import Score, total_score
+from dala.errors import DalaError
+
+__all__ = ["METHODS", "Method", "MethodsError", "load_own", "method", "score_gradient"]
+
+Head = Callable[[Tensor], Tensor]
+MapFunction = Callable[..., Tensor]
+EPS = 1e-8
+
+
+class MethodsError(DalaError):
+    """A file of methods that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method.
+
+    Attributes:
+        function: `(activations, gradient, heads)` -> map; or, where it `reruns`, see `dala.cam.perturbation`.
+        title: what people call it.
+        paper: where it comes from.
+        meaning: one line for a learner.
+        reruns: it runs the whole network again and again, so that it takes minutes rather than milliseconds.
+        per_channel: it asks the head once a channel: milliseconds where the head pools first, minutes further down.
+        control: it looks at neither picture nor network, and is there to be beaten.
+    """
+
+    function: MapFunction
+    title: str
+    paper: str
+    meaning: str = ""
+    reruns: bool = False
+    per_channel: bool = False
+    control: bool = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Apply `function`."""
+        return self.function(*args, **kwargs)
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(
+    name: str, title: str, paper: str = "", meaning: str = "", **flags: bool
+) -> Callable[[MapFunction], MapFunction]:
+    """Decorator: register a method under a name. A file of your own, named by `DALA_METHODS`, may use it too."""
+
+    def register(function: MapFunction) -> MapFunction:
+        METHODS[name] = Method(function, title, paper, meaning, **flags)
+        return function
+
+    return register
+
+
+def score_gradient(head: Head, activations: Tensor, scores: Sequence[Score]) -> tuple[Tensor, Tensor]:
+    """Logits, and the gradient of each picture's score with respect to its feature maps.
+
+    The graph starts at the feature maps; no parameter receives a gradient.
+
+    Args:
+        head: (N, C, h, w) -> (N, classes) logits.
+        activations: (N, C, h, w), with no graph below.
+        scores: one a picture, (M, classes) logits -> (M,) scores.
+
+    Returns:
+        logits (N, classes) and gradient (N, C, h, w), both detached.
+    """
+    with torch.enable_grad():
+        start = activations.detach().requires_grad_()
+        logits = head(start)
+        total = total_score(scores, logits)
+        (gradient,) = torch.autograd.grad(total, start)
+    return logits.detach(), gradient
+
+
+def load_own() -> None:
+    """Register the methods of the file that the environment's `DALA_METHODS` names, once.
+
+    Raises:
+        MethodsError: the file is not there or does not run.
+    """
+    if file := os.environ.get("DALA_METHODS"):
+        _load(file)
+
+
+@lru_cache
+def _load(file: str) -> None:
+    try:
+        runpy.run_path(file)
+    except Exception as error:  # it is somebody's own code
+        raise MethodsError(f"DALA_METHODS={file}: {type(error).__name__}: {error}.") from error

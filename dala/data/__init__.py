@@ -1,0 +1,1 @@
+"""Labelled pictures on disk: data-set layouts, patients, splits, duplicates."""

@@ -1,0 +1,58 @@
+"""What a network, and what colour alone, sees in labelled pictures."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from dala.data.items import DataError, Item
+from dala.images import reading
+from dala.images.preprocessing import MOST_AREAS, ImageError, Preprocessing, fit, to_tensor, zoom_of, zoomed
+
+__all__ = ["at_scale", "picture_loader", "read"]
+
+
+def read(item: Item) -> Image.Image:
+    """The RGB picture of an item; DataError naming the file if it cannot be used."""
+    try:
+        return reading.read(item.path)
+    except ImageError as error:
+        raise DataError(f"{item.path}: {error}") from error
+
+
+def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
+    """The picture of an item as a network is trained on it: as the app sees it, or resized to the training scale where
+    its magnification is known to be another; of one that shows much more tissue than a patch its middle.
+
+    Raises:
+        DataError: it cannot be used, or too little is left of it.
+    """
+    picture, own = read(item), item.magnification
+    zoom = zoom_of(own, preprocessing) if own and own != preprocessing.magnification else None
+    if not zoom:
+        return fit(picture, preprocessing)
+    most = MOST_AREAS * preprocessing.height * preprocessing.width
+    share = min(1.0, (most / (picture.width * picture.height)) ** 0.5 / zoom)
+    size = int(picture.height * share), int(picture.width * share)
+    try:
+        return zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing)
+    except ImageError as error:
+        raise DataError(f"{item.path}: {error}") from error
+
+
+class _Pictures(Dataset[torch.Tensor]):
+    def __init__(self, items: Sequence[Item], preprocessing: Preprocessing) -> None:
+        self.items, self.preprocessing = items, preprocessing
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return to_tensor(read(self.items[index]), self.preprocessing)
+
+
+def picture_loader(items: Sequence[Item], preprocessing: Preprocessing, workers: int | None) -> Iterable[torch.Tensor]:
+    """The pictures one by one, as the app preprocesses them: an iterable of (1, 3, H, W) float32 tensors."""
+    return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers or 0)

@@ -1,0 +1,149 @@
+"""What a cross-validated run leaves behind: the logits of every picture, by a network that was not trained on it."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from scipy.special import softmax
+
+from dala.errors import DalaError
+from dala.files import whole
+
+__all__ = ["Predictions", "PredictionsError"]
+
+COLUMNS = ("partition", "fold", "picture", "label", "patient", "slide", "magnification")
+NUMBERS = ("partition", "fold", "label")
+LOGIT = "logit:"
+BYTES = "surrogateescape"  # a file's name that is no UTF-8 comes back as it was
+
+
+class PredictionsError(DalaError):
+    """Predictions that cannot be used; the message says what is wrong with them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Held-out predictions of m pictures; a picture stands once in each partition of the data into folds.
+
+    Attributes:
+        class_names: at least two.
+        partition: (m,) int, which repetition of the cross-validation.
+        fold: (m,) int, the fold of the partition that the picture was held out in.
+        picture: (m,) str, a name that is the same in every partition and run.
+        label: (m,) int, class index.
+        patient: (m,) str.
+        slide: (m,) str.
+        magnification: (m,) str, '' if unknown.
+        logits: (m, classes) float32, finite.
+
+    Raises:
+        PredictionsError: lengths that do not agree, labels outside the classes, logits that are not finite, or a
+            picture that a partition has twice.
+    """
+
+    class_names: tuple[str, ...]
+    partition: np.ndarray
+    fold: np.ndarray
+    picture: np.ndarray
+    label: np.ndarray
+    patient: np.ndarray
+    slide: np.ndarray
+    magnification: np.ndarray
+    logits: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) < 2:
+            raise PredictionsError("Predictions need the logits of two classes or more.")
+        if not len(self.picture):
+            raise PredictionsError("There are no predictions.")
+        if {len(getattr(self, name)) for name in COLUMNS} != {len(self.logits)}:
+            raise PredictionsError("Every picture needs one value in each column.")
+        if self.logits.shape != (len(self.picture), len(self.class_names)):
+            raise PredictionsError(f"Every picture needs {len(self.class_names)} logits, one for each class.")
+        if not np.isfinite(self.logits).all():
+            raise PredictionsError("A logit is not finite.")
+        outside = (self.label < 0) | (self.label >= len(self.class_names))
+        if outside.any():
+            raise PredictionsError(f"Label {self.label[outside][0]} is outside 0 to {len(self.class_names) - 1}.")
+        seen = sorted(zip(self.partition.tolist(), self.picture.tolist(), strict=True))
+        for one, other in pairwise(seen):
+            if one == other:
+                raise PredictionsError(f"Partition {one[0]} has picture {one[1]} twice.")
+
+    def probabilities(self) -> np.ndarray:
+        """(m, classes) float64, rows sum to 1."""
+        values: np.ndarray = softmax(self.logits.astype(np.float64), axis=1)
+        return values
+
+    def partitions(self) -> list[Self]:
+        """One for each partition, in their order, sorted by picture so that the rows of all of them line up."""
+        rows = [np.flatnonzero(self.partition == k) for k in np.unique(self.partition)]
+        return [self._take(r[np.argsort(self.picture[r])]) for r in rows]
+
+    def _take(self, rows: np.ndarray) -> Self:
+        return replace(self, **{name: getattr(self, name)[rows] for name in (*COLUMNS, "logits")})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """All the rows of all the parts; PredictionsError where there are none or their classes differ."""
+        if len({p.class_names for p in parts}) != 1:
+            raise PredictionsError("Only predictions of the same classes can be joined.")
+        names = [f.name for f in fields(cls) if f.name != "class_names"]
+        return cls(parts[0].class_names, **{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+
+    def write(self, file: Path) -> None:
+        """One CSV, UTF-8: a row for each picture and partition, of each logit the digits that give its float32 back.
+
+        Raises:
+            DiskError: no room, or no permission; what was there is there still.
+        """
+        logits = self.logits.astype(np.float32)
+        with whole(file) as part, part.open("w", encoding="utf-8", errors=BYTES, newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow([*COLUMNS, *(LOGIT + name for name in self.class_names)])
+            for k, row in enumerate(zip(*(getattr(self, name) for name in COLUMNS), strict=True)):
+                rows.writerow([*row, *map(str, logits[k])])
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """What `write` wrote.
+
+        Raises:
+            PredictionsError: no such file, columns missing, numbers that cannot be read, or see the class.
+        """
+        try:
+            with file.open(encoding="utf-8", errors=BYTES, newline="") as stream:
+                rows = csv.DictReader(stream, restval="")
+                header, table = list(rows.fieldnames or ()), list(rows)
+        except OSError as error:
+            raise PredictionsError(f"{file}: {error.strerror}.") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise PredictionsError(f"{file} is not a CSV of predictions.") from error
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise PredictionsError(f"{file} has no column {', '.join(missing)}.")
+        logits = [name for name in header if name.startswith(LOGIT)]
+        try:
+            return cls(
+                tuple(name.removeprefix(LOGIT) for name in logits),
+                **{name: _numbers(table, [name], np.int64)[:, 0] for name in NUMBERS},
+                **{name: np.array([r[name] for r in table], str) for name in COLUMNS if name not in NUMBERS},
+                logits=_numbers(table, logits, np.float32),
+            )
+        except PredictionsError as error:
+            raise PredictionsError(f"{file}: {error}") from error
+
+
+def _numbers(table: list[dict[str, str]], names: list[str], kind: type[np.number]) -> np.ndarray:
+    values = np.zeros((len(table), len(names)), kind)
+    for k, row in enumerate(table):
+        for c, name in enumerate(names):
+            try:
+                values[k, c] = kind(row[name])
+            except (ValueError, OverflowError) as error:
+                raise PredictionsError(f"{row[name]!r} in column {name} of row {k + 1} is no number.") from error
+    return values

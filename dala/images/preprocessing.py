@@ -1,0 +1,175 @@
+"""From an RGB picture to the network's input: size, scale and normalisation."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from dala.errors import DalaError
+
+__all__ = ["ImageError", "Preprocessing", "fit", "fitted_size", "normalised", "to_tensor", "zoom_of", "zoomed"]
+
+SCALE = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*[xX]?\s*")
+
+MIN_SIDE = 32
+MAX_SIDE = 4096
+MAX_AREA = 2048 * 2048  # of what a network is given at once: some 700 MB on the way through it
+
+# A little more than four: sides are rounded to whole pixels.
+MOST_AREAS = 4.04
+
+
+class ImageError(DalaError):
+    """A picture that cannot be used; the message is one sentence for the person who gave it."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input.
+
+    A picture keeps its aspect ratio: it is scaled until it has the area of `height` x `width` pixels. So a patch of the
+    training size enters untouched, and every picture costs the same.
+
+    Args:
+        height, width: the size of the pictures that the weights were trained on, in pixels.
+        mean, std: per channel, for RGB in [0, 1].
+        interpolation: a Pillow filter, "bicubic", "bilinear" or "lanczos".
+        magnification: the microscope's magnification as the data set names it, or None.
+        um_per_pixel: micrometres per pixel at the training size as the data set states it, or None.
+        enlargement: by how much the data set's own pictures were enlarged to `height` x `width`.
+    """
+
+    height: int = 460
+    width: int = 700
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: str = "bicubic"
+    magnification: str | None = None
+    um_per_pixel: float | None = None
+    enlargement: float = 1.0
+
+    def __post_init__(self) -> None:
+        sides = (self.height, self.width)
+        if not all(isinstance(s, int) and MIN_SIDE <= s <= MAX_SIDE for s in sides):
+            raise ValueError(f"preprocessing wants a height and width of {MIN_SIDE} to {MAX_SIDE} px, not {sides}")
+        if self.height * self.width > MAX_AREA:
+            raise ValueError(f"preprocessing wants at most {MAX_AREA:,} pixels, not {self.height} x {self.width}")
+        self._check_scale()
+        if self.interpolation not in ("bicubic", "bilinear", "lanczos"):
+            raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
+        if not isinstance(self.enlargement, int | float) or not 0.01 <= self.enlargement <= 100:
+            raise ValueError(f"preprocessing wants an enlargement from 0.01 to 100, not {self.enlargement!r}")
+        statistics = (*self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
+            raise ValueError("preprocessing wants three means and three standard deviations")
+        if not all(abs(v) <= 10 for v in self.mean) or not all(0.001 <= v <= 10 for v in self.std):
+            raise ValueError("preprocessing wants means from -10 to 10 and standard deviations from 0.001 to 10")
+
+    def _check_scale(self) -> None:
+        told, scale = self.magnification, self.um_per_pixel
+        if told is not None and (not isinstance(told, str) or not told.isprintable() or len(told) > 100):
+            raise ValueError(f"preprocessing wants a magnification such as '100X', not {str(told)[:100]!r}")
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if scale is not None and not (number and 0.001 <= scale <= 1000):
+            raise ValueError(f"preprocessing wants micrometres per pixel from 0.001 to 1000, not {scale!r}")
+
+    @classmethod
+    def of(cls, value: "Preprocessing | dict[str, Any] | None") -> "Preprocessing":
+        """From itself, from the JSON of a config (unknown entries refused), or the default for None."""
+        if isinstance(value, cls):
+            return value
+        given = dict(value or {})  # type: ignore[arg-type]
+        unknown = sorted(set(given) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(f"preprocessing does not know {', '.join(unknown)}")
+        for name in ("mean", "std"):
+            if name in given:
+                given[name] = tuple(given[name])
+        return cls(**given)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, the inverse of `of`."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """(width, height) at which the network sees a picture of a size: same aspect ratio, the area of the training size.
+
+    What has been fitted fits: sides are whole pixels, and what is as near as rounding allows is left alone.
+    """
+    width, height = size
+    area = preprocessing.height * preprocessing.width
+    if abs(width * height - area) <= (width + height) / 2 + 0.25:
+        return size
+    scale = max((area / (width * height)) ** 0.5, MIN_SIDE / min(width, height))
+    return round(width * scale), round(height * scale)
+
+
+def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The picture at the size at which the network sees it; see `fitted_size`."""
+    size = fitted_size(picture.size, preprocessing)
+    return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
+
+
+def zoom_of(magnification: str | float, preprocessing: Preprocessing) -> float | None:
+    """By how much to resize a picture of a known scale, so that the network sees tissue at the scale it was trained on.
+
+    Args:
+        magnification: of the microscope, "40X", "200X", ..., as the data set names them; or micrometres per pixel.
+        preprocessing: the network's.
+
+    Returns:
+        the factor; None where the network does not tell the scale that it expects in these terms.
+
+    Raises:
+        ImageError: no such scale, or one so far off that the picture would shrink or grow a hundredfold.
+    """
+    text = str(magnification).strip().upper()
+    try:
+        given = float(text.removesuffix("X"))
+    except ValueError:
+        given = 0.0
+    if not 0 < given < float("inf"):
+        raise ImageError(f"A scale is a magnification such as 100X or a number of µm per pixel, not {magnification!r}.")
+    p = preprocessing
+    if text.endswith("X"):
+        trained = SCALE.fullmatch(p.magnification or "")  # pictures of several scales tell none
+        factor = float(trained[1]) * p.enlargement / given if trained else None
+    else:
+        factor = given / p.um_per_pixel if p.um_per_pixel else None
+    if factor and not 0.01 <= factor <= 100:
+        raise ImageError(f"{magnification} is too far from the scale that the weights expect.")
+    return factor
+
+
+def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> Image.Image:
+    """The picture resized by a factor, instead of to the training area as `fit` does.
+
+    Raises:
+        ImageError: too little would be left of it, or it would be more than four times what the network was trained on.
+    """
+    size = max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))
+    if min(size) < MIN_SIDE:
+        raise ImageError(f"At the weights' scale this picture is {size[0]}x{size[1]} px, too little tissue to look at.")
+    if size[0] * size[1] > MOST_AREAS * preprocessing.height * preprocessing.width:
+        raise ImageError("At the weights' scale this picture is much larger than a patch: choose a part of it.")
+    return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
+
+
+def normalised(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    """RGB picture -> (1, 3, H, W) float32, at the size that it has."""
+    pixels = F.to_dtype(F.pil_to_tensor(picture), torch.float32, scale=True)
+    return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
+
+
+def to_tensor(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    """RGB picture -> (1, 3, H, W) float32, scaled by `fit` and normalised."""
+    return normalised(fit(picture, preprocessing), preprocessing)
+
+
+def _filter(preprocessing: Preprocessing) -> Image.Resampling:
+    return Image.Resampling[preprocessing.interpolation.upper()]

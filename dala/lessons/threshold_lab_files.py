@@ -1,0 +1,78 @@
+"""What a lesson takes home from the threshold lab: its figure, and the data behind it."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dala.explain import export
+from dala.explain.explainer import Explainer
+from dala.explain.explanation import Explanation
+from dala.heatmaps import thresholds
+from dala.lessons import threshold_figure, threshold_lab
+from dala.trust import deletion
+
+__all__ = ["files"]
+
+
+def files(
+    explanation: Explanation,
+    explainer: Explainer,
+    rule: str,
+    strengths: Mapping[str, float | None],
+    display: Mapping[str, Any] | None = None,
+    measured: deletion.KeepRemove | None = None,
+    scale: str = "probability",
+) -> dict[str, bytes]:
+    """What `dala.explain.export.files` writes, and `lab.png` with the data behind it as CSV, by name.
+
+    Args:
+        explanation: of one method.
+        explainer: what made it.
+        rule: the one whose threshold is drawn.
+        strengths: by rule, as in `dala.lessons.threshold_lab.side_by_side`.
+        display: `colours`, `opacity` and `contour` of the overlays.
+        measured: what `dala.trust.deletion.keep_remove` found for this map.
+        scale: which of `dala.trust.deletion.SCALES` the figure draws; the data holds both.
+    """
+    (method,) = explanation.maps
+    rows, seen = (
+        threshold_lab.side_by_side(explanation, method, strengths, measured),
+        threshold_lab.shape(explanation, method),
+    )
+    overlays = export.pictures(explanation, export.thresholds(explanation, rule, strengths.get(rule)), **display or {})
+    drawn = threshold_figure.figure(explanation, list(overlays.values()), seen, rows, rule, measured, scale)
+    stops = [(name, *stop) for name in thresholds.RULES for stop in thresholds.table(explanation.heat(method), name)]
+    width = seen.top / len(seen.bins)
+    written = {
+        "lab.png": threshold_figure.png(drawn),
+        "rules.csv": _csv(asdict(rows[0]), (asdict(row).values() for row in rows)),
+        "thresholds.csv": _csv(("rule", "strength", "tau", "kept_area"), stops),
+        "histogram.csv": _csv(
+            ("from", "to", "share_of_area"),
+            [(0, 0, seen.zero), *((i * width, (i + 1) * width, share) for i, share in enumerate(seen.bins))],
+        ),
+    }
+    if measured:
+        written["curves.csv"] = _curves(measured)
+    more = {"rules": [asdict(row) for row in rows], "keep_remove": asdict(measured) if measured else None}
+    return written | export.files(explanation, explainer, rule, strengths.get(rule), display, more)
+
+
+def _curves(measured: deletion.KeepRemove) -> bytes:
+    lines = [
+        (name, area, *values)
+        for name, curve in measured.curves.items()
+        for area, *values in zip(measured.areas, *asdict(curve).values(), strict=True)
+    ]
+    sides = [f"{side}{what}" for what in ("", "_logit", "_margin") for side in ("keep_only", "remove_only")]
+    return _csv(("map", "kept_area", *sides), lines)
+
+
+def _csv(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> bytes:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(lines)
+    return stream.getvalue().encode()

@@ -1,0 +1,1 @@
+"""Synthetic patches whose evidence is known."""

@@ -1,0 +1,80 @@
+"""Synthetic breast tissue in haematoxylin and eosin (H&E), with the evidence known to the pixel.
+
+A phantom is built the way a stained slide is: two maps say how much haematoxylin and how much eosin each place
+holds, and light passing through them gives the colour (Beer-Lambert law). Every patch holds one lesion; a
+malignant-like focus in one class, an orderly proliferation in the other. Everything around it is drawn without
+knowing the class, and both lesions hold the same number of nuclei and the same stain (`dala.phantoms.lesions`): the focus is
+the evidence, and nothing else is. Its mask is the truth against which an explanation of a classifier can be judged.
+
+The pictures imitate the look of a 100X micrograph. They are a teaching aid and carry no diagnostic meaning.
+All lengths below are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from dala.phantoms import artifacts as decoys
+from dala.phantoms import background, lesions
+from dala.phantoms.slide import Slide
+
+__all__ = ["LABELS", "SIZE", "Phantom", "make"]
+
+LABELS = ("benign", "malignant")
+SIZE = (700, 460)
+# Streams of draws: tissue, dye and camera are the same for both classes of a seed, with and without a decoy.
+TISSUE, LESION, DECOY, CAMERA = range(4)
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """One synthetic patch.
+
+    Attributes:
+        picture: RGB, 8 bits.
+        mask: bool (height, width), true on the malignant focus; nowhere where there is none.
+        label: one of `LABELS`; of the lesion, or of the slide where labels are weak.
+        region: bool (height, width), true on the lesion, malignant or benign.
+        decoy: bool (height, width), true on the decoy; nowhere without one.
+        nuclei: how many there are.
+    """
+
+    picture: Image.Image
+    mask: np.ndarray
+    label: str
+    region: np.ndarray
+    decoy: np.ndarray
+    nuclei: int
+
+
+def make(seed: int, malignant: bool = True, size: tuple[int, int] = SIZE, decoy: str | None = None) -> Phantom:
+    """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and the masks of what was planted.
+
+    The lesion covers 15 to 25 % of the area. Nuclei and ducts keep their size in pixels whatever `size` is, as they
+    would under one objective. The two classes of a seed differ in the lesion only, and a decoy changes nothing but
+    the place where it lies. The same arguments give the same bytes.
+
+    Args:
+        seed: of every draw, 0 or more.
+        malignant: which lesion.
+        size: width and height in pixels.
+        decoy: one of `dala.phantoms.artifacts.DECOYS`, planted beside the lesion; or none.
+    """
+    s = Slide(seed, size)
+    s.draw_from(TISSUE)
+    spot = background.spot(s)
+    background.background(s, spot)
+    dye = np.clip(s.rng.normal(1, (0.1, 0.14)), 0.7, 1.3)
+    s.draw_from(LESION)
+    both = lesions.twins(s, spot)
+    slide, region = both[malignant]
+    slide.h *= np.float32(dye[0])
+    slide.e *= np.float32(dye[1])
+    planted = np.zeros_like(region)
+    if decoy is not None:
+        slide.draw_from(DECOY)
+        planted = decoys.plant(slide, decoy, both[0][1] | both[1][1])
+    slide.draw_from(CAMERA)
+    mask = region if malignant else np.zeros_like(region)
+    return Phantom(slide.photograph(), mask, LABELS[malignant], region, planted, len(slide.centres))

@@ -1,0 +1,1 @@
+"""What is published, as folders: the model and the Space."""

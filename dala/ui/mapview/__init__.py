@@ -1,0 +1,1 @@
+"""The map view: one component that redraws in the browser."""

@@ -1,0 +1,233 @@
+"""The public endpoints, for `gradio_client`, plain HTTP and, as tools, MCP. A page's own events stay private."""
+
+import base64
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+from gradio.utils import get_function_description
+from PIL import Image
+
+from dala import cam
+from dala.errors import DalaError
+from dala.explain import export
+from dala.explain.explainer import Explainer, ExplainError
+from dala.explain.explanation import Explanation
+from dala.heatmaps import npz, similarity
+from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
+from dala.images import reading
+from dala.ui.explanation_cache import RECENT
+from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, ROWS, TEXT, Schema, choice, choices, fits, words
+from dala.ui.server.uploads import picture, sentence
+
+__all__ = ["ApiError", "Endpoints", "build"]
+
+COMPARED = ("grad_cam", "layer_cam", "eigen_cam")
+
+
+class ApiError(DalaError):
+    """A parameter of another type, or one without the other that it needs."""
+
+
+class Endpoints:
+    """The handlers: thin, each from what a client sent to what it gets. Their docstrings are the documentation."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        self.explainer = explainer
+
+    def explain(
+        self,
+        image: Any,
+        target: str | None = None,
+        rule: str = DEFAULT_RULE,
+        strength: float | None = None,
+        over: str | None = None,
+        method: str = "grad_cam",
+        layer: str | None = None,
+        evidence: str = "for",
+        raw_maps: bool = False,
+    ) -> tuple[dict[str, Any], Image.Image, Image.Image]:
+        """Explain one patch with one method, plain and from a dynamic threshold on. For teaching, not for diagnosis.
+
+        Args:
+            image: the patch: an uploaded file, or its bytes as base64 or data URL; PNG, JPEG, TIFF, WebP, BMP or GIF.
+            target: name of the class to explain; by default the predicted one.
+            rule: threshold rule, which takes tau from the map: a pixel is kept if its value is tau or more.
+            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
+            over: name of a second class: explain the margin of the target over it.
+            method: what makes the map.
+            layer: stage whose feature maps are explained; by default the last.
+            evidence: for the target, or against it.
+            raw_maps: add the raw map, in units of the logit, as base64 of an NPZ.
+
+        Returns:
+            every number as JSON (probabilities, warning if no tissue, tau, kept area, raw maximum, model, versions)
+            the overlay of the whole map
+            the overlay of what the threshold keeps
+        """
+        e, kept = self._explained(image, target, over, [method], layer, evidence, rule, strength)
+        pictures = export.pictures(e, kept)
+        numbers = export.values(e, kept, self.explainer) | _raw(e, raw_maps)
+        return numbers, pictures[method], pictures[f"dt_{method}"]
+
+    def compare(
+        self,
+        image: Any,
+        target: str | None = None,
+        rule: str = DEFAULT_RULE,
+        strength: float | None = None,
+        over: str | None = None,
+        methods: Sequence[str] = COMPARED,
+        layer: str | None = None,
+        evidence: str = "for",
+        share: float = similarity.DEFAULT_SHARE,
+        raw_maps: bool = False,
+    ) -> tuple[dict[str, Any], Image.Image]:
+        """Explain one patch with several methods at one layer, and tell how far they agree. Not for diagnosis.
+
+        Args:
+            image: the patch: an uploaded file, or its bytes as base64 or data URL; PNG, JPEG, TIFF, WebP, BMP or GIF.
+            target: name of the class to explain; by default the predicted one.
+            rule: threshold rule, which takes tau from each map: a pixel is kept if its value is tau or more.
+            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
+            over: name of a second class: explain the margin of the target over it.
+            methods: what makes the maps.
+            layer: stage whose feature maps are explained; by default the last.
+            evidence: for the target, or against it.
+            share: share of the area, above 0 to 1, of the regions whose overlap (intersection over union) is measured.
+            raw_maps: add the raw maps, in units of the logit, as base64 of an NPZ.
+
+        Returns:
+            every number as JSON: those of /explain by method, rank correlation, overlap, places on the picture
+            one picture: a column a method, the whole map above, what the threshold keeps below
+        """
+        e, kept = self._explained(image, target, over, methods, layer, evidence, rule, strength)
+        sheet, places = export.sheet(e, export.pictures(e, kept))
+        numbers = export.values(e, kept, self.explainer) | _raw(e, raw_maps)
+        numbers |= {"agreement": export.agreement_values(e, share), "places": places}
+        return numbers, sheet
+
+    def threshold(
+        self,
+        raw_map: str | list[Any],
+        rule: str = DEFAULT_RULE,
+        strength: float | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        name: str | None = None,
+    ) -> tuple[dict[str, Any], Image.Image]:
+        """Put a dynamic threshold on a raw map that you have; no network runs.
+
+        Args:
+            raw_map: values from 0 on: base64 of an NPZ, such as raw_maps of the other endpoints, or a list of rows.
+            rule: threshold rule, which takes tau from the map: a pixel is kept if its value is tau or more.
+            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
+            height: of the picture, in pixels, to which the map is enlarged bilinearly first; by default the map's own.
+            width: likewise.
+            name: which map of an NPZ that holds several.
+
+        Returns:
+            rule, strength, tau, kept area, raw maximum and size (height, width) as JSON
+            the mask: white where the map is kept, black elsewhere
+        """
+        check(rule, strength)
+        source = npz.from_text(raw_map) if isinstance(raw_map, str) else raw_map
+        numbers, mask = export.masked(npz.read(source, name), (height, width), rule, strength)
+        return numbers, mask
+
+    def _explained(
+        self,
+        image: Any,
+        target: str | None,
+        over: str | None,
+        methods: Sequence[str],
+        layer: str | None,
+        evidence: str,
+        rule: str,
+        strength: float | None,
+    ) -> tuple[Explanation, dict[str, Threshold]]:
+        check(rule, strength)
+        if over and not target:
+            raise ApiError("`over` needs `target`, the class whose margin is explained.")
+        wanted = (target, over) if target and over else target
+        self.explainer.check(methods, layer, evidence, wanted)
+        for name in methods:
+            method = cam.METHODS[name]
+            if method.reruns or (method.per_channel and layer not in (None, self.explainer.layers[-1])):
+                raise ExplainError(f"{name} would take minutes here: use it in Python or on the command line.")
+        e = RECENT.explain(self.explainer, reading.read(picture(image)), wanted, methods, layer, evidence)
+        return e, export.thresholds(e, rule, strength)
+
+
+def build(explainer: Explainer) -> None:
+    """Bind the endpoints inside the current `gr.Blocks`."""
+    ends = Endpoints(explainer)
+    methods = [name for name, method in cam.METHODS.items() if not method.reruns]
+    asked: dict[str, Schema] = {
+        "image": TEXT,
+        "target": choice(explainer.class_names),
+        "rule": choice(list(RULES)),
+        "strength": NUMBER,
+        "over": choice(explainer.class_names),
+        "method": choice(methods),
+        "methods": choices(methods),
+        "layer": choice(explainer.layers),
+        "evidence": choice(["for", "against"]),
+        "share": NUMBER,
+        "raw_maps": FLAG,
+        "raw_map": {"anyOf": [TEXT, ROWS]},
+        "height": INTEGER,
+        "width": INTEGER,
+        "name": TEXT,
+    }
+    with gr.Column(visible=False):
+        _publish(ends.explain, asked, ["overlay", "DT overlay"], "model")
+        _publish(ends.compare, asked, ["overlays"], "model")
+        _publish(ends.threshold, asked, ["mask"], "threshold")
+
+
+def _publish(handler: Callable[..., Any], asked: dict[str, Schema], pictures: Sequence[str], lane: str) -> None:
+    _, told, _ = get_function_description(handler)
+    parameters = list(inspect.signature(handler).parameters.values())
+    inputs = [
+        Api(
+            None if p.default is p.empty else p.default,
+            {**asked[p.name], "additional_description": told[p.name]},
+            p.name,
+        )
+        for p in parameters
+    ]
+    outputs = [Api(None, {"type": "object"}, "numbers"), *(gr.Image(label=name, format="png") for name in pictures)]
+    gr.Button().click(
+        _checked(handler, parameters, asked), inputs, outputs, preprocess=False, api_name=handler.__name__,
+        concurrency_id=lane, concurrency_limit=1,
+    )  # fmt: skip
+
+
+def _checked(
+    handler: Callable[..., Any], parameters: Sequence[inspect.Parameter], asked: dict[str, Schema]
+) -> Callable[..., Any]:
+    """The handler, asked only with values of the types it documents, and refusing with a sentence."""
+
+    @functools.wraps(handler)
+    def answer(*given: Any) -> Any:
+        values = list(given)
+        try:
+            for i, (p, value) in enumerate(zip(parameters, given, strict=True)):
+                if p.default is not p.empty and value in (None, ""):
+                    values[i] = p.default
+                # An image may also be an uploaded file, which is looked at on its own.
+                elif p.name != "image" and not fits(value, asked[p.name]):
+                    raise ApiError(f"`{p.name}` has to be {words(asked[p.name])}.")
+            return handler(*values)
+        except DalaError as error:
+            raise sentence(error) from None
+
+    return answer
+
+
+def _raw(explanation: Explanation, wanted: bool) -> dict[str, str]:
+    return {"raw_maps": base64.b64encode(npz.pack(explanation.maps)).decode()} if wanted else {}

@@ -1,0 +1,1 @@
+"""The patch and the model at the left of every tab."""

@@ -1,0 +1,93 @@
+"""The model panel: which network runs, where it came from, and, where the host allows it, another one from the Hub."""
+
+import os
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from dala.errors import DalaError
+from dala.explain.explainer import Explainer
+from dala.ui.model_cache import HOST
+from dala.ui.session import MODEL, PLUMBING, Page, sentence
+
+__all__ = ["Model", "build", "choice_allowed", "facts"]
+
+
+def choice_allowed() -> bool:
+    """May a visitor choose another network from the Hub? `DALA_ALLOW_MODEL_CHOICE`, 1 or 0; without it, only where
+    the app listens on this machine alone and is no Space.
+    """
+    told = os.environ.get("DALA_ALLOW_MODEL_CHOICE")
+    if told is not None:
+        return told == "1"
+    alone = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1") in ("127.0.0.1", "localhost", "::1")
+    return alone and "SPACE_ID" not in os.environ
+
+
+class Model:
+    """The panel's handlers."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def load(self, source: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+        """Another network for this session; whatever goes wrong, it stays on the one that it has."""
+        try:
+            key = self.page.shelf.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
+            self.page.shelf.samples(key)
+        except DalaError as error:
+            raise sentence(error) from None
+        return key, table(self.page.shelf[key]), gr.Button(visible=True), key
+
+    def back(self) -> tuple[Any, ...]:
+        """The host's network again."""
+        return HOST, table(self.page.shelf.host), gr.Button(visible=False), HOST
+
+
+def build(page: Page, changed: gr.Textbox) -> None:
+    """Lay out the panel in the current context; `changed` takes the key of a network that a visitor chose."""
+    panel = Model(page)
+    with gr.Accordion("Model", open=False, elem_classes="model"):
+        told = gr.HTML(table(page.shelf.host))
+        if not choice_allowed():
+            return
+        source = gr.Textbox(
+            label="Another DALAResNet50 from the Hugging Face Hub", placeholder="user/repo or user/repo@revision",
+            max_lines=1, submit_btn="load",
+        )  # fmt: skip
+        back = gr.Button("back to the first one", visible=False, size="sm")
+    outputs = [page.model, told, back, changed]
+    source.submit(panel.load, source, outputs, show_progress_on=told, **MODEL)
+    back.click(panel.back, None, outputs, **PLUMBING)
+
+
+def facts(explainer: Explainer) -> dict[str, str]:
+    """What there is to say about a network, as plain text by label."""
+    origin, told, size = explainer.origin, explainer.provenance, explainer.preprocessing
+    data = " · ".join([str(told.get("data", "unknown")), *_counts(told)])
+    half = getattr(explainer.engine, "half", False)
+    return {
+        "name": type(explainer.model).__name__,
+        "source": origin.source if origin else "given by the program",
+        "commit": (origin.revision if origin else None) or "none: a local folder",
+        "SHA-256": origin.sha256 if origin else "not loaded from a file",
+        "classes": ", ".join(explainer.class_names),
+        "trained on": data,
+        "expects": f"{size.magnification or 'unknown magnification'}, seen at {size.width}×{size.height} px",
+        "runs on": f"{explainer.device.type.upper()}, {'fp16 below the layer explained' if half else 'fp32'}",
+    }
+
+
+def _counts(told: dict[str, Any]) -> list[str]:
+    """The pictures and patients of a config's provenance, and those of other magnifications, as far as it tells."""
+    also = told.get("also")
+    counts = [f"{told[k]} {k}" for k in ("images", "patients") if isinstance(told.get(k), int)]
+    more = [f"{also.get('images')} more at {also.get('magnification')}"] if isinstance(also, dict) else []
+    return [", ".join(counts)] * bool(counts) + more
+
+
+def table(explainer: Explainer) -> str:
+    """`facts` as markup; text from a config is escaped: it comes from whoever made the weights."""
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(explainer).items())
+    return f"<dl class='facts'>{rows}</dl>"

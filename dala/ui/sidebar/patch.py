@@ -1,0 +1,205 @@
+"""The column that stays beside every tab: the patch, its scale, the samples, the class that is explained."""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from dala.errors import DalaError
+from dala.images import preprocessing, reading, tiles
+from dala.publishing.samples import Sample, SamplesError
+from dala.ui.explanation_cache import RECENT
+from dala.ui.model_cache import HOST
+from dala.ui.server.uploads import uploaded_file
+from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
+
+__all__ = ["Patch", "build"]
+
+UNKNOWN = "unknown"
+SCALES = (UNKNOWN, "40X", "100X", "200X", "400X")
+SHOWN = 8
+
+
+class Patch:
+    """The column's handlers: thin, each from what the browser sent to what its components show."""
+
+    def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
+        self.page = page
+        own = list(page.shelf.samples(HOST))
+        self._samples = lru_cache(maxsize=8)(
+            lambda model: own + list(samples) if model == HOST else [*page.shelf.samples(model), *samples]
+        )
+        # Samples are the same for everybody: explained once, not once a visitor.
+        self._sample = lru_cache(maxsize=32)(self._explain)
+
+    def upload(self, value: Any, model: str) -> list[Any]:
+        """A picture was dropped, pasted or chosen: explain the predicted class."""
+        try:
+            return self._shown(self._explain(Given(uploaded_file(value)), model))
+        except DalaError as error:
+            raise sentence(error) from None
+
+    def sample(self, model: str, event: gr.SelectData) -> list[Any]:
+        """A sample was clicked."""
+        return self._chosen(int(event.index), model)
+
+    def first(self, model: str) -> list[Any]:
+        """The page was opened: the first sample, explained."""
+        return self._chosen(0, model)
+
+    def target(self, name: str, seen: Seen | None) -> tuple[Any, ...]:
+        """Another class was chosen: the head alone runs again."""
+        try:
+            seen = held(seen)
+            explanation = self.page.explainer(seen).retarget(seen.explanation, name)
+        except DalaError as error:
+            raise sentence(error) from None
+        seen = seen.anew(explanation)
+        return seen, name, seen.serial
+
+    def scale(self, scale: str, seen: Seen | None, model: str) -> list[Any]:
+        """The visitor tells the picture's magnification: the whole of it is seen at the weights' scale."""
+        return self._again(seen, model, scale=None if scale == UNKNOWN else scale, box=None)
+
+    def part(self, seen: Seen | None, model: str, event: gr.SelectData) -> list[Any]:
+        """A part of a large picture was chosen, or the whole."""
+        index = int(event.index)
+        parts = seen.parts if seen else ()
+        return self._again(seen, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
+
+    def again(self, seen: Seen | None, model: str) -> list[Any]:
+        """Another network was chosen: it brings its own samples, and explains the picture that is there."""
+        return [self.gallery(model), *(self._again(seen, model) if seen else [gr.skip()] * SHOWN)]
+
+    def gallery(self, model: str) -> list[tuple[Image.Image, str]]:
+        """The samples of a network, then those that everybody is offered: thumbnails and captions."""
+        return [(_thumbnail(s), s.caption) for s in self._samples(model)]
+
+    def restore(self, seen: Seen | None) -> Any:
+        """After a file that could not be used: the picture that is still explained."""
+        return seen.explanation.picture if seen else None
+
+    def clear(self) -> tuple[Any, ...]:
+        """The picture was removed."""
+        empty = gr.Radio(choices=[], value=None)
+        return None, empty, "", "nothing", _alert(None), gr.Gallery(visible=False), UNKNOWN
+
+    def _chosen(self, index: int, model: str) -> list[Any]:
+        sample = self._samples(model)[index]
+        told = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
+        about = " · ".join(filter(None, (told, sample.origin, sample.licence)))
+        try:
+            return self._shown(self._sample(Given(sample.file, about, sample.magnification), model))
+        except DalaError as error:
+            raise sentence(error) from None
+
+    def _again(self, seen: Seen | None, model: str, **changes: Any) -> list[Any]:
+        try:
+            given = replace(held(seen).given, **changes)
+            if not given.file.is_file():
+                raise ExpiredError
+            return self._shown(self._explain(given, model))
+        except DalaError as error:
+            raise sentence(error) from None
+
+    def _explain(self, given: Given, model: str) -> Seen:
+        explainer = self.page.shelf[model]
+        # Told by the visitor, and of no use where the weights do not tell the scale that they expect.
+        scale = given.scale if explainer.preprocessing.magnification else None
+        looked = tiles.look(given.file, explainer.preprocessing, scale, given.box)
+        explanation = RECENT.explain(explainer, looked.picture, zoom=looked.zoom)
+        return Seen.of(explanation, given, model, looked)
+
+    def _shown(self, seen: Seen) -> list[Any]:
+        e = seen.explanation
+        ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
+        classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
+        lines = "  \n".join(_plain(line) for line in self._told(seen) if line)
+        parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
+        return [e.picture, seen, classes, lines, seen.serial, _alert(e.warning), parts, seen.given.scale or UNKNOWN]
+
+    def _told(self, seen: Seen) -> list[str]:
+        """What ran, and how the picture's scale relates to the one that the weights expect."""
+        e, given, size = seen.explanation, seen.given, self.page.explainer(seen).preprocessing
+        resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
+        run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
+        if not size.magnification:
+            scale = "The weights do not say which scale they expect."
+        elif given.scale == size.magnification:
+            scale = f"{given.scale}, as the weights expect."
+        elif given.scale:
+            scale = (
+                f"{given.scale}, resized to the {size.magnification} that the weights expect: details may be missing."
+            )
+        elif seen.parts and given.box is None:
+            scale = f"As large as {seen.patches:.0f} patches, shrunk to one: choose a part above."
+        else:
+            scale = f"Scale unknown: the weights expect {size.magnification}."
+        return [scale, given.about, run]
+
+
+def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Textbox) -> Patch:
+    """Lay out the column in the current context and bind its handlers; `changed` tells of another network."""
+    column = Patch(page, samples)
+    patch = gr.Image(
+        label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
+        type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
+    )  # fmt: skip
+    alert = _alert(None)
+    parts = _gallery(None, "Parts of this picture", "parts", visible=False)
+    gallery = _gallery(column.gallery(HOST), "Samples", "samples")
+    scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
+    classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
+    run = gr.Markdown(elem_classes="run")
+    shown = [patch, page.seen, classes, run, page.serial, alert, parts, scale]
+    patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
+        column.restore, page.seen, patch, **PLUMBING
+    )
+    patch.clear(column.clear, None, shown[1:], **PLUMBING)
+    gallery.select(column.sample, page.model, shown, **MODEL)
+    parts.select(column.part, [page.seen, page.model], shown, **MODEL)
+    scale.input(column.scale, [scale, page.seen, page.model], shown, **MODEL)
+    classes.input(column.target, [classes, page.seen], [page.seen, classes, page.serial], **MODEL)
+    changed.change(column.again, [page.seen, page.model], [gallery, *shown], **MODEL)
+    demo.load(column.first, page.model, shown, **MODEL)
+    return column
+
+
+def _gallery(value: Any, label: str, name: str, **options: Any) -> gr.Gallery:
+    return gr.Gallery(
+        value, label=label, columns=1, allow_preview=False, object_fit="cover", height="auto", buttons=[],
+        interactive=False, elem_classes=["pictures", name], **options,
+    )  # fmt: skip
+
+
+def _alert(warning: str | None) -> gr.HTML:
+    """What stands above every probability if the picture is no tissue; it enters the page anew, and so is read out."""
+    told = f"<p role='alert'>{html.escape(warning)}</p>" if warning else ""
+    return gr.HTML(told, visible=bool(warning), elem_classes="alert")
+
+
+def _parts(seen: Seen) -> list[tuple[Image.Image, str]]:
+    return [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(seen.thumbnails)]
+
+
+def _thumbnail(sample: Sample) -> Image.Image:
+    try:
+        picture = reading.read(sample.file)
+    except preprocessing.ImageError as error:
+        raise SamplesError(f"{sample.file}: {error}") from error
+    picture.thumbnail((240, 160))
+    return picture
+
+
+def _plain(text: str) -> str:
+    """Text of a samples file or a config, as text in Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|&~$])", r"\\\1", text)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]} px"

@@ -1,0 +1,200 @@
+"""The page's handlers, without a browser."""
+
+import base64
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+import app
+from dala import cam
+from dala.heatmaps import thresholds
+from dala.images.preprocessing import ImageError
+from dala.phantoms import phantom
+from dala.publishing import samples
+from dala.ui.mapview.view import payload
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.server.uploads import uploaded_file
+from dala.ui.session import Given, Page
+from dala.ui.sidebar.patch import Patch
+from dala.ui.tabs.compare import Compare
+from dala.ui.tabs.explain import Explain
+
+
+def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):
+    inside = Path(get_upload_folder()) / "x" / "patch.png"
+    assert uploaded_file({"path": str(inside)}) == inside.resolve()
+    for value in (
+        None,
+        {},
+        {"path": None},
+        {"path": 3},
+        "text",
+        {"path": str(patch_file)},
+        {"path": f"{inside}/../../../y"},
+    ):
+        with pytest.raises(ImageError):
+            uploaded_file(value)
+
+
+@pytest.fixture
+def page(explainer):
+    with gr.Blocks():
+        yield Page(Shelf(explainer), first="explain")
+
+
+@pytest.fixture
+def column(page):
+    return Patch(page, samples.find())
+
+
+def test_a_sample_is_explained_once_for_everybody(page, column):
+    first, second = column.first(HOST), column.first(HOST)
+    assert first[1] is second[1]
+    tab = Explain(page)
+    assert tab.show(first[1]) is tab.show(second[1])
+    assert {name for _, name in first[2].choices} == {"benign", "malignant"}
+
+
+def test_another_class_keeps_the_forward_pass(page, column):
+    seen = column.first(HOST)[1]
+    explanation = seen.explanation
+    other = "benign" if explanation.target == "malignant" else "malignant"
+    again, name, serial = column.target(other, seen)
+    assert name == other
+    assert serial == again.serial != seen.serial
+    assert again.explanation.activations is explanation.activations
+    assert again.explanation.gradient.numel() == 0
+    assert Explain(page).show(again)["words"] == other
+    with pytest.raises(gr.Error, match="expired"):
+        column.target(other, None)
+    with pytest.raises(gr.Error, match="no class"):
+        column.target("cancer", seen)
+
+
+def test_the_whole_column_follows_a_scale_and_a_part(page, column, tmp_path):
+    file = tmp_path / "large.png"
+    phantom.make(2, size=(1500, 950)).picture.save(file)
+    seen = column._explain(Given(file), HOST)
+    assert len(seen.parts) == 4
+    assert seen.explanation.original_size == (1500, 950)
+    whole = column._shown(seen)
+    assert "shrunk to one" in whole[3]
+    chosen = gr.SelectData(None, {"index": 3, "value": None})
+    part = column.part(seen, HOST, chosen)[1]
+    assert part.explanation.original_size == (700, 460)
+    assert part.given.box == seen.parts[2]
+    scaled = column.scale("200X", part, HOST)
+    assert scaled[1].explanation.picture.size == (750, 475)
+    assert scaled[1].given.box is None
+    assert scaled[-1] == "200X"
+    assert "details may be missing" in scaled[3]
+    file.unlink()
+    with pytest.raises(gr.Error, match="expired"):
+        column.scale("100X", part, HOST)
+
+
+@pytest.fixture
+def compare(page):
+    return Compare(page)
+
+
+def test_methods_are_compared_from_the_forward_pass_that_was_made(compare, column, explainer, monkeypatch):
+    seen = column.first(HOST)[1]
+    monkeypatch.setattr(explainer, "explain", None)  # any other forward pass would fail
+    methods = ["grad_cam", "hires_cam", "layer_cam", "random"]
+    view, table, last, targets, layers = compare.show(seen, methods, None, None, "for", None)
+    assert [panel["title"] for panel in view["panels"]] == ["Grad-CAM = HiResCAM", "LayerCAM", "random map"]
+    assert "pools globally first" in view["panels"][0]["note"]
+    assert view["panels"][1]["note"] == ""
+    assert table.count("<tr>") == 4
+    other = next(name for name in explainer.class_names if name != seen.explanation.target)
+    assert f"over {other}" in [value for _, value in targets.choices]
+    margin = compare.show(seen, methods, f"over {other}", "attention", "against", last)
+    assert margin[0]["words"] == f"against {seen.explanation.target} over {other}"
+    assert layers.value == "attention"
+
+
+def test_another_layer_is_one_more_forward_pass_and_then_none(compare, column, explainer, monkeypatch):
+    seen = column.first(HOST)[1]
+    last = compare.show(seen, ["grad_cam", "hires_cam"], None, "layer3", "for", None)[2]
+    assert last.explanation.layer == "layer3"
+    assert len(last.explanation.coinciding()) == 2
+    monkeypatch.setattr(explainer, "explain", None)
+    view = compare.show(seen, ["grad_cam", "layer_cam"], None, "layer3", "for", last)[0]
+    direct = explainer.retarget(last.explanation, seen.explanation.target, ["layer_cam"])
+    assert view["maps"][1]["max"] == pytest.approx(float(direct.maps["layer_cam"].max()))
+
+
+def test_one_method_or_seven_are_not_compared(compare, column):
+    seen = column.first(HOST)[1]
+    for methods in (["grad_cam"], list(cam.METHODS)[:7]):
+        with pytest.raises(gr.Error, match="Choose 2 to 6 methods"):
+            compare.again(seen, methods, None, None, "for", None)
+    with pytest.raises(gr.Error, match="expired"):
+        compare.again(None, ["grad_cam", "layer_cam"], None, None, "for", None)
+
+
+def test_the_download_needs_no_gradient(page, column):
+    seen = column.first(HOST)[1]
+    assert seen.explanation.gradient.numel() == 0
+    chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+    zipped = Explain(page).download(seen, gr.EventData(None, chosen))
+    assert zipped.startswith("data:application/zip;base64,")
+
+
+def test_the_comparison_is_downloaded_as_its_switches_stand(page, column):
+    tab, seen = Compare(page), column.first(HOST)[1]
+    last = tab.show(seen, ["grad_cam", "random"], None, None, "for", None)[2]
+    told = {}
+    for level in (False, True):
+        chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
+        event = gr.EventData(None, chosen | {"level": level, "shared": level})
+        zipped = base64.b64decode(tab.download(last, seen, event).split(",")[1])
+        told[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))
+    assert told[True]["one_kept_area"] and told[True]["one_colour_scale"] and "agreement" in told[True]
+    assert told[True]["kept_area"]["grad_cam"] == told[False]["kept_area"]["grad_cam"]
+    areas = told[True]["kept_area"].values()
+    assert (
+        max(areas) - min(areas) < 0.01 < max(told[False]["kept_area"].values()) - min(told[False]["kept_area"].values())
+    )
+
+
+def test_a_picture_is_encoded_once_for_all_its_classes_and_methods(page, column):
+    seen = column.first(HOST)[1]
+    other = next(name for name in seen.explanation.class_names if name != seen.explanation.target)
+    again = column.target(other, seen)[0]
+    assert payload(again.explanation)["picture"] is payload(seen.explanation)["picture"]
+    assert (
+        Compare(page).show(seen, ["grad_cam", "random"], None, None, "for", None)[0]["picture"]
+        is payload(seen.explanation)["picture"]
+    )
+
+
+def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch):
+    e = small.explain(patch)
+    sent = json.loads(json.dumps(payload(e)))
+    picture = Image.open(io.BytesIO(base64.b64decode(sent["picture"].split(",")[1])))
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(e.picture))
+    (one,) = sent["maps"]
+    raw = np.frombuffer(base64.b64decode(one["raw"]), "<f4").reshape(one["grid"])
+    np.testing.assert_array_equal(raw, e.maps["grad_cam"].numpy())
+    for rule, rows in one["tables"].items():
+        for strength, tau, area in rows[::25]:
+            kept = thresholds.apply(e.heat(), rule, strength)
+            assert (tau, area) == (kept.tau, pytest.approx(kept.kept_area))
+    assert [p["title"] for p in sent["panels"]] == ["Grad-CAM", "DT Grad-CAM"]
+
+
+def test_a_config_cannot_bring_markup_into_the_page(small):
+    small.model.provenance["data"] = "<img src=x onerror=alert(1)>"
+    try:
+        assert "<img" not in app._head(small)
+    finally:
+        del small.model.provenance["data"]

@@ -1,0 +1,107 @@
+"""Every figure of the model card and the README comes from a file beside the weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from dala.data import datasets, splits
+from dala.models import pretrained, serialization
+from dala.publishing import model_card
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = json.loads((pretrained.SHIPPED / "report.json").read_text())
+PEERS = json.loads((ROOT / "tests" / "benchmarks" / "peers.json").read_text())
+CARD = (pretrained.SHIPPED / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def row(text: str, start: str) -> list[float]:
+    """The figures of the table row that begins with `start`."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [float(cell) for cell in line.split("|")[2:-1]]
+
+
+def test_the_card_is_the_reports():
+    assert model_card.card(REPORT) == CARD
+
+
+def test_the_readmes_results():
+    columns = ("auc", "balanced_accuracy", "patient_auc")
+    image = REPORT["image_wise"]
+    for start, figures in (
+        ("these weights' recipe", REPORT["scores"]["figures"]),
+        ("linear probe", REPORT["beside"]["probe"]["figures"]),
+        ("colour alone", REPORT["beside"]["colour"]["figures"]),
+        ("the same, split by image", image["figures"]),
+        ("colour alone, split by image", next(iter(image["beside"].values()))["figures"]),
+    ):
+        line = next(line for line in README.splitlines() if line.startswith(f"| {start} |"))
+        told = [cell.split()[0] for cell in line.split("|")[2:-1]]
+        assert told == [f"{figures[c][0]:.2f}" for c in columns]
+    low, high = REPORT["scores"]["figures"]["auc"][1:]
+    assert f"| {REPORT['scores']['figures']['auc'][0]:.2f} ({low:.2f} to {high:.2f}) |" in README
+
+
+@pytest.mark.parametrize(
+    ("start", "job"),
+    [
+        ("Grad-CAM, dala", "Grad-CAM: dala"),
+        ("Grad-CAM, captum", "Grad-CAM: captum"),
+        ("Grad-CAM, torchcam", "Grad-CAM: torchcam"),
+        ("Grad-CAM, pytorch-grad-cam", "Grad-CAM: pytorch-grad-cam"),
+        ("all seven", "seven methods and DT: dala"),
+        ("Ablation-CAM over", "Ablation-CAM, 2048 channels: dala"),
+    ],
+)
+def test_the_readmes_speeds(start, job):
+    assert row(README, start) == [PEERS["224x224"][job], PEERS["700x460"][job]]
+
+
+def test_the_readmes_other_measurements():
+    text = " ".join(README.split())
+    assert f"takes {PEERS['Ablation-CAM at 224x224, pytorch-grad-cam over ours']} times as long" in text
+    assert f"and {PEERS['the same where it need not rerun the network']} times where" in text
+    for job, words in (("our forward, batch-norm folded", "folded"), ("plain forward, NCHW", "the naive one in NCHW")):
+        assert f"{words} {PEERS['224x224'][job]} and {PEERS['700x460'][job]}" in text
+    ours, *theirs = (PEERS[f"batch of 32 at 224x224: {n}"] for n in ("dala", "torchcam", "captum", "pytorch-grad-cam"))
+    assert f"runs at {ours['images/s']} images/s and peaks at {ours['peak MB']} MB" in text
+    assert "{}, {} and {} images/s".format(*(t["images/s"] for t in theirs)) in text
+    assert f"{min(t['peak MB'] for t in theirs)} MB or more" in text
+
+
+def test_the_report_is_of_the_shipped_file():
+    assert serialization.sha256(pretrained.SHIPPED / "model.safetensors") == REPORT["sha256"]
+    assert pretrained.load().model.temperature == REPORT["temperature"]
+    assert (pretrained.SHIPPED / "model.safetensors").stat().st_size <= 55_000_000
+    assert len(REPORT["fold_sha256"]) == 5
+
+
+def test_what_is_published_stands_above_the_floor():
+    # The linear probe on layer2 to layer4 at 700x460, as it was known before this network was trained.
+    figures = REPORT["scores"]["figures"]
+    assert figures["balanced_accuracy"][0] >= 0.77
+    assert figures["auc"][0] >= 0.85
+
+
+def test_the_cards_metadata_is_readable():
+    told = ModelCard(CARD)
+    assert told.data.license == "cc-by-nc-4.0"
+    assert told.data.library_name == "dala"
+    values = {r.metric_type: r.metric_value for r in told.data.eval_results}
+    assert REPORT["scores"]["figures"]["auc"][0] in values.values()
+
+
+@pytest.mark.real_data
+def test_the_shipped_splits_are_of_the_real_patients(real_patches):
+    items = datasets.read(real_patches[0].parents[6], "breakhis").items
+    split = splits.read(pretrained.SHIPPED / "splits" / "patient.json", items)
+    assert len(split.partitions) == 5
+    for p, partition in enumerate(split.partitions):
+        for f in range(len(partition)):
+            assert all(split.sides(items, p, f))
+    image = splits.read(pretrained.SHIPPED / "splits" / "image.json", items)
+    assert image.protocol == "image"
+    train, held = image.sides(items, 0, 0)
+    assert {i.patient for i in train} & {i.patient for i in held}

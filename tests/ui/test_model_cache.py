@@ -1,0 +1,129 @@
+"""A few networks, shared: one load for all who ask, room for few, and only from the Hub."""
+
+import json
+import shutil
+import threading
+
+import pytest
+
+from dala import DALAResNet50
+from dala.errors import DalaError
+from dala.models import serialization
+from dala.models.serialization import WeightsError
+from dala.phantoms import phantom
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.sidebar import model
+from dala.ui.tabs import results
+from tests.support.fake_hub import COMMIT, Hub, point
+from tests.ui.test_results import REPORT
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Networks of three and of eight classes, the first with samples."""
+    made = {}
+    for n in (3, 8):
+        folder = tmp_path_factory.mktemp(f"classes{n}")
+        names, size = [f"class {i}" for i in range(n)], {"height": 96, "width": 128}
+        DALAResNet50(names, size, {"data": "<b>elsewhere</b>"}).save_pretrained(folder)
+        made[f"you/net{n}"] = folder
+    (made["you/net3"] / "samples").mkdir()
+    phantom.make(5, size=(128, 96)).picture.save(made["you/net3"] / "samples" / "one.png")
+    (made["you/net3"] / "samples" / "samples.json").write_text('[{"file": "one.png", "caption": "one of theirs"}]')
+    return made
+
+
+@pytest.fixture
+def shelf(small, folders, tmp_path, monkeypatch):
+    with Hub(folders) as hub:
+        point(monkeypatch, hub.url, tmp_path / "cache")
+        one = Shelf(small, capacity=1, device="cpu")
+        one.hub = hub
+        yield one
+
+
+def test_a_network_from_the_hub_by_its_commit(shelf, small, patch):
+    key = shelf.add("you/net3")
+    assert key == f"you/net3@{COMMIT}"
+    assert list(shelf[key].explain(patch).probabilities) == ["class 0", "class 1", "class 2"]
+    assert shelf[HOST] is small
+    assert [s.caption for s in shelf.samples(key)] == ["one of theirs"]
+
+
+def test_two_who_want_the_same_load_it_once(shelf):
+    keys = []
+    threads = [threading.Thread(target=lambda: keys.append(shelf.add("you/net3"))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(keys)) == 1
+    assert len(shelf) == 2
+    gets = [path for method, path in shelf.hub.asked if method == "GET" and path.endswith(".safetensors")]
+    assert len(gets) == 1
+
+
+def test_the_least_recently_used_makes_room_and_comes_back_from_the_cache(shelf):
+    first = shelf.add("you/net3")
+    shelf.add("you/net8")
+    assert len(shelf) == 2
+    before = len(shelf.hub.asked)
+    assert len(shelf[first].class_names) == 3
+    assert len(shelf.hub.asked) == before
+
+
+@pytest.mark.parametrize(
+    "source", ["", "weights", "/etc/passwd", "../x/y", "https://x.test/a/b", "you/net3/../..", "a" * 9999]
+)
+def test_only_hub_ids_are_taken(shelf, source):
+    with pytest.raises(WeightsError):
+        shelf.add(source)
+    assert shelf.hub.asked == []
+
+
+def test_a_folder_of_that_name_is_not_opened(shelf, folders, tmp_path, monkeypatch):
+    shutil.copytree(folders["you/net8"], tmp_path / "here" / "you" / "net3")
+    monkeypatch.chdir(tmp_path / "here")
+    assert len(shelf[shelf.add("you/net3")].class_names) == 3
+
+
+def test_what_is_not_there_changes_nothing(shelf):
+    with pytest.raises(DalaError, match="no such repository"):
+        shelf.add("you/nothing")
+    assert len(shelf) == 1
+
+
+def test_the_panel_tells_where_a_network_comes_from_as_text(shelf):
+    told = model.table(shelf[shelf.add("you/net3")])
+    assert COMMIT in told
+    assert "&lt;b&gt;elsewhere&lt;/b&gt;" in told
+    assert "class 0, class 1, class 2" in told
+    assert serialization.sha256(shelf.hub.repositories["you/net3"] / "model.safetensors") in told
+
+
+def test_the_report_of_a_network_from_the_hub_is_fetched_and_shown(shelf, folders):
+    (folders["you/net8"] / "report.json").write_text(json.dumps(REPORT))
+    try:
+        told = results.page_of(shelf[shelf.add("you/net8")])
+    finally:
+        (folders["you/net8"] / "report.json").unlink()
+    assert "40 pictures of 6 patients" in told
+    assert results.page_of(shelf[shelf.add("you/net3")]) == results.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("environment", "allowed"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
+        ({"SPACE_ID": "you/space"}, False),
+        ({"SPACE_ID": "you/space", "DALA_ALLOW_MODEL_CHOICE": "1"}, True),
+        ({"DALA_ALLOW_MODEL_CHOICE": "0"}, False),
+    ],
+)
+def test_where_visitors_may_choose(environment, allowed, monkeypatch):
+    for name in ("GRADIO_SERVER_NAME", "SPACE_ID", "DALA_ALLOW_MODEL_CHOICE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert model.choice_allowed() is allowed

@@ -1,0 +1,97 @@
+"""What the page says of a network's quality is what its report says."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+
+from dala import Explainer
+from dala.ui.tabs import results
+
+
+def figures(auc: float) -> dict:
+    return {
+        "auc": [auc, auc - 0.1, auc + 0.05],
+        "balanced_accuracy": [0.75, 0.6, 0.9],
+        "patient_auc": [0.9, None, None],
+    }
+
+
+REPORT = {
+    "title": "dala",
+    "protocol": "patient",
+    "provenance": {"data": "BreakHis", "magnification": "100X"},
+    "scores": {
+        "images": 40, "patients": 6, "partitions": 2, "folds": 3, "figures": figures(0.85),
+        "by_patient": [{"patient": "22549", "label": "benign", "images": 9, "right": 0.25, "probability": 0.31}],
+    },
+    "beside": {"colour": {"network": "colour", "partitions": 2, "figures": figures(0.7)}},
+    "image_wise": {
+        "figures": figures(0.95), "beside": {"colour": {"network": "colour", "partitions": 1, "figures": figures(0.8)}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def beside(explainer, tmp_path):
+    """The shipped network, as if it lay in a folder of its own with a report; a function that writes the report."""
+    one = copy.copy(explainer)
+    one.origin = replace(explainer.origin, folder=tmp_path)
+
+    def write(**changes) -> Explainer:
+        (tmp_path / "report.json").write_text(json.dumps(REPORT | changes))
+        return one
+
+    return write
+
+
+def test_every_figure_is_the_reports(beside):
+    told = results.page_of(beside())
+    assert "40 pictures of 6 patients" in told
+    assert "<b>0.85</b><span>AUC of pictures</span><small>0.75 to 0.90</small><small>colour alone 0.70</small>" in told
+    assert "<b>0.90</b><span>AUC of patients</span><small></small>" in told
+    # Bars go from 0.5, chance, to 1.
+    assert "<span>network, split by image</span><div class='track image'><i style='width:90.0%'></i>" in told
+    assert "<span>network, split by patient</span><div class='track patient'><i style='width:70.0%'></i>" in told
+    assert "<span>colour alone, split by patient</span><div class='track patient'><i style='width:40.0%'></i>" in told
+    assert "<th scope='row'>22549</th><td>benign</td><td>9</td><td>25 %</td><td>0.31</td>" in told
+
+
+def test_a_report_of_no_cross_validation_is_not_shown(beside):
+    assert results.page_of(beside(scores={"figures": {"auc": None}})) == results.NOTHING
+
+
+def test_text_of_a_report_cannot_bring_markup_into_the_page(beside):
+    scores = copy.deepcopy(REPORT["scores"])
+    scores["by_patient"][0]["patient"] = "<img src=x onerror=alert(1)>"
+    told = results.page_of(beside(title="<script>alert(1)</script>", scores=scores))
+    assert "<script" not in told
+    assert "<img" not in told
+    assert "&lt;script&gt;" in told
+
+
+@pytest.mark.parametrize("changes", [{"scores": None}, {"scores": {"figures": {"auc": [None] * 3}}}, {"beside": [1]}])
+def test_a_report_of_another_shape_is_no_traceback(beside, changes):
+    assert results.page_of(beside(**changes)) == results.NOTHING
+
+
+def test_the_hosts_card_is_shown_without_its_metadata_and_pictures(beside, tmp_path):
+    one = beside()
+    assert results.card_of(one) == ""
+    (tmp_path / "README.md").write_text("---\nlicense: x\n---\n\n# Card\n\n![ROC](http://elsewhere/roc.png)\n\nText.\n")
+    assert results.card_of(one).split() == ["#", "Card", "Text."]
+    # In HTML and by reference a picture would still tell another server of every visitor.
+    (tmp_path / "README.md").write_text(
+        "# Card\n\n![ROC][roc]\n\n<IMG\nsrc='//elsewhere/roc.png'><video src='//elsewhere/x'>Text.\n"
+    )
+    assert results.card_of(one).split() == ["#", "Card", "Text."]
+
+
+def test_the_download_holds_the_report_its_pictures_and_the_other_figures(beside, tmp_path):
+    one = beside()
+    (tmp_path / "roc.png").write_bytes(b"png")
+    (tmp_path / "explanations.json").write_text("{}")
+    told = results.files(one)
+    assert sorted(told) == ["explanations.json", "report.json", "roc.png", "tissue.json"]
+    assert json.loads(told["report.json"]) == REPORT

@@ -1,0 +1,218 @@
+"""The threshold lab's handlers, figure and files, without a browser."""
+
+import base64
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dala.explain import export
+from dala.heatmaps import thresholds
+from dala.lessons import threshold_figure, threshold_lab, threshold_lab_files
+from dala.phantoms import phantom
+from dala.publishing import samples
+from dala.trust import deletion
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.session import Given, Page, Seen
+from dala.ui.sidebar.patch import Patch
+from dala.ui.tabs.threshold_lab import Lab
+
+STRENGTHS = {"mean_std": 1.5, "otsu": None, "percentile": 90, "share_of_max": 0.3}
+CHOSEN = {
+    "rule": "percentile", "strengths": STRENGTHS, "palette": "viridis", "opacity": 0.5, "contour": False,
+    "scale": "margin",
+}  # fmt: skip
+
+
+@pytest.fixture
+def content(small) -> Lab:
+    with gr.Blocks():
+        return Lab(Page(Shelf(small), first="lab"))
+
+
+@pytest.fixture
+def seen(content, patch_file) -> Seen:
+    return Patch(content.page, samples.find())._explain(Given(patch_file), HOST)
+
+
+def asked(run: int = 1, baseline: str = "mean", controls: bool = False) -> gr.EventData:
+    return gr.EventData(None, {"run": run, "baseline": baseline, "controls": controls})
+
+
+def measured(content: Lab, seen: Seen, **event) -> tuple[list[dict], tuple[str, deletion.KeepRemove]]:
+    """What a measurement tells on its way, and what it leaves for the download."""
+    told, results = zip(*content.measure(seen, "grad_cam", asked(**event)), strict=True)
+    return [json.loads(text) for text in told], results[-1]
+
+
+def test_the_charts_get_the_map_and_what_the_network_says_of_the_whole(content, seen):
+    sent, e = content.show(seen, "grad_cam"), seen.explanation
+    assert sent["charts"]["plain"] == {
+        "probability": e.probabilities[e.target],
+        "margin": pytest.approx(float(e.logits.max() - e.logits.min())),
+    }
+    assert sum(sent["charts"]["bins"]) + sent["charts"]["zero"] == pytest.approx(1)
+    assert json.loads(json.dumps(sent))["panels"][1]["title"] == "DT Grad-CAM"
+    assert content.show(None, "grad_cam") is None
+    other = content.choose(seen, "layer_cam")
+    assert other["charts"]["key"] != sent["charts"]["key"]
+    with pytest.raises(gr.Error, match="no method 'magic'"):
+        content.choose(seen, "magic")
+
+
+def test_a_measurement_tells_how_far_it_is_and_is_remembered(content, seen, small, monkeypatch):
+    told, (key, result) = measured(content, seen, run=7)
+    *going, last = told
+    assert {t["run"] for t in told} == {7}
+    assert [t["done"] for t in going] == [*range(2, 31, 2), 31]
+    assert {t["total"] for t in going} == {31}
+    assert last["runs"] == result.runs == 31
+    assert last["curves"][0]["margin"] == [list(side) for side in result.curves["grad_cam"].pair("margin")]
+    monkeypatch.setattr(small.engine, "network", None)  # any run of the network would fail
+    again, (_, same) = measured(content, seen, run=8)
+    assert len(again) == 1
+    assert again[0] == last | {"run": 8}
+    assert same is result
+    assert key == content.show(seen, "grad_cam")["charts"]["key"]
+    # The same picture, explained anew, as for the next visitor.
+    assert len(measured(content, seen.anew(seen.explanation))[0]) == 1
+
+
+@pytest.mark.slow
+def test_another_picture_and_other_choices_are_measured_anew(content, seen, small):
+    _, (key, result) = measured(content, seen)
+    picture = phantom.make(4, size=(128, 96)).picture
+    other = seen.anew(replace(small.explain(picture, seen.explanation.target)))
+    _, (other_key, other_result) = measured(content, other)
+    assert (other_key, other_result.curves) != (key, result.curves)
+    assert measured(content, seen, baseline="white")[1][1].baseline == "white"
+    told, (_, three) = measured(content, seen, controls=True)
+    assert len(told) > 40
+    assert list(three.curves) == ["grad_cam", "random", "centre_gaussian"]
+
+
+def test_what_goes_wrong_is_told_to_the_charts_and_then_in_a_sentence(content, seen, small, monkeypatch):
+    def fails(x, *rest):
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(small.engine, "network", fails)
+        for given, words in ((None, "expired"), (seen, "memory is too small")):
+            going = content.measure(given, "grad_cam", asked(3))
+            assert json.loads(next(going)[0]) == {"run": 3, "failed": True}
+            with pytest.raises(gr.Error, match=words):
+                next(going)
+    assert len(measured(content, seen)[0]) > 1
+
+
+def test_a_measurement_that_is_stopped_leaves_nothing_behind(content, seen):
+    going = content.measure(seen, "grad_cam", asked())
+    next(going)
+    going.close()
+    assert not content._remembered
+    assert len(measured(content, seen)[0]) == 17
+
+
+def test_curves_of_so_many_pictures_are_remembered(content, seen, monkeypatch):
+    monkeypatch.setattr("dala.ui.tabs.threshold_lab.REMEMBERED", 1)
+    for baseline in ("mean", "white"):
+        measured(content, seen, baseline=baseline)
+    (kept,) = content._remembered
+    assert "white" in kept
+
+
+def unzipped(text: str) -> dict[str, bytes]:
+    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(text.split(",")[1])))
+    assert archive.testzip() is None
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_download_holds_the_figure_and_the_numbers_behind_it(content, seen):
+    _, result = measured(content, seen)
+    files = unzipped(content.download(seen, "grad_cam", result, gr.EventData(None, CHOSEN)))
+    assert {"lab.png", "rules.csv", "thresholds.csv", "histogram.csv", "curves.csv", "explanation.json"} <= set(files)
+    assert json.loads(files["explanation.json"])["keep_remove"]["runs"] == 31
+    without = unzipped(content.download(seen, "grad_cam", None, gr.EventData(None, CHOSEN)))
+    # Curves of a picture that is no longer on screen stay out.
+    stale = unzipped(content.download(seen.anew(seen.explanation), "grad_cam", result, gr.EventData(None, CHOSEN)))
+    for written in (without, stale):
+        assert "curves.csv" not in written
+        assert json.loads(written["explanation.json"])["keep_remove"] is None
+    with pytest.raises(gr.Error, match="expired"):
+        content.download(None, "grad_cam", None, gr.EventData(None, CHOSEN))
+
+
+def rows(content: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(content.decode())))
+
+
+def test_the_files_hold_the_numbers_of_the_library(small, seen):
+    e = seen.explanation
+    result = deletion.keep_remove(small, e)
+    files = threshold_lab_files.files(e, small, "otsu", STRENGTHS, measured=result)
+    head, *lines = rows(files["rules.csv"])
+    for line, row in zip(lines, threshold_lab.side_by_side(e, "grad_cam", STRENGTHS, result), strict=True):
+        told = dict(zip(head, line, strict=True))
+        assert told["rule"] == row.rule
+        for name in ("tau", "kept_area", "keep_only", "remove_only", "keep_only_margin", "remove_only_margin"):
+            assert float(told[name]) == getattr(row, name)
+    head, *lines = rows(files["curves.csv"])
+    curve = result.curves["grad_cam"]
+    numbers = np.array([line[1:] for line in lines], float).T
+    assert head[1:] == [
+        "kept_area", "keep_only", "remove_only", "keep_only_logit", "remove_only_logit", "keep_only_margin",
+        "remove_only_margin",
+    ]  # fmt: skip
+    expected = (result.areas, *curve.pair("probability"), curve.keep_logits, curve.remove_logits, *curve.pair("margin"))
+    np.testing.assert_array_equal(numbers, expected)
+    _, zero, *bins = rows(files["histogram.csv"])
+    assert sum(float(share) for _, _, share in (zero, *bins)) == pytest.approx(1)
+    assert len(rows(files["thresholds.csv"])) == 1 + sum(len(r.strengths()) for r in thresholds.RULES.values())
+
+
+@pytest.mark.parametrize(("scale", "label"), [("probability", "probability of"), ("margin", "logit margin of")])
+@pytest.mark.parametrize("strength", [1.0, 4.0])
+def test_the_figure_is_the_same_bytes_every_time(small, seen, scale, label, strength):
+    e = seen.explanation
+    shape, result = threshold_lab.shape(e, "grad_cam"), deletion.keep_remove(small, e, areas=(0, 0.5, 1), controls=True)
+    overlays = list(export.pictures(e, export.thresholds(e, "mean_std", strength)).values())
+    lines = threshold_lab.side_by_side(e, "grad_cam", {"mean_std": strength}, result)
+    if strength == 4:  # a phantom's map has no value so far above its mean: put tau above the maximum
+        lines[0] = replace(lines[0], tau=2 * shape.top, kept_area=0.0)
+    drawn = [threshold_figure.figure(e, overlays, shape, lines, "mean_std", result, scale) for _ in range(2)]
+    assert sum(axes.get_ylabel().startswith(label) for axes in drawn[0].axes) == 2
+    first, second = map(threshold_figure.png, drawn)
+    assert first == second
+    assert Image.open(io.BytesIO(first)).size == (1500, 1560)
+
+
+def test_the_figure_says_what_was_not_measured(seen):
+    e = seen.explanation
+    overlays = list(export.pictures(e, export.thresholds(e)).values())
+    drawn = threshold_figure.figure(
+        e, overlays, threshold_lab.shape(e, "grad_cam"), threshold_lab.side_by_side(e, "grad_cam"), "otsu"
+    )
+    assert sum(text.get_text() == "not measured" for axes in drawn.axes for text in axes.texts) == 2
+
+
+def test_a_link_chooses_the_map(content):
+    def choice(**query):
+        return content.asked(SimpleNamespace(query_params=query))
+
+    assert choice(map="layer_cam") == "layer_cam"
+    for query in ({}, {"map": "score_cam"}, {"map": "<b>"}):
+        assert choice(**query) == gr.skip()
+
+
+def test_a_margin_is_over_the_strongest_other_class():
+    logits = torch.tensor([1.0, 4.0, 2.5])
+    assert [deletion._margin(logits, i) for i in range(3)] == [-3.0, 1.5, -1.5]
+    assert deletion._margin(torch.tensor([2.0]), 0) == 2

@@ -1,0 +1,79 @@
+"""The handlers of "Can I trust it?", without a browser."""
+
+import base64
+import io
+import json
+import zipfile
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from dala.publishing import samples
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.session import Given, Page, Seen
+from dala.ui.sidebar.patch import Patch
+from dala.ui.tabs.trust import NOTHING, Asked, Trust
+
+
+@pytest.fixture(scope="module")
+def content(small) -> Trust:
+    with gr.Blocks():
+        return Trust(Page(Shelf(small), first="trust"))
+
+
+@pytest.fixture(scope="module")
+def seen(content, patch_file) -> Seen:
+    return Patch(content.page, samples.find())._explain(Given(patch_file), HOST)
+
+
+@pytest.fixture(scope="module")
+def asked(content, seen) -> tuple[list[str], Asked]:
+    told, kept = zip(*content.ask(seen, "layer_cam"), strict=True)
+    return list(told), kept[-1]
+
+
+def test_it_tells_how_far_it_is_and_ends_with_a_verdict(asked):
+    told, kept = asked
+    assert "progressbar" in told[0]
+    assert "0 %: starting" in told[0]
+    assert all("progressbar" in t for t in told[:-1])
+    assert "class='verdict'" in told[-1]
+    assert kept.method == "layer_cam"
+
+
+def test_what_was_found_is_shown_for_its_picture_and_method_alone(content, seen, asked):
+    _, kept = asked
+    assert "class='verdict'" in content.show(seen, "layer_cam", kept)
+    assert content.show(seen, "grad_cam", kept) == NOTHING
+    assert content.show(seen.anew(seen.explanation), "layer_cam", kept) == NOTHING
+    assert content.show(seen, "layer_cam", None) == NOTHING
+    assert content.show(None, "layer_cam", None) == NOTHING
+
+
+def test_the_download_holds_every_number_both_strips_and_the_page(content, asked):
+    data = content.download(asked[1]).removeprefix("data:application/zip;base64,")
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(data))) as archive:
+        assert sorted(archive.namelist()) == ["checks.html", "checks.json", "maps.png"]
+        assert json.loads(archive.read("checks.json"))["method"] == "layer_cam"
+        assert "class='verdict'" in archive.read("checks.html").decode()
+        assert Image.open(io.BytesIO(archive.read("maps.png"))).width > 1000
+
+
+def test_a_session_that_expired_and_a_map_that_is_empty_get_a_sentence(content, seen):
+    with pytest.raises(gr.Error, match="expired"):
+        content.download(None)
+    with pytest.raises(gr.Error, match="expired"):
+        list(content.ask(None, "grad_cam"))
+    benign = content.page.explainer(seen).retarget(seen.explanation, "benign")
+    assert benign.maps["grad_cam"].max() == 0
+    with pytest.raises(gr.Error, match="zero everywhere"):
+        list(content.ask(seen.anew(benign), "grad_cam"))
+
+
+def test_stopping_leaves_nothing_locked(content, seen):
+    going = content.ask(seen, "grad_cam")
+    for _ in range(4):
+        next(going)
+    going.close()
+    assert "class='verdict'" in list(content.ask(seen, "grad_cam"))[-1][0]

@@ -1,0 +1,110 @@
+"""The tab's handlers, without a browser."""
+
+import base64
+import io
+import zipfile
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from dala.explain import gate
+from dala.explain.explainer import Explainer
+from dala.images import reading
+from dala.lessons import walkthrough
+from dala.models import pretrained, serialization
+from dala.publishing import samples
+from dala.ui.model_cache import HOST, Shelf
+from dala.ui.session import Given, Page, Seen
+from dala.ui.sidebar.patch import Patch
+from dala.ui.tabs.walkthrough import StepByStep
+
+CHOSEN = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+
+
+def tab(explainer: Explainer) -> StepByStep:
+    with gr.Blocks():
+        return StepByStep(Page(Shelf(explainer), first="explain"), samples.find())
+
+
+def seen_by(content: StepByStep, file, target: str | None = None) -> Seen:
+    """A file as the column beside the tab would have it explained."""
+    column = Patch(content.page, samples.find())
+    seen = column._explain(Given(file), HOST)
+    return column.target(target, seen)[0] if target else seen
+
+
+@pytest.fixture(scope="module")
+def content(small):
+    return tab(small)
+
+
+@pytest.fixture(scope="module")
+def seen(content, patch_file):
+    return seen_by(content, patch_file)
+
+
+def test_a_page_without_gradient_is_taken_apart(content, seen):
+    assert seen.explanation.gradient.numel() == 0
+    *markups, view = content.show(seen, None)
+    assert len(markups) == len(walkthrough.TITLES)
+    assert view["panels"][0] == {"title": "Grad-CAM, 4×3 cells", "map": 0, "kept": False}
+    assert view["maps"][0]["cells"]
+    assert "cells" not in view["maps"][1]
+    assert [m.count("<img") for m in markups] == [1, 12, 12, 0, 4, 0]
+    picture = markups[0].split("base64,")[1].split("'")[0]
+    assert reading.read(base64.b64decode(picture)).tobytes() == seen.explanation.picture.tobytes()
+    assert "alt=''" not in "".join(markups)
+
+
+def test_own_channels_and_wrong_ones(content, seen):
+    assert content.show(seen, "7, 8")[1].count("<img") == 2
+    assert len(content.choose(seen, "7")) == len(walkthrough.TITLES) + 2
+    with pytest.raises(gr.Error, match="no channel '5000'"):
+        content.choose(seen, "5000")
+
+
+def test_without_a_picture(content):
+    *markups, view = content.show(None, "")
+    assert view is None
+    assert "Choose a patch" in markups[0]
+    assert "Choose a patch" in content.gate(None, "")
+    with pytest.raises(gr.Error, match="expired"):
+        content.download(None, "", gr.EventData(None, CHOSEN))
+
+
+def test_without_a_file_the_gate_is_compared_with_the_samples_and_that_is_said(content, seen):
+    told = content.gate(seen, "")
+    assert f"{len(samples.find())} pictures (the app&#x27;s samples)" in told
+    assert f"No {gate.FILE} lies with these weights" in told
+
+
+def test_with_a_file_it_is_compared_with_that_and_a_stale_one_is_not_believed(small, seen, tmp_path):
+    serialization.save(small.model, tmp_path)
+    origin = pretrained.load(tmp_path)
+    gate.write(gate.AverageGate(seen.explanation.gate, 2081, "BreakHis"), tmp_path, origin.sha256)
+    told = tab(Explainer(origin.model, "cpu", origin)).gate(seen, "")
+    assert "2,081 pictures (BreakHis)" in told
+    assert "samples" not in told
+    stale = tab(Explainer(origin.model, "cpu", replace(origin, sha256="other"))).gate(seen, "")
+    assert "measured with other weights" in stale
+    assert "samples" in stale
+
+
+def test_the_download(content, seen):
+    zipped = content.download(seen, "7", gr.EventData(None, CHOSEN))
+    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(zipped.split(",")[1])))
+    assert "2_feature_maps.png" in archive.namelist()
+    assert archive.testzip() is None
+
+
+def test_words_of_a_config_are_text(small, patch_file):
+    name = "<img src=x onerror=alert(1)>"
+    model = type(small.model)(["benign", name], small.preprocessing)
+    model.load_state_dict(small.model.state_dict())
+    hostile = Explainer(model.eval(), device="cpu")
+    content = tab(hostile)
+    seen = seen_by(content, patch_file, name)
+    told = "".join(content.show(seen, "")[:-1]) + content.gate(seen, "")
+    assert "<img src=x" not in told
+    assert "&lt;img src=x" in told
