@@ -15,12 +15,12 @@ __all__ = ["DALAResNet50", "Explainer", "Explanation", "ImageError", "WeightsErr
 __version__ = "0.1.0"
 
 PLACES = {
-    "DALAResNet50": "model",
-    "Explainer": "explain",
-    "Explanation": "explanation",
-    "ImageError": "images",
-    "WeightsError": "weights",
-    "load": "weights",
+    "DALAResNet50": "models.dala_resnet",
+    "Explainer": "explain.explainer",
+    "Explanation": "explain.explanation",
+    "ImageError": "images.preprocessing",
+    "WeightsError": "models.serialization",
+    "load": "models.pretrained",
 }
 
 

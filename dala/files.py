@@ -13,6 +13,7 @@ from dala.errors import DalaError
 __all__ = [
     "MOST_BYTES",
     "REFUSALS",
+    "ROOT",
     "DiskError",
     "check",
     "read_json",
@@ -23,6 +24,8 @@ __all__ = [
     "write_all",
 ]
 
+# The checkout, or the folder of packages that an installed `dala` lies in.
+ROOT = Path(__file__).resolve().parent.parent
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What a disk says to whoever may not write; any other failure of the system is told as a bug.
 REFUSALS = {*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}

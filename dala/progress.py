@@ -1,19 +1,20 @@
-"""Progress callbacks."""
+"""Report progress of long work, and cancel it."""
 
 from collections.abc import Callable, Generator
-from typing import Any
-
-from dala.cam.perturbation import T
+from typing import Any, TypeVar
 
 __all__ = ["Progress", "finish"]
 
-# Called with the bytes done and the bytes in all; an exception raised in it cancels the download.
+# Called with (done, total) units of work; an exception raised in it cancels the work.
 Progress = Callable[[int, int], None]
-Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 def finish(run: Generator[tuple[Any, ...], None, T], progress: Callable[..., None] | None = None) -> T:
-    """Run a generator of steps to its end: what it returns. Each step is told; what `progress` raises cancels."""
+    """Exhaust a generator and return its value, calling `progress` with each step.
+
+    An exception from `progress` cancels the work.
+    """
     while True:
         try:
             step = next(run)

@@ -3,9 +3,13 @@
 import numpy as np
 from PIL import Image
 
-from dala.images.stain import EOSIN, HAEMATOXYLIN
+__all__ = ["EOSIN", "HAEMATOXYLIN", "colour_features", "restained"]
 
-__all__ = ["colour_features"]
+
+# Optical density of each stain in red, green and blue: Ruifrok & Johnston, "Quantification of
+# histochemical staining by color deconvolution", Anal Quant Cytol Histol 23 (2001) 291-299.
+HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], dtype=np.float32)
+EOSIN = np.array([0.072, 0.990, 0.105], dtype=np.float32)
 
 
 def colour_features(pixels: np.ndarray) -> np.ndarray:
@@ -18,12 +22,6 @@ def colour_features(pixels: np.ndarray) -> np.ndarray:
     """
     density = -np.log10((pixels.reshape(-1, 3).astype(np.float32) + 1) / 256)
     return np.concatenate([density.mean(0), density.std(0), np.percentile(density, (10, 50, 90), axis=0).ravel()])
-
-
-# Optical density of each stain in red, green and blue: Ruifrok & Johnston, "Quantification of
-# histochemical staining by color deconvolution", Anal Quant Cytol Histol 23 (2001) 291-299.
-HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], dtype=np.float32)
-EOSIN = np.array([0.072, 0.990, 0.105], dtype=np.float32)
 
 
 def restained(picture: Image.Image, haematoxylin: float, eosin: float) -> Image.Image:

@@ -29,7 +29,7 @@ from dala.progress import Progress
 
 __all__ = ["SHIPPED", "LoadedModel", "load", "load_from_hub"]
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+SHIPPED = files.ROOT / "weights"
 
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w(?!.*\.\.)[\w./-]*))?")
 

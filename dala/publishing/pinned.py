@@ -6,12 +6,11 @@ from pathlib import Path
 
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
-from dala.files import read_json
+from dala.files import ROOT, read_json
 from dala.models import pretrained, serialization
 
 __all__ = ["PIN", "load"]
 
-ROOT = Path(__file__).resolve().parent.parent
 PIN = "space.json"  # beside app.py: {"model": "user/repo@commit"}
 
 

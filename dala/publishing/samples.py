@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dala.errors import DalaError
-from dala.files import read_json
+from dala.files import ROOT, read_json
 from dala.hub.cache import HubError
 from dala.models.pretrained import LoadedModel
 
 __all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
 
-SHIPPED = Path(__file__).resolve().parent.parent / "examples"
+SHIPPED = ROOT / "examples"
 MOST = 24
 MOST_BYTES, MOST_LIST_BYTES = 20_000_000, 100_000
 FOLDER, LIST = "samples", "samples.json"

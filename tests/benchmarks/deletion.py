@@ -17,7 +17,7 @@ import torch
 from torchcam.metrics import DeletionInsertionMetric
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT)]
+sys.path.insert(0, str(ROOT))
 
 from dala import Explainer
 from dala.images import preprocessing

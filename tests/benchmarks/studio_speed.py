@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+sys.path.insert(0, str(ROOT))
 
-from conftest import FLAGS, chromium_path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import app
 from dala import Explainer
 from dala.explain.explanation import Explanation
 from dala.publishing import samples
+from tests.support.chromium import FLAGS, chromium_path
 
 SEVEN = ("grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam", "eigen_cam", "eigen_grad_cam")
 TILES = ("grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam", "eigen_grad_cam", "random")  # no two coincide

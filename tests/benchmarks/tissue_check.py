@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (2, 1)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dala.images import preprocessing, reading, stain_statistics
 from dala.images.tissue import LEAST_STAINED, Tissue

@@ -1,23 +1,12 @@
 """A running app and a real Chromium."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import app
-
-# As root in a container there is no sandbox; the rest keeps the browser from calling home.
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-def chromium_path() -> str | None:
-    """A Chromium on the PATH; None for Playwright's own download."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from tests.support.chromium import FLAGS, chromium_path
 
 
 @pytest.fixture(scope="session")

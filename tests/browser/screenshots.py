@@ -13,12 +13,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
-
-from conftest import FLAGS, chromium_path
+sys.path.insert(0, str(ROOT))
 
 import app
 from dala import Explainer
+from tests.support.chromium import FLAGS, chromium_path
 
 # File in `.github/`, and the part of the page: the patch at the left need not be seen three times.
 README = {

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # else this file would hide the package of its name
-    sys.path[:1] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+    sys.path[:1] = [str(Path(__file__).resolve().parents[2])]
 
 import gradio as gr
 import httpx
