@@ -216,7 +216,7 @@ def test_the_readmes_client(served, monkeypatch):
     for words in ("gradio_client", "/compare"):
         exec(block(words).replace("http://127.0.0.1:7860", served.local_url.rstrip("/")), names)
     assert Image.open(names["grad_cam"]).size == Image.open(names["dt_grad_cam"]).size
-    told, kept = names["told"], names["kept"]
+    told, kept = names["result"], names["kept"]
     assert set(told["agreement"]["overlap"]) == {"grad_cam", "layer_cam", "eigen_cam"}
     assert kept["rule"] == "otsu"
     assert 0 < kept["kept_area"] < 1

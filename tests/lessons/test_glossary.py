@@ -15,7 +15,7 @@ from dala.trust import infill
 from dala.ui.tabs import glossary
 
 TABS = ("explain", "lab", "compare", "steps", "results")
-UI = Path(glossary.__file__).parent
+UI = Path(glossary.__file__).parents[1] / "mapview"
 # Labels in everyday language: what they mean is what they say.
 PLAIN = {
     "Methods, 2 to 6",

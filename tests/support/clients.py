@@ -1,4 +1,4 @@
-"""How the tests ask a running app: raw requests, the MCP client, and what the README tells people to run."""
+"""How the tests call a running app: raw requests, the MCP client, and the code in the README of the page."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "dala" / "ui" / "README.md").read_text(encoding="utf-8")
 FILE = {"meta": {"_type": "gradio.FileData"}}
 
 
@@ -50,5 +50,5 @@ def call(served, tool, **arguments):
 
 
 def block(words):
-    """The README's fenced code that holds some words."""
+    """The fenced code in the README of the page that contains these words."""
     return next(code for code in re.findall(r"```\w+\n(.*?)```", README, re.DOTALL) if words in code)
