@@ -3,17 +3,17 @@
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from dala.cam.core import EPS
-
 __all__ = ["scaled_to_one", "upsample"]
+
+EPS = 1e-8
 
 
 def scaled_to_one(maps: Tensor) -> Tensor:
-    """(C, h, w) -> the same, each map stretched from its minimum and maximum to 0 and 1; a flat one becomes 0."""
+    """Stretch each of (C, h, w) maps from its minimum and maximum to 0 and 1; a flat one becomes 0."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return (maps - low) / (high - low + EPS)
 
 
 def upsample(raw: Tensor, size: tuple[int, int]) -> Tensor:
-    """Raw map (h, w) -> (height, width), bilinear, `align_corners=False`: the one place where a map is resized."""
+    """Resize a raw map (h, w) to (height, width), bilinear with `align_corners=False`."""
     return interpolate(raw[None, None], size, mode="bilinear", align_corners=False)[0, 0]

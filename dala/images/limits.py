@@ -1,4 +1,4 @@
-"""Pictures made to cost: a few bytes that Pillow would take minutes to decode, or gigabytes to open."""
+"""Decompression bombs beyond Pillow's own check: files of a few bytes that take minutes or gigabytes to decode."""
 
 import io
 import struct
@@ -7,60 +7,63 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-__all__ = ["BombError", "Frugal", "Jpeg", "check_exif", "check_scans", "check_tags"]
+__all__ = ["BombError", "BoundedReader", "Jpeg", "check_exif", "check_scans", "check_tags"]
 
-# What honest pictures stay far below.
+# Limits far above what ordinary pictures need.
 FREE_READS, BYTES_A_READ = 5_000, 512
 MOST_NUMBERS, FREE_BYTES = 300_000, 1_000_000
 MOST_SCANNED = 500_000_000
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-PLAIN = (1, 2, 7)  # types that stay bytes; of all others Pillow makes an object for each number
+PLAIN = (1, 2, 7)  # types that stay bytes; for all others Pillow makes one object per number
 RAW_EXIF = "Raw profile type exif"
 
 
 class BombError(ValueError):
-    """A picture that is made to cost more than any other of its size."""
+    """A picture that takes far more time or memory to decode than its size explains."""
 
 
-class Frugal(io.BufferedReader):
-    """A file from which no decoder reads in crumbs: of millions of empty chunks each would cost a turn in Python."""
+class BoundedReader(io.BufferedReader):
+    """A file that limits the number of reads: millions of empty chunks would each take a turn in Python."""
 
     def __init__(self, raw: io.RawIOBase | io.BytesIO) -> None:
         super().__init__(raw)
         self._left = FREE_READS
 
     def opened(self, size: int) -> None:
-        """From here on pixels are read, of a file of so many bytes."""
+        """Allow the reads that decoding a file of `size` bytes needs."""
         self._left += size // BYTES_A_READ
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file.
+        """Read as from any file.
 
         Raises:
-            BombError: far more reads than a picture of this size takes.
+            BombError: far more reads than a picture of this size needs.
         """
         self._left -= 1
         if self._left < 0:
-            raise BombError("read in crumbs")
+            raise BombError("too many reads")
         return super().read(size)
 
 
 class Jpeg(JpegImageFile):
-    """A JPEG whose Exif tags are not read as it is opened, so that `check_tags` comes first."""
+    """A JPEG whose Exif tags are not read on opening, so that `check_tags` can run first.
+
+    Overrides a private method of Pillow's `JpegImageFile`; `tests/images/test_reading.py` fails if it is gone.
+    """
 
     def _read_dpi_from_exif(self) -> None:
         pass
 
 
-def check_scans(size: tuple[int, int], stream: Frugal) -> None:
-    """Refuse a JPEG that paints all its pixels many times over, each time with a few bytes.
+def check_scans(size: tuple[int, int], stream: BoundedReader) -> None:
+    """Refuse a JPEG with many scans, each of which repaints all pixels for a few bytes.
 
     Args:
         size: (width, height) of the picture.
-        stream: of it.
+        stream: the file; its position is restored.
 
     Raises:
-        BombError: it does.
+        BombError: more than `MOST_SCANNED` pixels in all scans.
     """
     place = stream.tell()
     stream.seek(0)
@@ -74,10 +77,10 @@ def check_scans(size: tuple[int, int], stream: Frugal) -> None:
 
 
 def check_exif(image: Image.Image) -> None:
-    """Refuse what `check_tags` refuses, of the Exif tags that a picture carries.
+    """Apply `check_tags` to the Exif tags of a picture.
 
     Raises:
-        BombError: see there.
+        BombError: tags that are too large or too many.
     """
     exif = image.info.get("exif") or b""
     if not exif and isinstance(raw := image.info.get(RAW_EXIF), str):
@@ -89,13 +92,13 @@ def check_exif(image: Image.Image) -> None:
 
 
 def check_tags(stream: BinaryIO) -> None:
-    """Refuse tags, of a TIFF or as Exif, that take more than their file's size to read: each may point at all of it.
+    """Refuse TIFF or Exif tags whose contents exceed the file: each tag may point at all of it.
 
     Args:
-        stream: at its start, where it is left again.
+        stream: at its start; its position is restored.
 
     Raises:
-        BombError: tags of more bytes or more numbers than an honest file has.
+        BombError: tags with more bytes or more numbers than an ordinary file has.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
@@ -107,13 +110,13 @@ def check_tags(stream: BinaryIO) -> None:
         stream.seek(start)
         (count,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
         table = stream.read(min(count * tag.size, size))
-    except (struct.error, OSError, ValueError, OverflowError):  # whatever is wrong with it, Pillow will say
+    except (struct.error, OSError, ValueError, OverflowError):  # Pillow reports what is wrong
         table = b""
     stream.seek(0)
     content, numbers = 0, 0
     for _, kind, amount, _ in tag.iter_unpack(table[: len(table) // tag.size * tag.size]):
         wanted = amount * SIZES.get(kind, 0)
-        if wanted <= size:  # else nothing is read
+        if wanted <= size:  # larger ones are not read
             content += wanted
             numbers += 0 if kind in PLAIN else amount
     if content > size + FREE_BYTES or numbers > MOST_NUMBERS:

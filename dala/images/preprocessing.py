@@ -14,17 +14,15 @@ from dala.errors import DalaError
 __all__ = ["ImageError", "Preprocessing", "fit", "fitted_size", "normalised", "to_tensor", "zoom_of", "zoomed"]
 
 SCALE = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*[xX]?\s*")
-
 MIN_SIDE = 32
 MAX_SIDE = 4096
-MAX_AREA = 2048 * 2048  # of what a network is given at once: some 700 MB on the way through it
-
-# A little more than four: sides are rounded to whole pixels.
+MAX_AREA = 2048 * 2048  # of one input: about 700 MB of activations
+# Slightly more than four, since sides are rounded to whole pixels.
 MOST_AREAS = 4.04
 
 
 class ImageError(DalaError):
-    """A picture that cannot be used; the message is one sentence for the person who gave it."""
+    """A picture that cannot be used; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)

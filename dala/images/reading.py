@@ -1,4 +1,4 @@
-"""The one place where a file becomes a picture, and a picture the network's input."""
+"""Read hostile bytes as an 8-bit RGB picture: the one place where user files are decoded."""
 
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -13,33 +13,29 @@ __all__ = ["Source", "pictures", "read"]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
-# Modes of one channel that Pillow would clip to 8 bits, and the TIFF tag that says black is the largest value.
+# Single-channel modes that Pillow would clip to 8 bits, and the TIFF tag of images whose zero is white.
 SCALED = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# By Exif's orientation.
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-Image.init()  # else a restriction to formats finds only those that Pillow registers by itself
+Image.init()  # otherwise `formats=` knows only what Pillow registers on import
 MAX_PIXELS = 50_000_000
-MAX_WEBP = 30_000_000  # its decoder keeps four bytes of a pixel four times
+MAX_WEBP = 30_000_000  # its decoder holds 16 bytes per pixel
 MAX_ASPECT = 8.0
+# What `pictures` lists.
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+USE = "use PNG, JPEG, TIFF, WebP, BMP or GIF"
+_TOO_LARGE = f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: crop the region of interest first."
+_DAMAGED = "The picture is damaged or incomplete: save it again and retry."
+_BOMB = "The picture is built in a way that would take too long to read: save it again and retry."
 
 
 def read(source: Source) -> Image.Image:
-    """Any PNG, JPEG, TIFF, WebP, BMP or GIF (first frame) as an 8-bit RGB picture.
+    """Read a PNG, JPEG, TIFF, WebP, BMP or GIF (first frame) as an 8-bit RGB picture.
 
-    EXIF orientation is applied and alpha is laid over white. Gray integers of more than 8 bits are divided by the
-    smallest of 2^8-1, 2^10-1, 2^12-1, 2^14-1, 2^16-1 that holds the largest value; gray floats by 1, 255 or 65535
-    likewise; what is negative or larger still is stretched from its minimum to its maximum. Of 16-bit colour, which
-    Pillow reads by its high byte, a picture that leaves the upper two bits empty is refused.
+    Exif orientation is applied and alpha is composited over white. Gray integers of more than 8 bits are divided by the
+    smallest of 2^8-1, 2^10-1, 2^12-1, 2^14-1, 2^16-1 that holds the largest value; gray floats by the
+    smallest of 1, 255, 65535 that does; negative or larger values are stretched from minimum to maximum. 16-bit colour,
+    of which Pillow reads the high byte, is refused if its upper two bits are empty.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array.
@@ -57,13 +53,13 @@ def read(source: Source) -> Image.Image:
     size = len(source) if isinstance(source, bytes) else _checked_path(Path(source))
     if size == 0:
         raise ImageError("The file is empty.")
-    with limits.Frugal(BytesIO(source) if isinstance(source, bytes) else FileIO(source)) as stream:
+    with limits.BoundedReader(BytesIO(source) if isinstance(source, bytes) else FileIO(source)) as stream:
         image = _open(stream)
         stream.opened(size)
         return _decoded(image, stream)
 
 
-def _open(stream: limits.Frugal) -> Image.Image:
+def _open(stream: limits.BoundedReader) -> Image.Image:
     start = stream.peek(4)[:4]
     try:
         if start in TIFFS:
@@ -78,12 +74,11 @@ def _open(stream: limits.Frugal) -> Image.Image:
         raise ImageError(_TOO_LARGE) from error
     except limits.BombError as error:
         raise ImageError(_BOMB) from error
-    except Exception as error:  # a header that names a known format and is damaged raises whatever its plugin raises
+    except Exception as error:  # a damaged header raises whatever its plugin raises
         raise ImageError(_DAMAGED) from error
 
 
-def _decoded(image: Image.Image, stream: limits.Frugal | None = None) -> Image.Image:
-    """From a stream, the image itself may be changed."""
+def _decoded(image: Image.Image, stream: limits.BoundedReader | None = None) -> Image.Image:
     _check_size(*image.size, image.format)
     try:
         if stream and isinstance(image, limits.Jpeg):
@@ -92,19 +87,27 @@ def _decoded(image: Image.Image, stream: limits.Frugal | None = None) -> Image.I
         inverted = image.mode in SCALED and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
         image.load()
         limits.check_exif(image)
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = image.getexif().get(ExifTags.Base.Orientation)
         picture = _to_rgb(image)
     except ImageError:
         raise
     except limits.BombError as error:
         raise ImageError(_BOMB) from error
-    # Decoders of six formats raise OSError, SyntaxError, struct.error, zlib.error, ... at damaged bytes.
+    # Decoders of six formats raise OSError, SyntaxError, struct.error, zlib.error, ... on damaged bytes.
     except Exception as error:
         raise ImageError(_DAMAGED) from error
     if high_byte_only and np.asarray(picture).max() < 64:
         raise ImageError("The picture uses a quarter or less of its 16 bits per channel: save it with 8 bits.")
-    picture = picture if turn is None else picture.transpose(turn)
+    picture = _upright(picture, turn)
     return ImageOps.invert(picture) if inverted else picture
+
+
+def _upright(picture: Image.Image, orientation: int | None) -> Image.Image:
+    if orientation is not None:
+        picture.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(picture, in_place=True)
+        picture.info = {}
+    return picture
 
 
 def _checked_path(path: Path) -> int:
@@ -113,16 +116,10 @@ def _checked_path(path: Path) -> int:
             with path.open("rb"):
                 return path.stat().st_size
         what = "This is a folder, not a picture." if path.is_dir() else "There is no such file."
-    # No permission, a name that is too long, a name with a zero byte.
+    # No permission, a name that is too long, or one with a zero byte.
     except (OSError, ValueError) as error:
         what = f"The file cannot be read: {getattr(error, 'strerror', None) or error}."
     raise ImageError(what)
-
-
-USE = "use PNG, JPEG, TIFF, WebP, BMP or GIF"
-_TOO_LARGE = f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: crop the region of interest first."
-_DAMAGED = "The picture is damaged or incomplete: save it again and retry."
-_BOMB = "The picture is built in a way that would take too long to read: save it again and retry."
 
 
 def _check_size(width: int, height: int, kind: str | None = None) -> None:
@@ -145,7 +142,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white.paste(image, mask=image)
         return white
     image = image.convert("RGB")
-    # Pixels alone: names of patients and colour profiles travel in a file's metadata.
+    # Metadata may hold names of patients.
     image.info = {}
     return image
 
@@ -164,11 +161,8 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint((values.astype(np.float32) - low) * (255 / ((high - low) or 1))).astype(np.uint8)
 
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
-
-
 def pictures(root: Path) -> list[Path]:
-    """The pictures in and below a folder, by name of file, in a fixed order; hidden and `__MACOSX` ones left out."""
+    """List the image files in and below a folder, sorted; hidden files and `__MACOSX` are left out."""
     return sorted(
         p
         for p in root.rglob("*")

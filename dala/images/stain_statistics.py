@@ -1,4 +1,4 @@
-"""What stain and texture say about a picture as a whole: plain statistics of its pixels, no network involved.
+"""Statistics of stain and texture of a whole picture, from its pixels alone.
 
 Colour is measured as optical density, which adds up with the amount of stain (Beer-Lambert law), and as chromaticity,
 which does not depend on it (hue-saturation-density model, van der Laak et al., Cytometry 39, 2000). Haematoxylin and
@@ -9,24 +9,26 @@ light is absorbed most by both, dense places are bluer, and at one density both 
 import numpy as np
 from PIL import Image
 
+from dala.images.stain import optical_density
+
 __all__ = ["SIDE", "STAINED", "reduced", "statistics"]
 
-SIDE = 256  # px, to which the longer side of a larger picture is reduced; a smaller one is left alone
-STAINED = 0.1  # mean optical density over the channels from which on a pixel counts as stained
+SIDE = 256  # px; the longer side of a larger picture is reduced to it
+STAINED = 0.1  # mean optical density over the channels from which a pixel counts as stained
 FAINT = 0.02  # the density below which a chromaticity would be noise
-BLOCKS = 4  # the picture is cut into 4x4 blocks to ask how even it is
-LEVELS = 8  # groups of equally many pixels by density
+BLOCKS = 4  # the picture is divided into 4x4 blocks to measure how even it is
+LEVELS = 8  # groups of equal size by density
 
 Array = np.ndarray
 
 
 def statistics(picture: Image.Image) -> dict[str, float]:
-    """Statistics by name, finite for every RGB picture, the same for the same pixels.
+    """Compute the statistics by name; finite for every RGB picture, and deterministic.
 
-    Shares are given as their square root and positive spreads as their logarithm, so that tissue is spread evenly.
+    Shares enter as their square root and positive spreads as their logarithm, which makes tissue nearly Gaussian.
     """
     rgb = np.asarray(reduced(picture), np.float64)
-    densities = -np.log10((rgb + 1) / 256)  # (H, W, 3), 0 = clear glass, 2.4 = black
+    densities = optical_density(rgb)  # (H, W, 3), 0 = clear glass, 2.4 = black
     density = densities.mean(2)
     chroma = _chromaticity(densities, density)
     weight = density / max(float(density.sum()), 1e-9)  # colour counts where there is stain
@@ -36,7 +38,7 @@ def statistics(picture: Image.Image) -> dict[str, float]:
 
 
 def reduced(picture: Image.Image) -> Image.Image:
-    """A picture as its statistics see it: RGB, the longer side at most `SIDE` px. What is reduced stays as it is."""
+    """Reduce a picture to the RGB that the statistics use, the longer side at most `SIDE` px. Idempotent."""
     picture = picture if picture.mode == "RGB" else picture.convert("RGB")
     scale = SIDE / max(picture.size)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -44,7 +46,7 @@ def reduced(picture: Image.Image) -> Image.Image:
 
 
 def _chromaticity(densities: Array, density: Array) -> Array:
-    """(2, H, W): how much more red is absorbed than the mean, and how much more green than blue."""
+    """(2, H, W): absorption of red relative to the mean, and of green relative to blue."""
     safe = np.maximum(density, FAINT)
     red = densities[..., 0] / safe - 1
     green = (densities[..., 1] - densities[..., 2]) / (np.sqrt(3) * safe)
@@ -69,7 +71,7 @@ def _colour(rgb: Array, weight: Array) -> dict[str, float]:
     saturation = range_ / np.maximum(brightest, 1)
     return {
         "grey": float(np.sqrt((weight * (range_ < 12)).sum())),
-        # Both stains absorb green most: a pixel in which green is not the smallest has another colour.
+        # Both stains absorb green most: where green is not the smallest channel, the colour is another one.
         "other_colours": float(np.sqrt((weight * (green > np.minimum(red, blue) + 4)).sum())),
         "saturation": float((weight * saturation).sum()),
         "saturation_spread": float(saturation.std()),
@@ -96,7 +98,7 @@ def _hues(chroma: Array, density: Array, weight: Array) -> dict[str, float]:
 
 
 def _second_stain(chroma: Array, density: Array, weight: Array) -> float:
-    """Log of how far chromaticity varies among pixels of one density: hardly, if a single dye made the picture."""
+    """Log spread of chromaticity among pixels of equal density: small for a single dye."""
     order = np.argsort(density, axis=None, kind="stable")
     left = 0.0
     for group in np.array_split(order, min(LEVELS, order.size)):
@@ -118,7 +120,7 @@ def _texture(rgb: Array, density: Array, chroma: Array) -> dict[str, float]:
         "edges": float(np.log(_mean(fine) / spread + 0.01)),
         "edges_coarse": float(np.log(_mean(coarse) / spread + 0.01)),
         "edges_coarser": float(np.log(_mean(coarser) / spread + 0.01)),
-        # Few steep edges in smooth areas, as drawings have them, against many of one kind.
+        # Few steep edges in smooth areas, as in drawings, against many similar ones.
         "edges_sparse": float(np.log((fine.std() + 1e-3) / (_mean(fine) + 1e-3))) if fine.size else 0.0,
         "flat": _root(np.concatenate(equal)),
         "uneven": float(blocks.std() / spread),

@@ -1,4 +1,4 @@
-"""Parts of a picture that is much larger than a patch, at the scale at which the network was trained."""
+"""Divide a picture that is much larger than a patch into tiles at the scale the network was trained at."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,25 @@ from PIL import Image
 from dala.images import reading
 from dala.images.preprocessing import MOST_AREAS, Preprocessing, zoom_of
 
-__all__ = ["Box", "Look", "boxes", "look"]
+__all__ = ["Box", "Selection", "boxes", "select"]
 
 Box = tuple[int, int, int, int]
 MOST = 12
-# A picture of fewer patches than this is looked at whole.
+# A picture of fewer patches than this is used whole.
 FROM = 2.0
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the network is to see of a picture.
+class Selection:
+    """The part of a picture that the network gets.
 
     Attributes:
-        picture: RGB, the part or the whole, at the size that it has in the file.
+        picture: RGB, a tile or the whole, at its size in the file.
         zoom: for `Explainer.explain`; None fits the picture to the training area, whatever its scale.
-        parts: (left, top, right, bottom) of what could be chosen instead, in pixels of the file; none where the whole
-            is about a patch.
-        thumbnails: small copies of the whole and of every part; none where there are no parts.
-        patches: how many patches the whole picture holds.
+        parts: (left, top, right, bottom) of the tiles that can be chosen instead, in pixels of the file; empty if the
+            whole is about a patch.
+        thumbnails: small copies of the whole and of every tile; empty if there are no tiles.
+        patches: area of the whole picture in patches.
     """
 
     picture: Image.Image
@@ -36,21 +36,21 @@ class Look:
     patches: float
 
 
-def look(
+def select(
     source: reading.Source, preprocessing: Preprocessing, scale: str | None = None, box: Box | None = None
-) -> Look:
-    """Read a picture, and find what of it the network should see.
+) -> Selection:
+    """Read a picture and select the part that the network gets.
 
     Args:
-        source: of `dala.images.reading.read`.
+        source: as for `dala.images.reading.read`.
         preprocessing: the network's.
-        scale: the picture's magnification, "40X", "100X", ..., or µm per pixel; None where it is unknown: then a part
-            is taken as if the picture were of the scale that the weights expect, and a whole is fitted to a patch.
-        box: the part to see. None: the whole; or, where its scale is known and it is larger than the network takes, the
-            part with the most tissue.
+        scale: the picture's magnification, "40X", "100X", ..., or µm per pixel; None if unknown: then tiles
+            assume the scale that the weights expect, and a whole picture is fitted to a patch.
+        box: the tile to use. None: the whole; or, if its scale is known and it is too large for the network, the tile
+            with the most tissue.
 
     Raises:
-        ImageError: see `dala.images.reading.read`, `zoom_of` and `zoomed`.
+        ImageError: from `dala.images.reading.read`, `zoom_of` and `zoomed`.
     """
     picture = reading.read(source)
     known = zoom_of(scale, preprocessing) if scale else None
@@ -61,17 +61,17 @@ def look(
     if box is None and known and patches > MOST_AREAS and parts:
         box = max(parts, key=lambda b: _tissue(picture.crop(b)))
     seen, factor = (picture, known) if box is None else (picture.crop(box), zoom)
-    return Look(seen, factor, parts, _thumbnails(picture, parts), patches)
+    return Selection(seen, factor, parts, _thumbnails(picture, parts), patches)
 
 
 def boxes(picture: Image.Image, size: tuple[int, int]) -> tuple[Box, ...]:
-    """An even grid of parts of (width, height), in reading order; of more than `MOST`, those with the most tissue."""
+    """Boxes of an even grid of (width, height) tiles, in reading order; at most `MOST`, those with most tissue."""
     width, height = min(size[0], picture.width), min(size[1], picture.height)
     lefts, tops = _starts(picture.width, width), _starts(picture.height, height)
     grid = [(left, top, left + width, top + height) for top in tops for left in lefts]
     if len(grid) <= MOST:
         return tuple(grid)
-    # Judged on a small copy: a part of a whole slide's overview may be many megapixels.
+    # Measured on a small copy: a tile of a slide's overview may have many megapixels.
     small = picture.reduce(max(1, min(width, height) // 64))
     k = small.width / picture.width
     ranked = sorted(grid, key=lambda b: -_tissue(small.crop([round(v * k) for v in b])))  # type: ignore[arg-type]

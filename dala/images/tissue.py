@@ -1,8 +1,8 @@
-"""Does a picture look like haematoxylin-eosin at all? Asked before any probability is shown, of the pixels alone.
+"""Check from pixels alone whether a picture looks like haematoxylin-eosin tissue.
 
-A network names a class for everything. So the picture's statistics (`dala.images.stain_statistics`) are compared with those of tissue:
-one Gaussian, the Mahalanobis distance from it, and one threshold, all fitted on tissue and never on other pictures.
-`tests/benchmarks/tissue_check.py` writes them, and the rates at which the check errs, into `tissue.json`.
+A network names a class for any input. This check compares the picture's statistics (`dala.images.stain_statistics`)
+with those of tissue: one Gaussian, the Mahalanobis distance from it, and one threshold, all fitted on tissue and never
+on other pictures. `tests/benchmarks/tissue_check.py` writes them, with the error rates of the check, to `tissue.json`.
 """
 
 import json
@@ -16,11 +16,11 @@ from PIL import Image
 
 from dala.images import stain_statistics
 
-__all__ = ["FILE", "SAID", "Look", "Tissue", "known", "look", "warning"]
+__all__ = ["FILE", "WORDING", "Check", "Tissue", "check", "known", "warning"]
 
 FILE = Path(__file__).with_name("tissue.json")
 MOST_REASONS = 2
-NOTABLE = 2.5  # standard deviations from which on a second reason is told, too
+NOTABLE = 2.5  # standard deviations from which a second reason is named, too
 
 BARE, GREY, DARK = "hardly any stain", "mostly grey", "darker than a stained slide"
 OTHER, DULL, LOUD = (
@@ -31,11 +31,11 @@ OTHER, DULL, LOUD = (
 SINGLE, MANY, SHIFTED = "a single dye", "more colours than two stains make", "another tint than the two stains"
 SMOOTH, ROUGH, DRAWN = "smoother than tissue", "rougher than tissue", "flat areas, as in a drawing"
 PARTS, FLAT = "large parts that differ, as in a photograph", "no light and dark, as on an empty slide"
-# What anybody sees at once, told first: the least share of a statistic, and what to say of it.
+# Obvious reasons, named first: statistic, least share, wording.
 PLAIN = (("grey", 0.7, GREY), ("other_colours", 0.3, OTHER), ("black", 0.5, DARK))
 LEAST_STAINED = 0.05  # share of the area below which a slide is empty
-# What a statistic far below, or far above, that of tissue looks like.
-SAID: dict[str, tuple[str, str]] = {
+# What a statistic far below, and far above, that of tissue looks like.
+WORDING: dict[str, tuple[str, str]] = {
     "density_low": (BARE, DARK),
     "density_median": (BARE, DARK),
     "density_high": (BARE, DARK),
@@ -65,13 +65,13 @@ SAID: dict[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the check saw.
+class Check:
+    """Result of the check.
 
     Attributes:
         distance: Mahalanobis distance from tissue, at least 0.
-        threshold: above which a picture counts as unlike tissue.
-        reasons: in words, what is seen at once, then what is furthest from tissue; never empty.
+        threshold: distance above which a picture counts as unlike tissue.
+        reasons: in words, obvious ones first, then those furthest from tissue; never empty.
     """
 
     distance: float
@@ -84,22 +84,22 @@ class Look:
         return self.distance > self.threshold
 
     def sentence(self) -> str:
-        """One sentence for whoever gave the picture, whether it is unlike or not."""
+        """The warning as one sentence."""
         return (
             f"This does not look like a haematoxylin-eosin patch: {', and '.join(self.reasons)}. "
-            "The network will name a class all the same; do not read anything into it."
+            "The network names a class for any picture; do not interpret this one."
         )
 
 
 @dataclass(frozen=True)
 class Tissue:
-    """What tissue looks like.
+    """Distribution of the statistics over tissue.
 
     Attributes:
         names: of the S statistics.
-        mean, scale: (S,), their mean and standard deviation over tissue.
-        precision: (S, S), inverse of the covariance of the statistics so standardised.
-        threshold: on the distance.
+        mean, scale: (S,), their mean and standard deviation.
+        precision: (S, S), inverse covariance of the standardised statistics.
+        threshold: distance above which a picture counts as unlike tissue.
     """
 
     names: tuple[str, ...]
@@ -109,46 +109,46 @@ class Tissue:
     threshold: float
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> "Tissue":
-        """From the JSON that the benchmark writes."""
-        mean, scale, precision = (np.asarray(told[key], np.float64) for key in ("mean", "scale", "precision"))
-        return cls(tuple(told["statistics"]), mean, scale, precision, float(told["threshold"]))
+    def of(cls, parameters: dict[str, Any]) -> "Tissue":
+        """Build from the JSON that the benchmark writes."""
+        mean, scale, precision = (np.asarray(parameters[key], np.float64) for key in ("mean", "scale", "precision"))
+        return cls(tuple(parameters["statistics"]), mean, scale, precision, float(parameters["threshold"]))
 
     def distances(self, values: np.ndarray) -> np.ndarray:
         """(N, S) statistics -> (N,) Mahalanobis distances."""
         off = (values - self.mean) / self.scale
         return np.sqrt(np.maximum(np.einsum("ns,st,nt->n", off, self.precision, off), 0))
 
-    def look(self, picture: Image.Image) -> Look:
-        """The check of one RGB picture of any size."""
-        found = stain_statistics.statistics(picture)
-        values = np.array([found[name] for name in self.names])
-        return Look(float(self.distances(values[None])[0]), self.threshold, self._reasons(values))
+    def check(self, picture: Image.Image) -> Check:
+        """Check one RGB picture of any size."""
+        statistics = stain_statistics.statistics(picture)
+        values = np.array([statistics[name] for name in self.names])
+        return Check(float(self.distances(values[None])[0]), self.threshold, self._reasons(values))
 
     def _reasons(self, values: np.ndarray) -> tuple[str, ...]:
         off = (values - self.mean) / self.scale
         share = {name: value**2 for name, value in zip(self.names, values, strict=True)}
-        told = [BARE] if share["stained"] < LEAST_STAINED else []
-        told += [words for name, least, words in PLAIN if share[name] >= least]
+        reasons = [BARE] if share["stained"] < LEAST_STAINED else []
+        reasons += [words for name, least, words in PLAIN if share[name] >= least]
         for i in np.argsort(-np.abs(off), kind="stable"):
-            words = SAID[self.names[i]][int(off[i] > 0)]
-            if words not in told and (not told or abs(off[i]) >= NOTABLE):
-                told.append(words)
-        return tuple(told[:MOST_REASONS])
+            words = WORDING[self.names[i]][int(off[i] > 0)]
+            if words not in reasons and (not reasons or abs(off[i]) >= NOTABLE):
+                reasons.append(words)
+        return tuple(reasons[:MOST_REASONS])
 
 
 @cache
 def known() -> Tissue:
-    """The parameters that come with the package."""
+    """The distribution that the package ships."""
     return Tissue.of(json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def look(picture: Image.Image) -> Look:
-    """Compare an RGB picture, as `dala.images.reading.read` returns it, with haematoxylin-eosin tissue; some 20 ms."""
-    return known().look(picture)
+def check(picture: Image.Image) -> Check:
+    """Compare an RGB picture, as `dala.images.reading.read` returns it, with haematoxylin-eosin tissue; about 20 ms."""
+    return known().check(picture)
 
 
 def warning(picture: Image.Image) -> str | None:
     """One sentence if a picture is unlike haematoxylin-eosin tissue, else None."""
-    seen = look(picture)
-    return seen.sentence() if seen.unlike else None
+    result = check(picture)
+    return result.sentence() if result.unlike else None

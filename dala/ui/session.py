@@ -52,7 +52,7 @@ class Seen:
         explanation: without its gradient and off the GPU, since a session may keep it for an hour.
         given: the picture as it was given.
         model: the network's key on the shelf.
-        parts: what of the picture could be seen instead; see `dala.images.tiles.Look`.
+        parts: what of the picture could be seen instead; see `dala.images.tiles.Selection`.
         thumbnails: of the whole and of every part; none where there are no parts.
         patches: how many patches the whole picture holds.
         serial: differs between any two.
@@ -67,7 +67,7 @@ class Seen:
     serial: str
 
     @classmethod
-    def of(cls, explanation: Explanation, given: Given, model: str, looked: tiles.Look) -> "Seen":
+    def of(cls, explanation: Explanation, given: Given, model: str, looked: tiles.Selection) -> "Seen":
         """As the constructor, with what a session does not need left out."""
         return cls(
             light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))

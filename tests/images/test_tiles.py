@@ -16,13 +16,13 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def test_a_patch_is_seen_whole_and_fitted():
-    looked = tiles.look(picture(64, 48), SIZE)
+    looked = tiles.select(picture(64, 48), SIZE)
     assert (looked.zoom, looked.parts, looked.thumbnails, looked.patches) == (None, (), (), 1)
 
 
 @pytest.mark.parametrize(("scale", "zoom"), [("100X", 2.0), ("200X", 1.0), ("40X", 5.0), ("400X", 0.5)])
 def test_a_known_magnification_brings_the_picture_to_the_weights_scale(scale, zoom, small):
-    looked = tiles.look(picture(64, 64), SIZE, scale)
+    looked = tiles.select(picture(64, 64), SIZE, scale)
     assert looked.zoom == pytest.approx(zoom)
     if scale != "40X":
         seen = small.explain(looked.picture, zoom=looked.zoom).picture
@@ -58,7 +58,7 @@ def test_zooming_is_resizing_and_zoom_one_changes_nothing(small):
 
 
 def test_parts_cover_a_large_picture_at_the_size_of_a_patch():
-    looked = tiles.look(picture(64 * 3, 48 * 3), SIZE)
+    looked = tiles.select(picture(64 * 3, 48 * 3), SIZE)
     assert looked.zoom is None
     assert looked.patches == 9
     assert len(looked.parts) == 9
@@ -68,7 +68,7 @@ def test_parts_cover_a_large_picture_at_the_size_of_a_patch():
         covered[top:bottom, left:right] = True
     assert covered.all()
     assert len(looked.thumbnails) == 10
-    part = tiles.look(picture(64 * 3, 48 * 3), SIZE, box=looked.parts[4])
+    part = tiles.select(picture(64 * 3, 48 * 3), SIZE, box=looked.parts[4])
     assert (part.picture.size, part.zoom, part.parts) == ((64, 48), 2.0, looked.parts)
 
 
@@ -77,7 +77,7 @@ def test_of_many_parts_those_with_tissue_are_offered_in_reading_order():
     tissue = [(64 * x, 48 * y) for x, y in ((1, 1), (4, 2), (3, 5))]
     for place in tissue:
         whole.paste(picture(64, 48), place)
-    looked = tiles.look(whole, SIZE)
+    looked = tiles.select(whole, SIZE)
     assert len(looked.parts) == tiles.MOST
     assert {(64 * x, 48 * y, 64 * x + 64, 48 * y + 48) for x, y in ((1, 1), (4, 2), (3, 5))} <= set(looked.parts)
     assert list(looked.parts) == sorted(looked.parts, key=lambda b: (b[1], b[0]))
@@ -86,6 +86,6 @@ def test_of_many_parts_those_with_tissue_are_offered_in_reading_order():
 def test_a_large_picture_of_a_known_scale_shows_its_part_with_the_most_tissue():
     whole = Image.new("RGB", (64 * 4, 48 * 4), "white")
     whole.paste(picture(64, 48), (128, 96))
-    looked = tiles.look(whole, SIZE, "100X")
+    looked = tiles.select(whole, SIZE, "100X")
     assert looked.picture.size == (64, 48)
     np.testing.assert_array_equal(np.asarray(looked.picture), np.asarray(whole.crop((128, 96, 192, 144))))

@@ -1,6 +1,7 @@
 """The warning before the probabilities: of what is no tissue, and not of tissue."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,12 +31,12 @@ def noisy():
 def test_a_cat_an_astronaut_a_cup_and_a_page_are_warned_of(name):
     told = tissue.warning(reading.read(non_tissue.SKIMAGE / name))
     assert told.startswith("This does not look like a haematoxylin-eosin patch: ")
-    assert told.endswith(". The network will name a class all the same; do not read anything into it.")
+    assert told.endswith(". The network names a class for any picture; do not interpret this one.")
 
 
 @pytest.mark.parametrize("picture", [plain("white"), plain("pink"), plain("grey"), plain("black"), noisy()])
 def test_blank_slides_and_noise_are_warned_of(picture):
-    assert tissue.look(picture).unlike
+    assert tissue.check(picture).unlike
 
 
 def test_the_reason_is_what_is_seen():
@@ -70,7 +71,7 @@ def test_a_picture_reduced_before_is_the_same_to_the_check():
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 4000), (4000, 1), (3, 2), (7000, 5000)])
 def test_any_size_gives_finite_statistics_and_a_reason(size):
     for picture in (Image.new("RGB", size, (200, 120, 180)), Image.new("L", size), Image.new("RGB", size, "white")):
-        seen = tissue.look(picture)
+        seen = tissue.check(picture)
         assert np.isfinite(list(stain_statistics.statistics(picture).values())).all()
         assert seen.unlike
         assert np.isfinite(seen.distance)
@@ -86,7 +87,7 @@ def test_the_same_pixels_give_the_same_bytes():
 
 
 def test_the_file_holds_what_the_code_measures():
-    assert TOLD["statistics"] == list(stain_statistics.statistics(plain("white"))) == list(tissue.SAID)
+    assert TOLD["statistics"] == list(stain_statistics.statistics(plain("white"))) == list(tissue.WORDING)
     precision = np.array(TOLD["precision"])
     np.testing.assert_allclose(precision, precision.T, rtol=1e-4, atol=1e-4)
     assert np.linalg.eigvalsh(precision).min() > 0
@@ -108,7 +109,7 @@ def test_a_stored_rate_is_found_again(kind):
     pictures = non_tissue.make(kind)
     assert len(pictures) == row["pictures"]
     # Decoders and fonts differ a little between machines.
-    assert abs(sum(tissue.look(p).unlike for p in pictures) - row["warned"]) <= max(1, 0.05 * len(pictures))
+    assert abs(sum(tissue.check(p).unlike for p in pictures) - row["warned"]) <= max(1, 0.05 * len(pictures))
 
 
 def test_the_page_tells_the_stored_rates():
@@ -121,7 +122,7 @@ def test_the_page_tells_the_stored_rates():
 
 def test_nothing_but_numpy_and_pillow_is_needed():
     for module in (stain_statistics, tissue):
-        source = (ROOT / "dala" / f"{module.__name__.split('.')[-1]}.py").read_text(encoding="utf-8")
+        source = Path(module.__file__).read_text(encoding="utf-8")
         assert not any(f"import {name}" in source for name in ("skimage", "sklearn", "scipy", "gradio", "torch"))
 
 

@@ -111,7 +111,7 @@ class Patch:
         explainer = self.page.shelf[model]
         # Told by the visitor, and of no use where the weights do not tell the scale that they expect.
         scale = given.scale if explainer.preprocessing.magnification else None
-        looked = tiles.look(given.file, explainer.preprocessing, scale, given.box)
+        looked = tiles.select(given.file, explainer.preprocessing, scale, given.box)
         explanation = RECENT.explain(explainer, looked.picture, zoom=looked.zoom)
         return Seen.of(explanation, given, model, looked)
 
