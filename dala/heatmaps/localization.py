@@ -1,7 +1,7 @@
-"""Does a map lie where the truth lies? Measures of a map against a mask, for pictures whose truth is known.
+"""Localization: measures of a map against a ground-truth mask.
 
-They tell how far a map agrees with a mask, not whether the network used what the mask marks. A map's grid is coarse:
-beside every figure stands its ceiling, that of the mask itself seen on the map's grid.
+They measure how far a map agrees with a mask, not whether the network used what the mask marks. A map's grid is coarse:
+every figure is reported with its ceiling, that of the mask itself on the map's grid.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LocalisationError(DalaError):
 
 @dataclass(frozen=True)
 class Localisation:
-    """How one map lies on one mask; everything in [0, 1].
+    """Measures of one map on one mask, each in [0, 1].
 
     Attributes:
         energy: share of the map's sum inside the mask (relevance mass accuracy, Arras et al. 2022, arXiv 2003.07258;

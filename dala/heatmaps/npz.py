@@ -1,4 +1,4 @@
-"""Raw maps as a file of NumPy's, and back from whoever sends one."""
+"""Write raw maps as NPZ, and read untrusted ones."""
 
 import base64
 import binascii
@@ -21,11 +21,11 @@ MAX_CELLS = 4_000_000
 
 
 class RawMapError(DalaError):
-    """Something that is no raw map; the message is one sentence for the person who sent it."""
+    """Not a raw map; the message is one sentence for the user."""
 
 
 def pack(maps: Mapping[str, Tensor]) -> bytes:
-    """Raw maps (h, w) float32 by method as an NPZ, as `numpy.load` reads it."""
+    """Pack raw maps (h, w) float32 by method as an NPZ that `numpy.load` reads."""
     stream = io.BytesIO()
     arrays: dict[str, Any] = {name: raw.numpy() for name, raw in maps.items()}
     np.savez(stream, **arrays)
@@ -33,11 +33,11 @@ def pack(maps: Mapping[str, Tensor]) -> bytes:
 
 
 def read(source: bytes | list[Any], name: str | None = None) -> Tensor:
-    """A raw map (h, w) as float32.
+    """Read a raw map (h, w) as float32.
 
     Args:
-        source: an NPZ as `pack` and `numpy.savez` make it, or rows of numbers.
-        name: of the map in an NPZ that holds several.
+        source: an NPZ as written by `pack` or `numpy.savez`, or rows of numbers.
+        name: of the map, if the NPZ holds several.
 
     Raises:
         RawMapError: not a map: no NPZ, no such name, not two axes, over four million cells, a value that is negative or
@@ -47,12 +47,12 @@ def read(source: bytes | list[Any], name: str | None = None) -> Tensor:
     with np.errstate(over="ignore"):
         raw = torch.from_numpy(values.astype(np.float32))
     if not raw.isfinite().all() or raw.min() < 0:
-        raise RawMapError("A raw map holds finite numbers from 0 on, and this one holds others.")
+        raise RawMapError("A raw map must hold finite numbers of at least 0.")
     return raw
 
 
 def from_text(text: str) -> bytes:
-    """The NPZ behind its base64 text; RawMapError if it is none."""
+    """Decode the base64 text of an NPZ; RawMapError if it is not base64."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -60,7 +60,7 @@ def from_text(text: str) -> bytes:
 
 
 def _from_rows(rows: list[Any]) -> np.ndarray:
-    # One long text among the values would make NumPy reserve its length for each of them.
+    # One long string among the values would make NumPy reserve its length for each of them.
     strange = next((v for row in rows if isinstance(row, list) for v in row if isinstance(v, str | list)), None)
     if strange is not None:
         raise RawMapError(
@@ -69,7 +69,7 @@ def _from_rows(rows: list[Any]) -> np.ndarray:
     try:
         values = np.array(rows)
     except (ValueError, OverflowError) as error:  # rows of different lengths
-        raise RawMapError("The rows of a raw map are equally long, and hold numbers.") from error
+        raise RawMapError("The rows of a raw map must be of equal length and hold numbers.") from error
     _check(values.shape, values.dtype)
     return values
 
@@ -87,13 +87,13 @@ def _from_npz(content: bytes, name: str | None) -> np.ndarray:
                 return _read_npy(member)
     except RawMapError:
         raise
-    # A damaged or made-up archive raises BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, ...
+    # A damaged or hostile archive raises BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, ...
     except Exception as error:
-        raise RawMapError("The raw map is not an NPZ as numpy.savez makes it.") from error
+        raise RawMapError("The raw map is not an NPZ as numpy.savez writes it.") from error
 
 
 def _read_npy(member: IO[bytes]) -> np.ndarray:
-    # By hand: `numpy.load` would reserve whatever size the header names.
+    # Not `numpy.load`, which would reserve whatever size the header names.
     version = npy.read_magic(member)
     shape, by_column, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(member)
     _check(shape, dtype)

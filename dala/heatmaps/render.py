@@ -1,4 +1,7 @@
-"""Maps as pictures, numbers as words. The browser's map view draws by the same formulas; a test holds them together."""
+"""Draw maps as pictures and describe them in words.
+
+The map view in the browser uses the same formulas; a test compares the two pixel by pixel.
+"""
 
 import math
 
@@ -12,7 +15,7 @@ from dala.heatmaps.thresholds import Threshold
 
 __all__ = ["DEFAULT_OPACITY", "PALETTES", "RenderError", "describe", "number", "overlay", "palette", "place"]
 
-# Perceptually uniform ones first; jet, which invents edges, only because so much of the literature uses it.
+# Perceptually uniform ones first; jet, which invents edges, because much of the literature uses it.
 PALETTES = ("viridis", "inferno", "magma", "cividis", "turbo", "jet")
 DEFAULT_OPACITY = 0.5
 
@@ -22,7 +25,7 @@ class RenderError(DalaError):
 
 
 def palette(name: str = PALETTES[0]) -> np.ndarray:
-    """A colour table, (256, 3) uint8, of one of `PALETTES`."""
+    """Colour table (256, 3) uint8 of one of `PALETTES`."""
     if name not in PALETTES:
         raise RenderError(f"There is no palette {name!r}: choose one of {', '.join(PALETTES)}.")
     return matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
@@ -37,14 +40,14 @@ def overlay(
     opacity: float = DEFAULT_OPACITY,
     contour: bool = False,
 ) -> Image.Image:
-    """The picture under a map: colour i = round(255 * M / top), blended where the mask is set, the tissue elsewhere.
+    """Blend a map over a picture: colour i = round(255 * M / top) where the mask is set, the tissue elsewhere.
 
-    The map is divided by its maximum and never stretched from its minimum: that would turn a flat map into nothing.
+    The map is divided by its maximum, never stretched from its minimum, which would turn a flat map into nothing.
 
     Args:
         picture: RGB of size (W, H).
         heat: (H, W), at least 0.
-        top: the value that the last colour stands for: the raw map's maximum. 0 leaves the picture bare.
+        top: value of the last colour, the raw map's maximum; 0 returns the picture as it is.
         mask: (H, W) bool; None shows the whole map.
         colours: one of `PALETTES`.
         opacity: of the colour, 0 to 1.
@@ -63,14 +66,14 @@ def overlay(
 
 
 def number(value: float, top: float, sign: bool = False) -> str:
-    """A value with as many decimals as give `top`, the largest of its kind, three significant digits; nine at most."""
+    """Format a value with the decimals that give `top`, the largest of its kind, three significant digits."""
     decimals = min(9, max(0, 2 - math.floor(math.log10(abs(top))))) if top else 0
-    told = f"{value:{'+' if sign else ''}.{decimals}f}"
-    return (f"{0:.{decimals}f}" if float(told) == 0 else told).replace("-", "−")
+    text = f"{value:{'+' if sign else ''}.{decimals}f}"
+    return (f"{0:.{decimals}f}" if float(text) == 0 else text).replace("-", "−")
 
 
 def place(heat: Tensor) -> str:
-    """Where a map (H, W) is strongest, in words: "upper left", "centre", "right", ..."""
+    """Describe where a map (H, W) is strongest: "upper left", "centre", "right", ..."""
     y, x = divmod(int(heat.argmax()), heat.shape[1])
     row = ("upper", "", "lower")[min(2, 3 * y // heat.shape[0])]
     column = ("left", "", "right")[min(2, 3 * x // heat.shape[1])]
@@ -78,7 +81,7 @@ def place(heat: Tensor) -> str:
 
 
 def describe(title: str, target: str, layer: str, heat: Tensor, kept: Threshold) -> str:
-    """One sentence that says what both pictures of a method show; it is also their alt text."""
+    """Describe both pictures of a method in one sentence, which is also their alt text."""
     if heat.max() <= 0:
         return f"No positive evidence for {target} at {layer}: the map is zero everywhere."
     start = f"{title} for {target} is strongest at the {place(heat)}; "

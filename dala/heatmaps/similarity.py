@@ -1,7 +1,7 @@
-"""How far the maps of several methods agree on one picture: by rank everywhere, and by region at equal area.
+"""Agreement of several maps of one picture: by rank everywhere, and by region at equal area.
 
-A threshold does not change which pixel ranks above which, so methods are compared by ranks, or by regions of one size:
-at their own thresholds, the larger region would win.
+A threshold does not change the ranking of pixels, so methods are compared by ranks, or by regions of equal area: at
+their own thresholds, the larger region would win.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ DEFAULT_SHARE = 0.2
 
 
 class AgreementError(DalaError):
-    """A share of the area that is none."""
+    """A share of the area that is out of range."""
 
 
 def rank_correlation(maps: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def rank_correlation(maps: Tensor) -> Tensor:
         maps: (n, H, W) on the network's input grid.
 
     Returns:
-        (n, n) float64 from -1 to 1; nan beside a map that is the same everywhere, which ranks nothing.
+        (n, n) float64 from -1 to 1; nan for a constant map, which ranks nothing.
     """
     # NumPy sorts float32 in a tenth of the time that torch takes.
     ranks = torch.from_numpy(np.stack([_average_ranks(values) for values in maps.flatten(1).numpy(force=True)]))
@@ -36,23 +36,23 @@ def rank_correlation(maps: Tensor) -> Tensor:
 
 
 def overlap(maps: Tensor, share: float = DEFAULT_SHARE) -> Tensor:
-    """Intersection over union of every pair's strongest regions, at an area that is the same for both.
+    """Intersection over union of the strongest regions of every pair of maps, at equal area.
 
-    The area is the share asked, in whole pixels and at least one, or all that the emptier of the two marks at all:
-    which of its zeros come first says nothing. Of equal values at the edge, the first row by row count.
+    The area is `share`, in whole pixels and at least one, or all positive pixels of the emptier map if it has fewer:
+    its zeros have no order. Of equal values at the edge, the first in row-major order are taken.
 
     Args:
         maps: (n, H, W) on the network's input grid, at least 0.
         share: of the area, above 0 and at most 1.
 
     Returns:
-        (n, n) float64 from 0 to 1; nan beside a map that is zero everywhere.
+        (n, n) float64 from 0 to 1; nan for a map that is zero everywhere.
 
     Raises:
         AgreementError: a share out of its range.
     """
     if not 0 < share <= 1:
-        raise AgreementError(f"The share of the area to compare lies above 0 and goes up to 1, not {share:g}.")
+        raise AgreementError(f"The share of the area must be above 0 and at most 1, not {share:g}.")
     regions = [_Regions(values) for values in maps.flatten(1).numpy(force=True)]
     wanted = max(1, round(share * maps[0].numel()))
     result = torch.full((len(maps), len(maps)), torch.nan, dtype=torch.float64)
@@ -65,20 +65,20 @@ def overlap(maps: Tensor, share: float = DEFAULT_SHARE) -> Tensor:
 
 
 class _Regions:
-    """The strongest pixels of a map (H * W,), each number of them found once; `marked` is how many are above 0."""
+    """Strongest pixels of a map (H * W,), cached by their number; `marked` counts those above 0."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.values, self.marked = values, int((values > 0).sum())
-        self._found: dict[int, np.ndarray] = {}
+        self._cached: dict[int, np.ndarray] = {}
 
     def strongest(self, area: int) -> np.ndarray:
         """(H * W,) bool, exactly `area` of them true."""
-        if area not in self._found:
+        if area not in self._cached:
             weakest = np.partition(self.values, len(self.values) - area)[-area]
             region = self.values > weakest
             region[np.flatnonzero(self.values == weakest)[: area - int(region.sum())]] = True
-            self._found[area] = region
-        return self._found[area]
+            self._cached[area] = region
+        return self._cached[area]
 
 
 def _average_ranks(values: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Dynamic thresholds: rules that derive from each map the value from which on it is shown.
+"""Dynamic thresholds: rules that compute from each map the value from which it is shown.
 
-DT Grad-CAM (Liu et al. 2024, arXiv 2308.13150) takes its display threshold from the map instead of fixing it. That the
-rule is mean + k * std is our reading; the others are there to compare. Every rule sees the map on the network's input
-grid, (height, width) float32, at least 0, and a threshold is a number that float32 can hold, so that a comparison
-gives the same answer in Python and in the browser.
+DT Grad-CAM (Liu et al. 2024, arXiv 2308.13150) computes its display threshold from the map instead of fixing it. That
+the rule is mean + k * std is our reading; the others are for comparison. Every rule gets the map on the network's input
+grid, (height, width) float32, at least 0, and returns a threshold that float32 can represent, so that a comparison
+gives the same result in Python and in the browser.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ class Rule:
 
     Attributes:
         tau: (map (height, width), strengths (n,) float64) -> thresholds (n,) float64.
-        label: what people call it.
-        parameter: name of the control, None where the rule has none.
-        low, high, step, default: the control's range, its stops and where it starts.
+        label: display name.
+        parameter: name of the control, None if the rule has none.
+        low, high, step, default: of the control.
         meaning: one line for a learner.
     """
 
@@ -55,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a rule made of a map: `tau`, the share of the area it keeps, and the kept pixels (height, width) bool."""
+    """Result of a rule on a map: `tau`, the share of the area it keeps, and the kept pixels (height, width) bool."""
 
     rule: str
     strength: float | None
@@ -73,7 +73,7 @@ def mean_std(heat: Tensor, k: Tensor) -> Tensor:
 def otsu(heat: Tensor, strengths: Tensor) -> Tensor:
     """Otsu's threshold (1979): the centre of the one of 256 bins that best separates two classes by variance."""
     values = heat.numpy(force=True).ravel().astype(float)
-    # What differs by no more than float32 rounds is flat, and kept whole.
+    # A map that varies by no more than float32 rounding is flat, and kept whole.
     if values.max() - values.min() <= 1e-6 * abs(values.max()):
         return torch.full_like(strengths, values.min())
     counts, edges = np.histogram(values, 256)
@@ -87,7 +87,7 @@ def otsu(heat: Tensor, strengths: Tensor) -> Tensor:
 
 def percentile(heat: Tensor, p: Tensor) -> Tensor:
     """The p-th percentile of the map, linearly interpolated: keeps about 100 - p percent of the area."""
-    return torch.from_numpy(np.percentile(_rising(heat).astype(float), p.numpy()))  # in order, it takes a third
+    return torch.from_numpy(np.percentile(_rising(heat).astype(float), p.numpy()))  # sorted, it takes a third
 
 
 def share_of_max(heat: Tensor, share: Tensor) -> Tensor:
@@ -97,10 +97,28 @@ def share_of_max(heat: Tensor, share: Tensor) -> Tensor:
 
 # mean + k·std starts where the study of explanations marked a planted focus best (weights/explanations.md).
 RULES: dict[str, Rule] = {
-    "mean_std": Rule(mean_std, "mean + k·std", "k", -1, 4, 0.05, 0.6, "keeps what stands out from this map's average"),
-    "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits this map's histogram into two groups; no control"),
+    "mean_std": Rule(
+        mean_std,
+        "mean + k·std",
+        "k",
+        -1,
+        4,
+        0.05,
+        0.6,
+        "keeps values of at least the mean plus k standard deviations of this map",
+    ),
+    "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits the histogram of this map into two groups; no control"),
     "percentile": Rule(percentile, "percentile", "p", 0, 100, 1, 80, "keeps the same share of the area of every map"),
-    "share_of_max": Rule(share_of_max, "share of maximum", "share", 0, 1, 0.01, 0.5, "a fixed fraction of the peak"),
+    "share_of_max": Rule(
+        share_of_max,
+        "share of maximum",
+        "share",
+        0,
+        1,
+        0.01,
+        0.5,
+        "keeps values of at least a fixed fraction of the maximum",
+    ),
 }
 DEFAULT_RULE = "mean_std"
 
@@ -111,7 +129,7 @@ def apply(heat: Tensor, rule: str = DEFAULT_RULE, strength: float | None = None)
     Args:
         heat: (height, width) on the network's input grid.
         rule: a name from `RULES`.
-        strength: the rule's control; None for its default. Ignored by a rule without one.
+        strength: value of the rule's control; None for its default. Ignored if the rule has no control.
 
     Raises:
         ThresholdError: no such rule, or a strength outside its range.
@@ -123,22 +141,23 @@ def apply(heat: Tensor, rule: str = DEFAULT_RULE, strength: float | None = None)
 
 
 def table(heat: Tensor, rule: str) -> list[tuple[float, float, float]]:
-    """(strength, tau, kept area) at every stop of a rule's control: `apply` for the whole slider at once."""
+    """List (strength, tau, kept area) for every position of the control: `apply` for the whole slider at once."""
     chosen, _ = check(rule, None)
     taus = _taus(chosen, heat, chosen.strengths())
     return list(zip(chosen.strengths(), taus.tolist(), kept_areas(heat, taus), strict=True))
 
 
 def kept_areas(heat: Tensor, taus: Tensor) -> list[float]:
-    """The share of a map's area at or above each of the thresholds (n,) float32: of an empty map, as `apply`, none."""
+    """Share of a map's area at or above each of the thresholds (n,) float32; 0 for an empty map, as in `apply`."""
     ordered = _rising(heat)
     kept = (len(ordered) - np.searchsorted(ordered, taus.numpy(force=True))) * bool(ordered[-1] > 0)
     return (kept / len(ordered)).tolist()
 
 
 def taus_of_areas(heat: Tensor, areas: Sequence[float]) -> list[float | None]:
-    """For each share of the area the threshold that keeps just this many pixels; None where no threshold does, since
-    pixels that are equal are kept or left together.
+    """Thresholds that keep exactly these shares of the area.
+
+    None where no threshold does, since equal pixels are kept or dropped together.
     """
     falling = _rising(heat)[::-1]
     counts = [round(area * len(falling)) for area in areas]
@@ -150,14 +169,14 @@ def taus_of_areas(heat: Tensor, areas: Sequence[float]) -> list[float | None]:
 
 
 def histogram(heat: Tensor, top: float, bins: int = 64) -> tuple[int, list[int]]:
-    """Pixels of a map by value: how many are zero, and how many of the others lie in each of equal bins up to a top.
+    """Count the zeros of a map, and its other pixels in bins of equal width.
 
-    Zeros are counted apart: where the ReLU has cut, they would dwarf all others.
+    Zeros are counted separately: where the ReLU has cut, they would dwarf all other bins.
 
     Args:
         heat: (height, width), at least 0.
         top: upper end of the last bin, at least the map's maximum.
-        bins: of equal width, the first from 0 on.
+        bins: number of bins, the first starting at 0.
     """
     values = heat.numpy(force=True).ravel().astype(float)
     positive = values[values > 0]
@@ -166,17 +185,8 @@ def histogram(heat: Tensor, top: float, bins: int = 64) -> tuple[int, list[int]]
     return len(values) - len(positive), counts.tolist()
 
 
-def _rising(heat: Tensor) -> np.ndarray:
-    # NumPy's sort of float32 takes a millisecond where torch's, which also tells the places, takes eighty.
-    return np.sort(heat.numpy(force=True).ravel())
-
-
-def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:
-    return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64)).float()
-
-
 def check(rule: str, strength: float | None = None) -> tuple[Rule, float]:
-    """The rule of a name, and the strength given or its default; ThresholdError if either does not exist."""
+    """Look up a rule and its strength, or the default; ThresholdError if either does not exist."""
     if rule not in RULES:
         raise ThresholdError(f"There is no threshold rule {rule!r}: choose one of {', '.join(RULES)}.")
     chosen = RULES[rule]
@@ -185,3 +195,12 @@ def check(rule: str, strength: float | None = None) -> tuple[Rule, float]:
         limits = f"{chosen.low:g} to {chosen.high:g}"
         raise ThresholdError(f"The strength of {rule} ({chosen.parameter}) goes from {limits}, not {value:g}.")
     return chosen, value
+
+
+def _rising(heat: Tensor) -> np.ndarray:
+    # NumPy sorts float32 in a millisecond; torch, which also returns indices, takes eighty.
+    return np.sort(heat.numpy(force=True).ravel())
+
+
+def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:
+    return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64)).float()

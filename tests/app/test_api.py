@@ -142,7 +142,7 @@ def test_they_are_documented_and_nothing_else_is_public(client):
         ("compare", {"share": 2}, "above 0 and goes up to 1"),
         ("threshold", {"raw_map": None}, "`raw_map` has to be text or a list of rows of numbers"),
         ("threshold", {"raw_map": [[1, "a"]]}, "`raw_map` has to be text or a list of rows of numbers"),
-        ("threshold", {"raw_map": [[1, -1]]}, "from 0 on"),
+        ("threshold", {"raw_map": [[1, -1]]}, "of at least 0"),
         ("threshold", {"raw_map": "AAAA"}, "not an NPZ"),
         ("threshold", {"raw_map": [[1, 2]], "height": 1.5}, "`height` has to be a whole number"),
         ("threshold", {"raw_map": [[1, 2]], "height": 20}, "both the height and the width"),

@@ -13,7 +13,6 @@ from dala.phantoms import phantom
 from dala.publishing import samples
 from dala.ui.tabs import results_tissue
 from tests.support import non_tissue
-from tests.support.clients import ROOT
 
 TOLD = json.loads(tissue.FILE.read_text(encoding="utf-8"))
 EXAMPLES = [sample.file for sample in samples.find()]
