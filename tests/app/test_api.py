@@ -139,7 +139,7 @@ def test_they_are_documented_and_nothing_else_is_public(client):
         ("compare", {"methods": "grad_cam"}, "`methods` has to be a list of names"),
         ("compare", {"methods": ["grad_cam", 3]}, "`methods` has to be a list of names"),
         ("compare", {"methods": ["grad_cam", "magic"]}, "no method 'magic'"),
-        ("compare", {"share": 2}, "above 0 and goes up to 1"),
+        ("compare", {"share": 2}, "above 0 and at most 1"),
         ("threshold", {"raw_map": None}, "`raw_map` has to be text or a list of rows of numbers"),
         ("threshold", {"raw_map": [[1, "a"]]}, "`raw_map` has to be text or a list of rows of numbers"),
         ("threshold", {"raw_map": [[1, -1]]}, "of at least 0"),

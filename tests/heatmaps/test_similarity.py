@@ -70,7 +70,7 @@ def test_the_area_is_exact(heat):
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(heat, share):
-    with pytest.raises(AgreementError, match="above 0 and goes up to 1"):
+    with pytest.raises(AgreementError, match="above 0 and at most 1"):
         overlap(heat[None], share)
 
 
