@@ -1,11 +1,11 @@
-# The app for whoever hosts it on a machine without a GPU:
+# The app on a machine without a GPU:
 #   docker build -t dala . && docker run -p 7860:7860 dala
 FROM python:3.12-slim
 
 RUN useradd --create-home --uid 1000 host
 WORKDIR /home/host/app
 
-# The processor's build of torch, without the gigabytes of CUDA; for an NVIDIA GPU leave this line out.
+# PyTorch for the CPU, without several gigabytes of CUDA libraries. Remove this line for an NVIDIA GPU.
 ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
 COPY requirements.txt ./

@@ -1,4 +1,4 @@
-# make demo: the app on 127.0.0.1:7860.   make test: lint, types and tests.   PYTHON=python3.12 picks an interpreter.
+# make demo: run the app on 127.0.0.1:7860.  make test: linters, type checker, tests.  PYTHON=python3.12: interpreter.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/app
 	$(BIN)/python app.py
 
-# Two processes of one thread each: threads of several would spin beside each other and the browser.
+# Two processes with one thread each: more threads compete with each other and with the browser for two cores.
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
@@ -21,19 +21,25 @@ check: lint chromium
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+#	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r app.py dala
 
-# Known holes in what the app needs, by the package index; fails where a package could not be asked about.
+# Build the sdist and the wheel in dist/.
+.PHONY: package
+package: $(VENV)/dev
+	$(BIN)/python -m build
+
+# Known vulnerabilities in the app's dependencies, from the package index; fails if a package cannot be looked up.
 audit: $(VENV)/dev
 	$(BIN)/pip-audit --strict -r requirements.txt
 
-# Long runs of damaged pictures and weights.
+# Feed damaged pictures and weights to their readers.
 fuzz: $(VENV)/dev
 	$(BIN)/python tests/fuzz/pictures.py --n 20000
 	$(BIN)/python tests/fuzz/weights.py --n 500
 
-# One on the PATH, else the distribution's own where it can be installed, else Playwright's download.
+# Use the Chromium on the PATH; else install the distribution's; else download Playwright's.
 chromium: $(VENV)/dev
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -q && apt-get install -yq chromium; } \
@@ -54,4 +60,4 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) runs screenshots .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) runs screenshots build dist dala.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

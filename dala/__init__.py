@@ -3,29 +3,35 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from dala.explain.explainer import Explainer
-    from dala.explain.explanation import Explanation
-    from dala.images.preprocessing import ImageError
-    from dala.models.dala_resnet import DALAResNet50
-    from dala.models.pretrained import load
-    from dala.models.serialization import WeightsError
+from dala.version import __version__
 
-__all__ = ["DALAResNet50", "Explainer", "Explanation", "ImageError", "WeightsError", "load"]
-__version__ = "0.1.0"
+if TYPE_CHECKING:  # the same names for type checkers, which do not follow `__getattr__`; a test compares the two
+    from dala.errors import DalaError as DalaError
+    from dala.explain.explainer import Explainer as Explainer
+    from dala.explain.explanation import Explanation as Explanation
+    from dala.images.preprocessing import ImageError as ImageError
+    from dala.images.preprocessing import Preprocessing as Preprocessing
+    from dala.models.dala_resnet import DALAResNet50 as DALAResNet50
+    from dala.models.pretrained import LoadedModel as LoadedModel
+    from dala.models.pretrained import load as load
+    from dala.models.serialization import WeightsError as WeightsError
 
-PLACES = {
-    "DALAResNet50": "models.dala_resnet",
-    "Explainer": "explain.explainer",
-    "Explanation": "explain.explanation",
-    "ImageError": "images.preprocessing",
-    "WeightsError": "models.serialization",
-    "load": "models.pretrained",
+_MODULES = {
+    "DALAResNet50": "dala.models.dala_resnet",
+    "DalaError": "dala.errors",
+    "Explainer": "dala.explain.explainer",
+    "Explanation": "dala.explain.explanation",
+    "ImageError": "dala.images.preprocessing",
+    "LoadedModel": "dala.models.pretrained",
+    "Preprocessing": "dala.images.preprocessing",
+    "WeightsError": "dala.models.serialization",
+    "load": "dala.models.pretrained",
 }
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # When first asked for: torch takes seconds, in which the command line can tell of bad arguments and of Ctrl-C.
-    if name not in PLACES:
+    # Imported on first use: torch takes seconds, in which the command line can report bad arguments and handle Ctrl-C.
+    if name not in _MODULES:
         raise AttributeError(f"module 'dala' has no attribute {name!r}")
-    return getattr(import_module(f"dala.{PLACES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,4 +1,7 @@
-"""`python -m dala explain | train | ...`. Bad input: one sentence on stderr, exit code 2."""
+"""Command line: `dala explain | train | ...`, or `python -m dala ...`.
+
+Exit codes: 0 for success, 2 for bad input (one sentence on stderr), 130 after Ctrl-C, 141 if the output was closed.
+"""
 
 import argparse
 import errno
@@ -8,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
 
 from dala import files
 from dala.commands import refuse
@@ -15,27 +19,31 @@ from dala.errors import DalaError
 
 __all__ = ["main"]
 
-# Only what is asked for is imported: most commands need more packages than the app and `explain`.
+# Only the chosen command's module is imported: most commands need more packages than the app and `explain` do.
 COMMANDS = {
-    "explain": "Grad-CAM and DT Grad-CAM of pictures, as files",
-    "train": "train a network, and score it on patients it never saw",
-    "phantom": "draw synthetic patches whose evidence is known, with or without a decoy",
-    "data": "look a data set over before training on it",
-    "compare": "networks side by side on the same folds",
-    "evaluate": "score weights on pictures, or write the model card",
-    "evaluate-explanations": "measure which explanations deserve trust; also `evaluate explanations`",
-    "trust": "ask of one picture's map whether it deserves trust",
-    "gate": "measure how far the attention opens on average, for the app",
-    "publish": "put weights with their card on the Hugging Face Hub",
+    "explain": "write Grad-CAM and DT Grad-CAM of pictures as files",
+    "train": "train a network and score it on held-out patients",
+    "phantom": "draw synthetic patches with known evidence, with or without a decoy",
+    "data": "check a data set before training on it",
+    "compare": "compare networks on the same folds",
+    "evaluate": "score weights on pictures, or write a model card",
+    "evaluate-explanations": "measure how far explanations can be trusted; also `evaluate explanations`",
+    "trust": "check whether the map of one picture can be trusted",
+    "gate": "measure the average attention gate, which the app compares a patch with",
+    "publish": "upload weights and their model card to the Hugging Face Hub",
     "publish-space": "host the app as a Hugging Face Space",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code."""
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: those after the program's name; by default the process's own.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # What the terminal's encoding lacks is told as \\uNNNN.
+            # Characters that the terminal's encoding lacks are printed as \uNNNN.
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -48,35 +56,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in {*files.REFUSALS, errno.EPIPE}:
             raise
         if error.filename is None and not sys.stdout.closed:
-            _unheard()
-        # Whoever reads the output has gone: as `head` does, once it has its lines.
+            _discard_output()
+        # A closed pipe is no error: `head` closes it once it has its lines.
         return 141 if error.errno == errno.EPIPE else refuse(files.refused(error, error.filename or "The output"))
     return code
 
 
-def _run(given: list[str]) -> int:
-    if given[:2] == ["evaluate", "explanations"]:
-        given[:2] = ["evaluate-explanations"]
-    parser = argparse.ArgumentParser(
-        prog="python -m dala", description="Explain breast tissue patches, train, publish."
-    )
+def _run(arguments: list[str]) -> int:
+    if arguments[:2] == ["evaluate", "explanations"]:
+        arguments[:2] = ["evaluate-explanations"]
+    program = "dala" if Path(sys.argv[0]).stem == "dala" else "python -m dala"
+    parser = argparse.ArgumentParser(prog=program, description="Explain breast tissue patches, train, publish.")
     commands = parser.add_subparsers(dest="command", required=True)
     parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
     module = None
-    if given[:1] and given[0] in COMMANDS:
+    if arguments[:1] and arguments[0] in COMMANDS:
+        name = arguments[0]
         try:
-            module = import_module(f"dala.commands.{given[0].replace('-', '_')}")
+            module = import_module(f"dala.commands.{name.replace('-', '_')}")
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("dala"):
+            package = (error.name or "").partition(".")[0]
+            if package == "dala":
                 raise
-            return refuse(f"`{given[0]}` needs {error.name}: pip install -r requirements-train.txt")
-        module.add_arguments(parsers[given[0]])
-    args = parser.parse_args(given)
+            return refuse(
+                f"`{name}` needs {package}: pip install -r requirements-train.txt; where dala is installed as a "
+                'package, pip install "dala[train]".'
+            )
+        module.add_arguments(parsers[name])
+    args = parser.parse_args(arguments)
     assert module is not None  # noqa: S101  the parser has refused every other command  # nosec B101
     return int(module.run(args))
 
 
-def _unheard() -> None:
-    """Let the interpreter flush at its end what could not be written, to nowhere."""
+def _discard_output() -> None:
+    """Redirect stdout to the null device, so that the interpreter's final flush does not fail again."""
     with suppress(OSError, ValueError):  # a stream without a file behind it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

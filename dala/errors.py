@@ -1,15 +1,16 @@
-"""What every refusal of this project is: one sentence for the person who asked."""
+"""The base class of all errors that users see: one sentence each."""
 
 __all__ = ["DalaError"]
 
-MOST = 600
+MOST = 600  # characters of a message
 
 
 class DalaError(ValueError):
     """Base of all errors that the app and the command line show as they are; any other exception is a bug.
 
-    Its message is one line: names of files, classes and columns come into it from anywhere, and would else break lines,
-    or steer a terminal. A longer one than `MOST` characters loses its middle.
+    The message says what is wrong, then what to do. It is printed as one line: file, class and column names in it come
+    from untrusted input and could otherwise break lines or send control sequences to a terminal. The middle of a
+    message longer than `MOST` characters is left out.
     """
 
     def __str__(self) -> str:

@@ -1,11 +1,11 @@
-"""One file per command of `python -m dala`: add_arguments(parser) and run(args) -> exit code."""
+"""One module per command: `add_arguments(parser)`, and `run(args)`, which returns the exit code."""
 
 import sys
 
 __all__ = ["refuse"]
 
 
-def refuse(sentence: str, code: int = 2) -> int:
-    """Say on stderr why something cannot be done; the exit code."""
-    print(sentence, file=sys.stderr)
+def refuse(message: str, code: int = 2) -> int:
+    """Print on stderr why a command cannot run; returns the exit code."""
+    print(message, file=sys.stderr)
     return code
