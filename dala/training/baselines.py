@@ -1,23 +1,60 @@
-"""What a classifier reaches without a network of its own: from colour alone, and from frozen ImageNet features."""
+"""Baseline classifiers without a network of their own: logistic regression on colour or on frozen ImageNet features."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from dala.data import loading
 from dala.data.items import Item, balanced_weights
 from dala.images import stain
 from dala.training.feature_cache import POOLED
 
-__all__ = ["BASELINES", "colour", "log_probabilities", "pooled"]
+__all__ = ["BASELINES", "FeatureBaseline", "colour", "log_probabilities", "pooled"]
 
 BASELINES = ("colour", "probe")
-# Weak for 15 statistics, strong for 3584 features of a few hundred pictures.
+# Inverse regularisation: weak for 15 statistics, strong for 3584 features of a few hundred pictures.
 STRENGTH = {"colour": 1.0, "probe": 0.01}
+
+
+class FeatureBaseline:
+    """A logistic regression on fixed features as a `Candidate`; classes, and in them patients, weigh the same.
+
+    Args:
+        name: one of `BASELINES`.
+        x: (n, d) features of all items.
+        items: the n pictures.
+        initialization: of the network that gave the features, for the report.
+
+    Attributes:
+        network: None.
+    """
+
+    def __init__(self, name: str, x: np.ndarray, items: Sequence[Item], initialization: dict[str, Any]) -> None:
+        self.name, self.x, self.items, self.initialization = name, x, items, initialization
+        self.network: nn.Module | None = None
+        self._model: Pipeline
+
+    def fit(self, train: Sequence[int], out: Path, held_out: Sequence[int] = ()) -> None:
+        """Fit the regression to the pictures of these indices; nothing is written to `out`."""
+        chosen = [self.items[i] for i in train]
+        regression = LogisticRegression(C=STRENGTH[self.name], max_iter=5000)
+        weights = balanced_weights(chosen) * len(chosen)
+        self._model = make_pipeline(StandardScaler(), regression).fit(
+            self.x[list(train)], [i.label for i in chosen], logisticregression__sample_weight=weights
+        )
+
+    def logits(self, test: Sequence[int]) -> np.ndarray:
+        """(len(test), classes) log-probabilities, at least -30."""
+        classes = max(i.label for i in self.items) + 1
+        result = np.full((len(test), classes), -30.0)
+        result[:, self._model.classes_] = np.maximum(self._model.predict_log_proba(self.x[list(test)]), -30.0)
+        return result
 
 
 def colour(items: Sequence[Item]) -> np.ndarray:
@@ -33,20 +70,7 @@ def pooled(features: dict[str, Tensor]) -> np.ndarray:
 def log_probabilities(
     name: str, x: np.ndarray, items: Sequence[Item], train: Sequence[int], test: Sequence[int]
 ) -> np.ndarray:
-    """Log-probabilities (len(test), classes) of a logistic regression; classes and patients weigh the same.
-
-    Args:
-        name: one of `BASELINES`.
-        x: (n, d) features of all items.
-        items: the n pictures.
-        train: indices of those to fit.
-        test: indices of those to score.
-    """
-    chosen = [items[i] for i in train]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH[name], max_iter=5000))
-    weights = balanced_weights(chosen) * len(chosen)
-    model.fit(x[list(train)], [i.label for i in chosen], logisticregression__sample_weight=weights)
-    classes = max(i.label for i in items) + 1
-    result = np.full((len(test), classes), -30.0)
-    result[:, model.classes_] = np.maximum(model.predict_log_proba(x[list(test)]), -30.0)
-    return result
+    """Fit a `FeatureBaseline` to one side of a split and score the other: (len(test), classes) log-probabilities."""
+    baseline = FeatureBaseline(name, x, items, {})
+    baseline.fit(train, Path())
+    return baseline.logits(test)

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a full disk, and an interrupt that waits for the step to end."""
+"""Checkpoints that survive a full disk, and an interrupt that takes effect after the current step."""
 
 import signal
 import threading
@@ -20,10 +20,10 @@ class CheckpointError(DalaError):
 
 
 def write(state: dict[str, Any], file: Path) -> None:
-    """Write a checkpoint beside the last one, then put it in its place.
+    """Write a checkpoint to a temporary file, then replace the previous checkpoint by it.
 
     Raises:
-        CheckpointError: no room, or no permission; the last one is still there.
+        CheckpointError: no room, or no permission; the previous checkpoint is unchanged.
     """
     part = file.with_name(file.name + ".part")
     try:
@@ -32,44 +32,50 @@ def write(state: dict[str, Any], file: Path) -> None:
         part.replace(file)
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
-        # The serialiser wraps what the disk says into an error of its own.
+        # torch wraps the operating system's error into a RuntimeError.
         cause = next((e for e in (error, error.__cause__, error.__context__) if isinstance(e, OSError)), None)
         if cause is None:
             raise
         raise CheckpointError(
-            f"{file}: cannot be written ({cause.strerror}); the one before it is kept, --resume goes on from there."
+            f"{file}: cannot be written ({cause.strerror}); the previous one is kept: resume the run from it."
         ) from error
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What `write` wrote; tensors and plain values only.
+    """Read a checkpoint: tensors and plain values only.
 
     Raises:
-        CheckpointError: not such a file.
+        CheckpointError: not a checkpoint, or an incomplete one.
     """
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{file}: not a complete checkpoint; without --resume training starts anew.") from error
+        raise CheckpointError(
+            f"{file}: not a complete checkpoint; delete it, or start the run again without `resume`."
+        ) from error
     return state
 
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, or a scheduler's SIGTERM, sets instead of tearing a step apart; a second Ctrl-C does."""
+    """Yield an event that Ctrl-C or SIGTERM sets, instead of interrupting a step; a second one raises.
+
+    Raises:
+        KeyboardInterrupt: the second signal.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
 
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield event
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Where a training step's input comes from: pictures decoded and augmented anew, or kept features of frozen stages."""
+"""Training inputs as torch `Dataset`s: pictures decoded and augmented at every draw, or cached features."""
 
 from collections.abc import Sequence
 
@@ -10,32 +10,35 @@ from torchvision.transforms import v2
 from dala.data import loading
 from dala.data.items import Item
 from dala.images.preprocessing import Preprocessing, normalised
-from dala.training.config import Settings
-from dala.training.feature_cache import Frozen
+from dala.models.dala_resnet import STAGES
+from dala.training.config_parts import FeatureConfig
+from dala.training.feature_cache import FeatureCache
 
-__all__ = ["Decoded", "Draw", "Kept", "quarter_turns"]
+__all__ = ["Draw", "FeatureDataset", "PictureDataset", "Source", "quarter_turns"]
 
-# Index of a picture and seed of its augmentation: the same draw whichever process makes it, and after a resume.
+# Index of a picture and seed of its augmentation: the same draw in whichever process, and after a resume.
 Draw = tuple[int, int]
+# Pixels of the picture per position of a stage's map.
+STRIDES = dict(zip(STAGES, (4, 4, 8, 16, 32), strict=False))
 
 
-class Decoded(Dataset[tuple[Tensor, int]]):
-    """Pictures, decoded and augmented at every draw: crop at native scale, flip, quarter turn, mild jitter of colour.
+class PictureDataset(Dataset[tuple[Tensor, int]]):
+    """Pictures, decoded and augmented at every draw: crop at native scale, flip, quarter turn, mild colour jitter.
 
     Args:
         items: all labelled pictures; a draw names one by its index.
         preprocessing: of the network.
-        settings: crop and jitter.
+        features: crop and jitter.
     """
 
-    first = "stem"
+    first_stage = "stem"
 
-    def __init__(self, items: Sequence[Item], preprocessing: Preprocessing, settings: Settings) -> None:
+    def __init__(self, items: Sequence[Item], preprocessing: Preprocessing, features: FeatureConfig) -> None:
         self.items, self.preprocessing = items, preprocessing
-        j = settings.jitter
+        j = features.jitter
         self.augment = v2.Compose(
             [
-                v2.RandomCrop(settings.crop, pad_if_needed=True, padding_mode="edge"),
+                v2.RandomCrop(features.crop, pad_if_needed=True, padding_mode="edge"),
                 v2.RandomHorizontalFlip(),
                 v2.Lambda(quarter_turns),
                 v2.ColorJitter(j, j, j, j / 5) if j else v2.Identity(),
@@ -52,46 +55,60 @@ class Decoded(Dataset[tuple[Tensor, int]]):
             torch.manual_seed(seed)
             return self.augment(v2.functional.pil_to_tensor(picture)), self.items[index].label
 
-    def whole(self, index: int) -> Tensor:
-        """(3, H, W) float32 of a picture as the app sees it."""
+    def uncropped(self, index: int) -> Tensor:
+        """(3, H, W) float32 of a picture, preprocessed as for inference."""
         return normalised(loading.at_scale(self.items[index], self.preprocessing), self.preprocessing)[0]
 
+    def batches(self, indices: Sequence[int]) -> list[list[int]]:
+        """The pictures one by one: their sizes may differ."""
+        return [[i] for i in indices]
 
-class Kept(Dataset[tuple[Tensor, int]]):
-    """Maps of the last frozen stage, of a random view and cropped at random; a smaller map is repeated.
+
+class FeatureDataset(Dataset[tuple[Tensor, int]]):
+    """Cached maps of the last frozen stage, of a random view and cropped at random; a smaller map is repeated.
 
     Args:
         items: all labelled pictures; a draw names one by its index.
-        frozen: their features.
-        settings: crop, in pixels of the picture.
-        stride: pixels of the picture for one position of a map.
+        cache: their features.
+        features: first trained stage, number of views, and crop in pixels of the picture.
     """
 
-    def __init__(self, items: Sequence[Item], frozen: Frozen, settings: Settings, stride: int) -> None:
-        self.items, self.frozen, self.first = items, frozen, settings.train_from
-        self.views = settings.views
-        self.side = -(-(settings.crop or 448) // stride)
+    def __init__(self, items: Sequence[Item], cache: FeatureCache, features: FeatureConfig) -> None:
+        self.items, self.cache, self.views = items, cache, features.views
+        self.first_stage = features.train_from
+        stride = STRIDES[STAGES[STAGES.index(features.train_from) - 1]]
+        self.side = -(-(features.crop or 448) // stride)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
         """(C, side, side) of a draw, and the label."""
         index, seed = draw
         generator = torch.Generator().manual_seed(seed)
         view, top, left = torch.randint(2**31, (3,), generator=generator).tolist()
-        kept = self.frozen.map(index, view % self.views)
-        h, w, _ = kept.shape
+        features = self.cache.map(index, view % self.views)
+        h, w, _ = features.shape
         if min(h, w) < self.side:
-            # Repeated, since an edge that is drawn out would weigh more than the tissue.
-            kept = kept.repeat(-(-self.side // h), -(-self.side // w), 1)
-            h, w, _ = kept.shape
+            # Repeated: a stretched edge would weigh more than the tissue.
+            features = features.repeat(-(-self.side // h), -(-self.side // w), 1)
+            h, w, _ = features.shape
         top, left = top % (h - self.side + 1), left % (w - self.side + 1)
-        crop = kept[top : top + self.side, left : left + self.side]
+        crop = features[top : top + self.side, left : left + self.side]
         return crop.permute(2, 0, 1), self.items[index].label
 
-    def whole(self, index: int) -> Tensor:
-        """(C, h, w) of a picture as the app sees it."""
-        return self.frozen.map(index).permute(2, 0, 1)
+    def uncropped(self, index: int) -> Tensor:
+        """(C, h, w) of a picture, preprocessed as for inference."""
+        return self.cache.map(index).permute(2, 0, 1)
+
+    def batches(self, indices: Sequence[int], size: int = 8) -> list[list[int]]:
+        """The pictures in groups of at most `size`, whose maps have one shape."""
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for i in indices:
+            by_shape.setdefault(self.cache.places[i][1:], []).append(i)
+        return [group[k : k + size] for group in by_shape.values() for k in range(0, len(group), size)]
+
+
+Source = PictureDataset | FeatureDataset
 
 
 def quarter_turns(x: Tensor) -> Tensor:
-    """(..., H, W) turned by 0, 90, 180 or 270 degrees at random, exactly and without interpolation."""
+    """Turn (..., H, W) by 0, 90, 180 or 270 degrees at random, without interpolation."""
     return torch.rot90(x, int(torch.randint(4, ())), (-2, -1))

@@ -1,4 +1,4 @@
-"""What the frozen stages see of every picture, computed once and kept on disk: no fold, epoch or network repeats it."""
+"""Features of the frozen stages, computed once per picture and view and cached on disk for all folds and epochs."""
 
 import hashlib
 import io
@@ -19,24 +19,24 @@ from dala.data import loading
 from dala.data.items import Item
 from dala.images.preprocessing import Preprocessing, normalised
 from dala.models.dala_resnet import STAGES, DALAResNet50
-from dala.training.config import Settings
-from dala.training.distributed import ALONE, Ranks
+from dala.training.config_parts import FeatureConfig, RuntimeConfig
+from dala.training.distributed import SINGLE, Ranks
 
-__all__ = ["POOLED", "Frozen", "extract"]
+__all__ = ["POOLED", "FeatureCache", "extract"]
 
 POOLED = ("layer2", "layer3", "layer4")
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """Features of n pictures in several views each; view 0 is the picture as the app sees it.
+class FeatureCache:
+    """Features of n pictures in several views; view 0 is the picture as preprocessed for inference.
 
     Attributes:
         storage: flat memory map of all maps at the last frozen stage, each (h, w, C).
-        places: [picture][view] -> offset into it, h, w; every view of a picture has one size.
+        places: [picture] -> offset of its first view in `storage`, h, w; all views of a picture have one size.
         channels: C.
-        pooled: for each of `POOLED`, means over the map of the untrained network, (n, views, channels) float32.
+        pooled: for each of `POOLED`, means over the map of the initialized network, (n, views, channels) float32.
     """
 
     storage: Tensor
@@ -45,110 +45,142 @@ class Frozen:
     pooled: dict[str, Tensor]
 
     def map(self, picture: int, view: int = 0) -> Tensor:
-        """(h, w, C) of one picture in one view, not copied."""
+        """(h, w, C) of one picture in one view, a view of `storage`."""
         offset, h, w = self.places[picture]
         size = h * w * self.channels
         return self.storage[offset + view * size : offset + (view + 1) * size].view(h, w, self.channels)
 
 
 class _Views(Dataset[Tensor]):
-    def __init__(self, items: Sequence[Item], preprocessing: Preprocessing, settings: Settings) -> None:
-        self.items, self.preprocessing, self.settings = items, preprocessing, settings
+    """Each picture as (views, 3, H, W): four flips, then flips with colour jitter."""
+
+    def __init__(self, items: Sequence[Item], preprocessing: Preprocessing, features: FeatureConfig, seed: int) -> None:
+        self.items, self.preprocessing, self.features, self.seed = items, preprocessing, features, seed
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, index: int) -> Tensor:
-        picture = loading.at_scale(self.items[index], self.preprocessing)
-        plain, j = normalised(picture, self.preprocessing)[0], self.settings.jitter
-        views = [plain.flip(FLIPS[v]) for v in range(min(4, self.settings.views))]
-        stain = v2.ColorJitter(j, j, j, j / 5)
-        p = self.preprocessing
-        for v in range(4, self.settings.views):
+        p, j = self.preprocessing, self.features.jitter
+        picture = loading.at_scale(self.items[index], p)
+        plain = normalised(picture, p)[0]
+        views = [plain.flip(FLIPS[v]) for v in range(min(4, self.features.views))]
+        jitter = v2.ColorJitter(j, j, j, j / 5)
+        for v in range(4, self.features.views):
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.settings.seed * 1_000_003 + index * 64 + v)
-                pixels = stain(v2.functional.pil_to_tensor(picture))
+                torch.manual_seed(self.seed * 1_000_003 + index * 64 + v)
+                pixels = jitter(v2.functional.pil_to_tensor(picture))
             x = v2.functional.normalize(v2.functional.to_dtype(pixels, scale=True), list(p.mean), list(p.std))
             views.append(x.flip(FLIPS[v % 4]))
         return torch.stack(views)
 
 
-def extract(model: DALAResNet50, items: Sequence[Item], settings: Settings, ranks: Ranks = ALONE) -> Frozen:
-    """Features of the stages below `settings.train_from`, from the cache where it holds them.
+def extract(
+    model: DALAResNet50,
+    items: Sequence[Item],
+    features: FeatureConfig,
+    runtime: RuntimeConfig,
+    ranks: Ranks = SINGLE,
+) -> FeatureCache:
+    """Features of the stages below `features.train_from`, from disk if they were computed before.
 
     Args:
-        model: with the start's weights, on its device; not changed.
+        model: initialized, on its device; not changed.
         items: the pictures.
-        settings: views, jitter, precision, workers and cache of them.
-        ranks: the processes that write one file together, on one machine or a disk that they share.
+        features: size, views, jitter and first trained stage.
+        runtime: cache folder, precision, workers and seed.
+        ranks: the processes that write one file together, on one machine or a shared disk.
 
     Raises:
         DataError: a picture that cannot be read.
         DiskError: no room on the disk, or no permission.
     """
-    cache = settings.cache or settings.out / "features"
-    cache.mkdir(parents=True, exist_ok=True)
-    stem = cache / _key(model, items, settings)
-    about, storage = stem.with_suffix(".pt"), stem.with_suffix(".bin")
-    if not all(ranks.gather(about.exists())):
+    folder = runtime.cache or runtime.out / "features"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / _key(model, items, features, runtime)
+    index, storage = stem.with_suffix(".pt"), stem.with_suffix(".bin")
+    if not all(ranks.gather(index.exists())):
         try:
-            _compute(model, items, settings, stem, ranks)
+            _compute(model, items, features, runtime, stem, ranks)
         except OSError as error:
             storage.unlink(missing_ok=True)
-            raise files.DiskError(files.refused(error, cache)) from error
-    told = torch.load(about, weights_only=True)
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    flat = torch.from_file(str(storage), shared=False, size=told["size"], dtype=dtype)
-    return Frozen(flat, [tuple(p) for p in told["places"]], told["channels"], told["pooled"])
+            raise files.DiskError(files.refused(error, folder)) from error
+    about = torch.load(index, weights_only=True)
+    flat = torch.from_file(str(storage), shared=False, size=about["size"], dtype=_dtype(runtime))
+    return FeatureCache(flat, [tuple(p) for p in about["places"]], about["channels"], about["pooled"])
 
 
-def _compute(model: DALAResNet50, items: Sequence[Item], settings: Settings, stem: Path, ranks: Ranks) -> None:
-    below = STAGES.index(settings.train_from)
-    # In training mode batch-norm would take the statistics of whatever passes.
+def _dtype(runtime: RuntimeConfig) -> torch.dtype:
+    return torch.bfloat16 if runtime.precision == "bf16" else torch.float32
+
+
+def _compute(
+    model: DALAResNet50,
+    items: Sequence[Item],
+    features: FeatureConfig,
+    runtime: RuntimeConfig,
+    stem: Path,
+    ranks: Ranks,
+) -> None:
+    """Write the maps to `stem`.bin, then their index and the pooled features to `stem`.pt."""
+    # In training mode batch-norm would update its statistics.
     model.eval()
+    places, channels, size = _layout(model, items, features)
+    dtype, storage = _dtype(runtime), stem.with_suffix(".bin")
+    if ranks.is_first:
+        with storage.open("wb") as stream:
+            _reserve(stream.fileno(), size * dtype.itemsize)
+    ranks.barrier()
+    flat = torch.from_file(str(storage), shared=True, size=size, dtype=dtype)
+    share = slice(ranks.rank, None, ranks.world_size)
+    loader = DataLoader(
+        _Views(items[share], model.preprocessing, features, runtime.seed),
+        batch_size=None,
+        num_workers=runtime.workers or 0,
+    )
+    below = STAGES[STAGES.index(features.train_from) - 1]
+    parts = ranks.gather(_fill(model, loader, below, flat, places[share]))
+    pooled = {s: torch.empty(len(items), *parts[0][s].shape[1:]) for s in POOLED}
+    for r, part in enumerate(parts):
+        for s in POOLED:
+            pooled[s][r :: ranks.world_size] = part[s]
+    if ranks.is_first:
+        packed = io.BytesIO()  # torch.save to a file would wrap the operating system's error
+        torch.save({"places": places, "channels": channels, "size": size, "pooled": pooled}, packed)
+        files.write(stem.with_suffix(".pt"), packed.getvalue())
+    ranks.barrier()
+
+
+def _layout(
+    model: DALAResNet50, items: Sequence[Item], features: FeatureConfig
+) -> tuple[list[tuple[int, int, int]], int, int]:
+    """Places of all pictures' maps, their channels, and the number of elements of the storage."""
     with torch.inference_mode():
-        channels, stride = _geometry(model, below)
+        channels, stride = _geometry(model, STAGES.index(features.train_from))
     places, offset = [], 0
     for item in items:
         width, height = loading.at_scale(item, model.preprocessing).size
         h, w = -(-height // stride), -(-width // stride)
         places.append((offset, h, w))
-        offset += settings.views * h * w * channels
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    storage = stem.with_suffix(".bin")
-    if ranks.rank == 0:
-        with storage.open("wb") as stream:
-            _reserve(stream.fileno(), offset * dtype.itemsize)
-    ranks.wait()
-    flat = torch.from_file(str(storage), shared=True, size=offset, dtype=dtype)
-    share = slice(ranks.rank, None, ranks.world)
-    parts = ranks.gather(_fill(model, items[share], settings, flat, places[share]))
-    pooled = {s: torch.empty(len(items), *parts[0][s].shape[1:]) for s in POOLED}
-    for r, part in enumerate(parts):
-        for s in POOLED:
-            pooled[s][r :: ranks.world] = part[s]
-    if ranks.rank == 0:
-        packed = io.BytesIO()  # to a file torch would wrap what the disk says into an error of its own
-        torch.save({"places": places, "channels": channels, "size": offset, "pooled": pooled}, packed)
-        files.write(stem.with_suffix(".pt"), packed.getvalue())
-    ranks.wait()
+        offset += features.views * h * w * channels
+    return places, channels, offset
 
 
 @torch.inference_mode()
 def _fill(
-    model: DALAResNet50, items: Sequence[Item], settings: Settings, flat: Tensor, places: list[tuple[int, int, int]]
+    model: DALAResNet50,
+    loader: "DataLoader[Tensor]",
+    below: str,
+    flat: Tensor,
+    places: list[tuple[int, int, int]],
 ) -> dict[str, Tensor]:
+    """Copy the maps after stage `below` to `flat`; the pooled features of the loader's pictures."""
     device = next(model.parameters()).device
-    model.eval()
-    below = STAGES[STAGES.index(settings.train_from) - 1]
     rows: dict[str, list[Tensor]] = {s: [] for s in POOLED}
-    loader = DataLoader(
-        _Views(items, model.preprocessing, settings), batch_size=None, num_workers=settings.workers or 0
-    )
-    bar = tqdm(loader, "frozen stages", total=len(items), unit="image", disable=None)
+    bar = tqdm(loader, "frozen stages", total=len(places), unit="image", disable=None)
     for x, (offset, h, w) in zip(bar, places, strict=True):
         x = x.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=flat.dtype == torch.bfloat16):
             for stage in STAGES[:-1]:
                 x = getattr(model, stage)(x)
                 if stage == below:
@@ -159,9 +191,12 @@ def _fill(
     return {s: torch.stack(r) for s, r in rows.items()}
 
 
-def _key(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> str:
-    told = {k: getattr(settings, k) for k in ("train_from", "views", "jitter", "precision", "seed", "height", "width")}
-    digest = hashlib.sha256(json.dumps(told).encode())
+def _key(model: DALAResNet50, items: Sequence[Item], features: FeatureConfig, runtime: RuntimeConfig) -> str:
+    """Hash of everything that the features depend on."""
+    f = features
+    settings = {"train_from": f.train_from, "views": f.views, "jitter": f.jitter, "precision": runtime.precision}
+    settings |= {"seed": runtime.seed, "height": f.height, "width": f.width}
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for item in items:
         digest.update(f"{item.path.name} {item.path.stat().st_size}\n".encode())
     for name, value in model.state_dict().items():
@@ -171,6 +206,7 @@ def _key(model: DALAResNet50, items: Sequence[Item], settings: Settings) -> str:
 
 
 def _geometry(model: DALAResNet50, below: int) -> tuple[int, int]:
+    """Channels and stride of the map after the first `below` stages."""
     x = torch.zeros(1, 3, 64, 64, device=next(model.parameters()).device)
     for stage in STAGES[:below]:
         x = getattr(model, stage)(x)
@@ -178,7 +214,7 @@ def _geometry(model: DALAResNet50, below: int) -> tuple[int, int]:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    # A sparse file would end the process with a bus error where the disk is full.
+    # With a sparse file, a full disk would end the process with a bus error.
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:

@@ -1,164 +1,229 @@
-"""One network from start to finish: start, probe, fine-tuning, and its logits on pictures that it did not see."""
+"""Networks as candidates of cross-validation: initialized, fitted by a probe and fine-tuning, and scored."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import softmax
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from dala.data import loading
 from dala.data.items import Item
 from dala.evaluation import metrics
 from dala.images.preprocessing import Preprocessing
-from dala.models.dala_resnet import STAGES, DALAResNet50
-from dala.training import baselines, initialization, networks, probes
+from dala.models.dala_resnet import DALAResNet50
+from dala.training import networks, probes
 from dala.training.config import Settings
-from dala.training.datasets import Decoded, Kept
-from dala.training.distributed import ALONE, Ranks
-from dala.training.feature_cache import extract
-from dala.training.networks import Named, Upper
-from dala.training.trainer import Run
+from dala.training.config_parts import DataConfig, FeatureConfig, RuntimeConfig
+from dala.training.datasets import FeatureDataset, PictureDataset, Source
+from dala.training.distributed import SINGLE, Ranks
+from dala.training.feature_cache import FeatureCache, extract
+from dala.training.initialization import load_imagenet, load_library
+from dala.training.networks import LibraryNetwork, UpperStages
+from dala.training.trainer import Trainer
 
-__all__ = ["Job", "fit", "logits", "prepare"]
+__all__ = [
+    "DALACandidate",
+    "LibraryCandidate",
+    "initialization_name",
+    "initialize_and_extract",
+    "predict_logits",
+    "preprocessing_for",
+]
 
-STRIDES = dict(zip(STAGES, (4, 4, 8, 16, 32), strict=False))
 
+class _NetworkCandidate(ABC):
+    """A network that is initialized, fine-tuned and scored; the two kinds differ in the initialization and the source.
 
-@dataclass(frozen=True)
-class Job:
-    """What all networks of a run share.
-
-    Attributes:
-        settings: filled in for the device.
+    Args:
+        settings: of the run, resolved for the device.
         items: all labelled pictures.
         class_names: of their labels.
-        preprocessing: of the networks.
-        device: where they are trained.
+        device: of the network.
         ranks: the processes that train together.
-        state: the start's weights, by torchvision's key names; None for networks with a start of their own.
-        started: what the start was, for the report.
-        source: of the input.
-        pooled: features of the start, see `Frozen.pooled`; empty where there are none.
-        statistics: features of a baseline that has no network, else None.
     """
 
-    settings: Settings
-    items: list[Item]
-    class_names: list[str]
-    preprocessing: Preprocessing
-    device: torch.device
-    ranks: Ranks
-    state: dict[str, Tensor] | None
-    started: dict[str, Any]
-    source: Decoded | Kept
-    pooled: dict[str, Tensor]
-    statistics: np.ndarray | None
+    initialization: dict[str, Any]
+    source: Source
+
+    def __init__(
+        self, settings: Settings, items: list[Item], class_names: list[str], device: torch.device, ranks: Ranks
+    ) -> None:
+        self.settings, self.items, self.class_names = settings, items, class_names
+        self.device, self.ranks = device, ranks
+        self.preprocessing = preprocessing_for(items, settings.data, settings.features)
+        self.network: nn.Module | None = None
+        self._fitted: UpperStages
+
+    @abstractmethod
+    def _initialize(self, train: Sequence[int], resumed: bool) -> DALAResNet50 | LibraryNetwork:
+        """A network on the device, ready for fine-tuning on `train`; if resumed, a checkpoint replaces its weights."""
+
+    def fit(self, train: Sequence[int], out: Path, held_out: Sequence[int] = ()) -> None:
+        """Initialize and fine-tune a network, or resume from `out`/last.pt; log scores of the held-out pictures."""
+        s = self.settings
+        torch.manual_seed(s.runtime.seed)
+        network = self._initialize(train, s.runtime.resume and (out / "last.pt").exists())
+        networks.freeze_below(network, s.features.train_from)
+        trainer = Trainer(
+            network,
+            self.source,
+            train,
+            out,
+            s.tuning,
+            s.runtime,
+            identity=s.public(),
+            score=(lambda upper: self._scores(upper, held_out)) if len(held_out) and s.tuning.score_every else None,
+            ranks=self.ranks,
+        )
+        while trainer.epoch < s.tuning.epochs:
+            trainer.one_epoch()
+        self._fitted = trainer.trained
+        self.network = self._fitted.network
+
+    def logits(self, test: Sequence[int]) -> np.ndarray:
+        """(len(test), classes) logits, each picture whole and preprocessed as for inference."""
+        return predict_logits(self._fitted, self.source, test, self.settings.runtime.precision, self.ranks)
+
+    def _scores(self, upper: nn.Module, held_out: Sequence[int]) -> dict[str, Any]:
+        logits = predict_logits(upper, self.source, held_out, self.settings.runtime.precision, self.ranks)
+        labels = np.array([self.items[i].label for i in held_out])
+        patients = np.array([self.items[i].patient for i in held_out])
+        scores = metrics.report(labels, softmax(logits, axis=1), patients).to_json()
+        return {k: v for k, v in scores.items() if isinstance(v, int | float | None)}
 
 
-def prepare(
-    settings: Settings, items: list[Item], class_names: list[str], device: torch.device, ranks: Ranks = ALONE
-) -> Job:
-    """Load the start, and compute or find what its frozen stages see of every picture.
+class LibraryCandidate(_NetworkCandidate):
+    """A network of torchvision or timm, fine-tuned as a whole on pictures."""
 
-    Raises:
-        DataError, WeightsError: pictures or a start that cannot be used.
+    def __init__(
+        self,
+        settings: Settings,
+        items: list[Item],
+        class_names: list[str],
+        device: torch.device,
+        ranks: Ranks = SINGLE,
+    ) -> None:
+        super().__init__(settings, items, class_names, device, ranks)
+        self.initialization = initialization_name(settings.features)
+        self.source = PictureDataset(items, self.preprocessing, settings.features)
+
+    def _initialize(self, train: Sequence[int], resumed: bool) -> DALAResNet50 | LibraryNetwork:
+        name, init = self.settings.features.network, self.settings.features.init
+        pretrained = init == "pretrained"
+        network = networks.build(name, self.class_names, self.preprocessing, pretrained=pretrained)
+        if isinstance(network, LibraryNetwork) and init and not pretrained:
+            load_library(network, init)
+        return network.to(memory_format=torch.channels_last).to(self.device)
+
+
+class DALACandidate(_NetworkCandidate):
+    """DALAResNet50 or an ablation of it: a probe on frozen ImageNet features, then fine-tuning of the upper stages.
+
+    The inputs are cached features of the frozen stages, or pictures where `views` is 0.
     """
-    magnification = settings.magnification if settings.format == "breakhis" else None
-    preprocessing = Preprocessing(
-        settings.height,
-        settings.width,
-        magnification=magnification,
-        um_per_pixel=settings.um_per_pixel,
-        enlargement=_enlargement(items, settings),
-    )
-    source: Decoded | Kept = Decoded(items, preprocessing, settings)
-    state, started, pooled, statistics = None, {"name": Path(settings.init or "random").name}, {}, None
-    own = settings.network in (*networks.DALA, "probe")
-    if own:
-        model = DALAResNet50(class_names, preprocessing)
-        started = initialization.load_imagenet(model, settings.init)
-        state = {k: v.clone() for k, v in model.state_dict().items() if not k.startswith(("attention.", "head."))}
-        model.to(memory_format=torch.channels_last).to(device)
-        # Without kept views the pooled features alone are needed, for the probe.
-        seen = settings if settings.views else replace(settings, views=4, train_from="layer4")
-        frozen = extract(model, items, seen, ranks)
-        pooled = frozen.pooled
-        if settings.views and settings.network != "probe":
-            source = Kept(items, frozen, settings, STRIDES[STAGES[STAGES.index(settings.train_from) - 1]])
-    if settings.network in baselines.BASELINES:
-        statistics = baselines.pooled(pooled) if own else baselines.colour(items)
-    return Job(settings, items, class_names, preprocessing, device, ranks, state, started, source, pooled, statistics)
+
+    def __init__(
+        self,
+        settings: Settings,
+        items: list[Item],
+        class_names: list[str],
+        device: torch.device,
+        ranks: Ranks = SINGLE,
+    ) -> None:
+        super().__init__(settings, items, class_names, device, ranks)
+        model, self.initialization, cache = initialize_and_extract(
+            items, class_names, self.preprocessing, settings.features, settings.runtime, device, ranks
+        )
+        state = model.state_dict()
+        self.backbone = {k: v.cpu().clone() for k, v in state.items() if not k.startswith(("attention.", "head."))}
+        self.pooled = cache.pooled["layer4"]
+        self.source = (
+            FeatureDataset(items, cache, settings.features)
+            if settings.features.views
+            else PictureDataset(items, self.preprocessing, settings.features)
+        )
+
+    def _initialize(self, train: Sequence[int], resumed: bool) -> DALAResNet50 | LibraryNetwork:
+        s = self.settings
+        network = networks.build(s.features.network, self.class_names, self.preprocessing, s.tuning.dropout)
+        network.load_state_dict({**network.state_dict(), **self.backbone})
+        network.to(memory_format=torch.channels_last).to(self.device)
+        if isinstance(network, DALAResNet50) and s.probe.epochs and not resumed:
+            pooled, items = self.pooled[list(train)], [self.items[i] for i in train]
+            if s.probe.kind == "linear":
+                probes.fit_linear(network, pooled, items, s.probe.strength)
+            else:
+                probes.fit_network(network, pooled, items, s.probe, s.tuning, s.runtime.seed)
+        return network
 
 
-def _enlargement(items: Sequence[Item], settings: Settings) -> float:
-    """By how much pictures are enlarged to the area of the training size; of most, where their sizes differ."""
+def preprocessing_for(items: Sequence[Item], data: DataConfig, features: FeatureConfig) -> Preprocessing:
+    """Preprocessing of the pictures to the training size, with the median enlargement of (a sample of) them."""
     areas = [p.width * p.height for p in (loading.read(item) for item in items[:: max(1, len(items) // 32)])]
-    return round(float((settings.height * settings.width / np.median(areas)) ** 0.5), 4)
-
-
-def fit(job: Job, chosen: Sequence[int], out: Path, held: Sequence[int] = ()) -> Upper:
-    """Train one network on the chosen pictures, in its folder; figures of the held-out ones go to the log.
-
-    Returns:
-        the trained network is its `network`.
-    """
-    s = job.settings
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(s.seed)
-    network = networks.build(s.network, job.class_names, job.preprocessing, s.dropout, s.init == "pretrained")
-    if isinstance(network, DALAResNet50) and job.state is not None:
-        network.load_state_dict({**network.state_dict(), **job.state})
-    elif isinstance(network, Named) and s.init not in (None, "pretrained"):
-        initialization.load_named(network, s.init or "")
-    network.to(memory_format=torch.channels_last).to(job.device)
-    if isinstance(network, DALAResNet50) and s.probe_epochs and not (s.resume and (out / "last.pt").exists()):
-        pooled, items = job.pooled["layer4"][list(chosen)], [job.items[i] for i in chosen]
-        if s.probe == "linear":
-            probes.fit(network, pooled, items, s.probe_strength)
-        else:
-            probes.probe(network, pooled, items, s)
-
-    def score(upper: nn.Module) -> dict[str, Any]:
-        labels = np.array([job.items[i].label for i in held])
-        patients = np.array([job.items[i].patient for i in held])
-        told = metrics.report(labels, softmax(logits(job, upper, held), axis=1), patients).to_json()
-        return {k: v for k, v in told.items() if isinstance(v, int | float | None)}
-
-    run = Run(s, network, job.source, chosen, out, score if len(held) and s.score_every else None, job.ranks)
-    while run.epoch < s.epochs:
-        run.one_epoch()
-    return run.trained
+    height, width = features.height, features.width
+    return Preprocessing(
+        height,
+        width,
+        magnification=data.magnification if data.format == "breakhis" else None,
+        um_per_pixel=data.um_per_pixel,
+        enlargement=round(float((height * width / np.median(areas)) ** 0.5), 4),
+    )
 
 
 @torch.inference_mode()
-def logits(job: Job, upper: nn.Module, chosen: Sequence[int]) -> np.ndarray:
-    """Logits (n, classes) of pictures, each whole and as in the app; every process does its share."""
-    training = upper.training
-    upper.eval()
-    mine = list(chosen)[job.ranks.rank :: job.ranks.world]
+def predict_logits(
+    network: nn.Module, source: Source, indices: Sequence[int], precision: str | None = None, ranks: Ranks = SINGLE
+) -> np.ndarray:
+    """Logits (n, classes) of uncropped pictures in evaluation mode; each process computes its share.
+
+    Args:
+        network: from the source's first stage up, on its device.
+        source: of the inputs.
+        indices: of the n pictures.
+        precision: "bf16" for autocast.
+        ranks: the processes that share the pictures.
+    """
+    device, training = next(network.parameters()).device, network.training
+    network.eval()
+    mine = list(indices)[ranks.rank :: ranks.world_size]
     rows: dict[int, np.ndarray] = {}
-    bf16 = job.settings.precision == "bf16"
-    for batch in tqdm(list(_alike(job, mine)), "scoring", unit="batch", disable=None, leave=False):
-        x = torch.stack([job.source.whole(i) for i in batch]).to(job.device, memory_format=torch.channels_last)
-        with torch.autocast(job.device.type, torch.bfloat16, enabled=bf16):
-            told = upper(x).float().cpu().numpy()
-        rows.update(zip(batch, told, strict=True))
-    for part in job.ranks.gather(rows):
+    for batch in tqdm(source.batches(mine), "scoring", unit="batch", disable=None, leave=False):
+        x = torch.stack([source.uncropped(i) for i in batch]).to(device, memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(x).float().cpu().numpy()
+        rows.update(zip(batch, logits, strict=True))
+    for part in ranks.gather(rows):
         rows.update(part)
-    upper.train(training)
-    return np.stack([rows[i] for i in chosen])
+    network.train(training)
+    return np.stack([rows[i] for i in indices])
 
 
-def _alike(job: Job, chosen: Sequence[int], most: int = 8) -> list[list[int]]:
-    # Kept maps of one size go through together; decoded pictures one by one, since each may have a size of its own.
-    if isinstance(job.source, Decoded):
-        return [[i] for i in chosen]
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for i in chosen:
-        by_size.setdefault(job.source.frozen.places[i][1:], []).append(i)
-    return [group[k : k + most] for group in by_size.values() for k in range(0, len(group), most)]
+def initialization_name(features: FeatureConfig) -> dict[str, Any]:
+    """Name of the initialization for a report, without the folder of a file."""
+    return {"name": Path(features.init or "random").name}
+
+
+def initialize_and_extract(
+    items: list[Item],
+    class_names: list[str],
+    preprocessing: Preprocessing,
+    features: FeatureConfig,
+    runtime: RuntimeConfig,
+    device: torch.device,
+    ranks: Ranks = SINGLE,
+) -> tuple[DALAResNet50, dict[str, Any], FeatureCache]:
+    """The initialized network on the device, what it was initialized from, and the features of its frozen stages.
+
+    Without cached views only the pooled features matter, of the four flips, which the probe needs.
+    """
+    model = DALAResNet50(class_names, preprocessing)
+    source = load_imagenet(model, features.init)
+    model.to(memory_format=torch.channels_last).to(device)
+    cached = features if features.views else replace(features, views=4, train_from="layer4")
+    return model, source, extract(model, items, cached, runtime, ranks)

@@ -1,4 +1,4 @@
-"""Networks by name, for training and comparison: DALAResNet50, what it is without its parts, and libraries' own."""
+"""Networks by name, for training and comparison: DALAResNet50, its ablations, and networks of torchvision and timm."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,25 @@ from dala.images.preprocessing import Preprocessing
 from dala.models.dala_resnet import STAGES, DALAResNet50
 from dala.models.serialization import WeightsError
 
-__all__ = ["DALA", "Named", "Upper", "build", "trained_parameters"]
+__all__ = ["DALA", "LibraryNetwork", "UpperStages", "build", "freeze_below"]
+
+DALA = ("dala", "dala:no-attention", "dala:one-activation", "resnet50")
 
 
-class Named(nn.Module):
-    """A classifier of torchvision or timm, trained as a whole; it scales its input itself where it must.
+class LibraryNetwork(nn.Module):
+    """A classifier of torchvision or timm, which resizes its input where it needs a fixed size.
 
     Args:
         name: "torchvision:densenet121", "timm:vit_base_patch16_224" and so on.
         class_names: one name per logit.
         preprocessing: how a picture becomes the input.
-        pretrained: fetch the library's default weights.
+        pretrained: download the library's default weights.
+
+    Attributes:
+        wrapped: the library's module.
 
     Raises:
-        WeightsError: no such network, or weights that cannot be fetched.
+        WeightsError: an unknown network, or weights that cannot be downloaded.
     """
 
     def __init__(
@@ -32,7 +37,7 @@ class Named(nn.Module):
         self.class_names, self.preprocessing = tuple(class_names), preprocessing
         library, _, network = name.partition(":")
         try:
-            self.made, side = _LIBRARIES[library](network, len(self.class_names), pretrained)
+            self.wrapped, side = _LIBRARIES[library](network, len(self.class_names), pretrained)
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             raise WeightsError(f"{name} cannot be built: {reason}.") from error
@@ -40,21 +45,21 @@ class Named(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) normalised pictures -> (N, classes) logits."""
-        logits: Tensor = self.made(self.scale(x))
+        logits: Tensor = self.wrapped(self.scale(x))
         return logits
 
 
-class Upper(nn.Module):
-    """The part of a network from one stage up: (N, C, h, w) of what comes in there -> (N, classes) logits."""
+class UpperStages(nn.Module):
+    """A network from stage `first` to its logits: (N, C, h, w) input of that stage -> (N, classes)."""
 
-    def __init__(self, network: nn.Module, first: str) -> None:
+    def __init__(self, network: "DALAResNet50 | LibraryNetwork", first: str) -> None:
         super().__init__()
         self.network = network
-        stages = ("scale", "made") if isinstance(network, Named) else (*STAGES, "head")
+        stages = ("scale", "wrapped") if isinstance(network, LibraryNetwork) else (*STAGES, "head")
         self.stages = stages[stages.index(first) if first in stages else 0 :]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Through the stages and the head."""
+        """Apply the stages and the head."""
         for stage in self.stages:
             x = getattr(self.network, stage)(x)
         return x
@@ -66,17 +71,23 @@ def build(
     preprocessing: Preprocessing,
     dropout: float = 0.3,
     pretrained: bool = False,
-) -> DALAResNet50 | Named:
-    """A network by name, its weights random unless `pretrained`.
+) -> DALAResNet50 | LibraryNetwork:
+    """Build a network by name, with random weights unless `pretrained`.
 
-    "dala"; "dala:no-attention"; "dala:one-activation" (nothing after the second fully connected layer); "resnet50" (no
-    attention, one linear layer, as He et al. 2016, arXiv 1512.03385); "torchvision:NAME"; "timm:NAME".
+    Args:
+        name: "dala"; "dala:no-attention"; "dala:one-activation" (none after the second fully connected layer);
+            "resnet50" (no attention, one linear layer, as He et al. 2016, arXiv 1512.03385); "torchvision:NAME";
+            "timm:NAME".
+        class_names: one name per logit.
+        preprocessing: how a picture becomes the input.
+        dropout: in the head of DALAResNet50.
+        pretrained: download the default weights; of torchvision and timm only.
 
     Raises:
-        WeightsError: a name that is none.
+        WeightsError: an unknown name.
     """
     if name.partition(":")[0] in _LIBRARIES:
-        return Named(name, class_names, preprocessing, pretrained)
+        return LibraryNetwork(name, class_names, preprocessing, pretrained)
     if name not in DALA:
         raise WeightsError(f"{name}: not one of {', '.join(DALA)}, torchvision:NAME or timm:NAME.")
     model = DALAResNet50(class_names, preprocessing, dropout=dropout)
@@ -91,24 +102,20 @@ def build(
     return model
 
 
-DALA = ("dala", "dala:no-attention", "dala:one-activation", "resnet50")
-
-
-def trained_parameters(network: DALAResNet50 | Named, first: str) -> list[nn.Parameter]:
-    """Let gradients reach the stages from `first` of `STAGES` up, and no further down; the parameters they reach."""
+def freeze_below(network: DALAResNet50 | LibraryNetwork, first: str) -> None:
+    """Let gradients reach the stages from `first` of `STAGES` up, and no others; a library's network has no stages."""
     network.requires_grad_(True)
     if isinstance(network, DALAResNet50):
         for stage in STAGES[: STAGES.index(first)]:
             for name in ("conv1", "bn1") if stage == "stem" else (stage,):
                 network.get_submodule(name).requires_grad_(False)
-    return [p for p in network.parameters() if p.requires_grad]
 
 
 def _from_torchvision(name: str, classes: int, pretrained: bool) -> tuple[nn.Module, int | None]:
     from torchvision import models
 
     model = models.get_model(name, weights="DEFAULT" if pretrained else None)
-    # The classifier is the last linear layer of every one of torchvision's.
+    # In every classifier of torchvision the last linear layer gives the logits.
     path, last = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
     model.set_submodule(path, nn.Linear(last.in_features, classes))
     return model, getattr(model, "image_size", None)
@@ -118,10 +125,10 @@ def _from_timm(name: str, classes: int, pretrained: bool) -> tuple[nn.Module, in
     import timm
 
     model = timm.create_model(name, pretrained=pretrained, num_classes=classes)
-    given: dict[str, Any] = getattr(model, "pretrained_cfg", {})
-    # Position embeddings and windows are made for one size; convolutions take any.
-    fixed = given.get("fixed_input_size") or hasattr(model, "patch_embed")
-    return model, int(given["input_size"][-1]) if fixed else None
+    about: dict[str, Any] = getattr(model, "pretrained_cfg", {})
+    # Position embeddings and windows fit one size; convolutions accept any.
+    fixed = about.get("fixed_input_size") or hasattr(model, "patch_embed")
+    return model, int(about["input_size"][-1]) if fixed else None
 
 
 _LIBRARIES = {"torchvision": _from_torchvision, "timm": _from_timm}

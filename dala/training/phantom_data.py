@@ -1,61 +1,66 @@
-"""What `--data phantom` of the training script stands for: patches drawn for the run, and settings for minutes."""
+"""Training on generated data: for the setting `data` = `phantom` or `phantom:<decoy>`, a run draws its own patches."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from dala.models import pretrained, serialization
 from dala.phantoms import dataset
 from dala.phantoms.artifacts import DECOYS
-from dala.training.config import Settings, SettingsError
+from dala.training.config import Settings
+from dala.training.config_parts import DataConfig, SettingsError
 
-__all__ = ["COUNT", "NAME", "asked", "draw", "named", "settle"]
+__all__ = ["COUNT", "NAME", "draw", "is_requested", "name", "resolve"]
 
 COUNT, NAME = 120, "phantoms"
 
 
-def asked(settings: Settings) -> bool:
-    """Is it `phantom` or `phantom:<decoy>`, and no folder of that name?"""
-    return _parts(settings.data)[0] == "phantom" and not settings.data.exists()
+def is_requested(data: DataConfig) -> bool:
+    """Whether the data are `phantom` or `phantom:<decoy>`, and no folder of that name exists."""
+    return _parts(data.data)[0] == "phantom" and not data.data.exists()
 
 
-def settle(settings: Settings) -> Settings:
-    """The same for the patches that will lie in the run's folder, and the shipped weights as a start.
+def resolve(settings: Settings) -> Settings:
+    """Settings for patches in the run's folder, initialized from the shipped weights unless `init` is set.
 
-    A quarter of the area, so that everybody can try the script in minutes.
+    Height and width are halved, so that a run takes minutes on a laptop.
 
     Raises:
         SettingsError: no such decoy.
     """
-    decoy = _parts(settings.data)[1]
+    decoy, features = _parts(settings.data.data)[1], settings.features
     if decoy and decoy not in DECOYS:
         raise SettingsError(f"There is no decoy {decoy!r}: choose one of {', '.join(DECOYS)}.")
-    height, width = settings.height // 2, settings.width // 2
-    init = settings.init or str(pretrained.SHIPPED / serialization.FILE)
-    crop = min(settings.crop or 448, height, width)
-    root = settings.out / (f"{NAME}-{decoy}" if decoy else NAME)
-    return replace(settings, data=root, format="folder", init=init, height=height, width=width, crop=crop)
+    height, width = features.height // 2, features.width // 2
+    return settings.with_options(
+        data=settings.runtime.out / (f"{NAME}-{decoy}" if decoy else NAME),
+        format="folder",
+        init=features.init or str(pretrained.SHIPPED / serialization.FILE),
+        height=height,
+        width=width,
+        crop=min(features.crop or 448, height, width),
+    )
 
 
 def draw(settings: Settings) -> None:
-    """Draw the patches of settled settings, unless they are there.
+    """Draw the patches of resolved settings, unless their folder exists.
 
-    With a decoy the labels are weak, as where a patch has its slide's label: the tissue tells half of the malignant
-    ones, the decoy all of them. Beside a focus in every patch it would be evidence that nobody needs.
+    With a decoy the labels are weak, as where a patch carries its slide's label: the tissue shows the class in half of
+    the malignant patches, the decoy in all of them. If every patch had a focus, the decoy would be redundant evidence.
 
     Raises:
         DiskError: no room on the disk.
     """
-    if not settings.data.exists():
-        decoy = settings.data.name[len(NAME) + 1 :] or None
-        recipe = dataset.Recipe(COUNT, size=(settings.width, settings.height), decoy=decoy, weak=bool(decoy))
-        dataset.make_folder(settings.data, recipe, os.cpu_count() or 1)
+    root, features = settings.data.data, settings.features
+    if not root.exists():
+        decoy = root.name[len(NAME) + 1 :] or None
+        recipe = dataset.Recipe(COUNT, size=(features.width, features.height), decoy=decoy, weak=bool(decoy))
+        dataset.make_folder(root, recipe, os.cpu_count() or 1)
 
 
-def named(settings: Settings) -> str | None:
-    """What a report calls the data, `phantoms` or `phantoms-<decoy>`; None if they were not drawn for the run."""
-    own = settings.data.parent == settings.out and settings.data.name.startswith(NAME)
-    return settings.data.name if own else None
+def name(settings: Settings) -> str | None:
+    """Name of the data in a report: `phantoms` or `phantoms-<decoy>`; None if they were not drawn for the run."""
+    root = settings.data.data
+    return root.name if root.parent == settings.runtime.out and root.name.startswith(NAME) else None
 
 
 def _parts(data: Path) -> tuple[str, str]:

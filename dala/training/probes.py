@@ -1,10 +1,13 @@
-"""A head that starts as a linear probe: a ridge regression, written exactly into the head's activated layers.
+"""Probes: attention and head fitted to pooled features of the frozen backbone, as a start for fine-tuning.
 
-A head that fits already distorts the features less when they are fine-tuned (Kumar et al. 2022, arXiv 2202.10054), and
-of a few dozen patients a regularised linear fit says more than a small network trained from noise.
+A head that already fits distorts the features less when they are fine-tuned (Kumar et al. 2022, arXiv 2202.10054).
+There are two: `fit_network` trains attention and head by gradient descent; `fit_linear` writes a ridge regression
+exactly into the head's layers, which for a few dozen patients generalises better than a small network trained from
+noise. Both open the gate, whose value is then the same at every position; attention and head on features pooled first,
+(n, 2048, 1, 1), thus equal attention and head on the maps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,33 +17,101 @@ from torchvision.transforms import v2
 
 from dala.data.items import Item, balanced_weights
 from dala.models.dala_resnet import DALAResNet50
-from dala.training.config import Settings
+from dala.training.config_parts import ProbeConfig, TuningConfig
 
-__all__ = ["fit", "probe", "write"]
+__all__ = ["ODDS", "fit_linear", "fit_network", "write_linear"]
 
-# Logarithm of the odds, 20 to 1, of a picture that lies on its class's target: a cross-entropy then starts from logits
-# of its own size. One fitted to each fold's few patients would shuffle the pictures of several folds.
+# Log-odds, about 20 to 1, of a picture whose regression value is its class's target: logits of the size that a
+# cross-entropy expects. A scale fitted to each fold's few patients would make logits of different folds incomparable.
 ODDS = 3.0
 
 
-def fit(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], strength: float) -> None:
-    """Open the attention, and fit the head to the frozen backbone's pooled features, in place.
+def fit_network(
+    network: DALAResNet50, pooled: Tensor, items: Sequence[Item], probe: ProbeConfig, tuning: TuningConfig, seed: int
+) -> list[float]:
+    """Train the attention and the head on pooled features with AdamW and mixup (Zhang et al. 2018, arXiv 1710.09412).
 
-    The gate is the same at every position, so that attention and head on features pooled first are exactly attention
-    and head on the maps. The regression is on the classes as -1 and 1, a discriminant that needs fewer patients than a
-    logistic one (Efron 1975, doi 10.1080/01621459.1975.10480319); features are divided by the root of their deviation
-    (Pareto scaling, van den Berg et al. 2006, doi 10.1186/1471-2164-7-142), so that those that hardly vary do not weigh
-    as much as the others. Classes, and in them patients, weigh the same.
+    The gate's output is standardised, so that a feature of small variance can weigh as much as one of large variance;
+    the mean and the deviation afterwards become part of the head's first layer.
 
     Args:
-        network: its attention and head are set.
+        network: its attention and head are fitted in place.
+        pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
+        items: the n pictures; classes, and in them patients, are drawn equally often.
+        probe: epochs, learning rate and mixup.
+        tuning: weight decay and label smoothing.
+        seed: of the draws.
+
+    Returns:
+        the loss after each epoch.
+    """
+    device = next(network.parameters()).device
+    mean, deviation = (f(pooled, (0, 1))[:, None, None].to(device) for f in (torch.mean, torch.std))
+    deviation = deviation + 1e-4
+    torch.manual_seed(seed)
+    _open_gate(network)
+    parts = nn.ModuleList([network.attention, network.head]).train()
+    optimizer = torch.optim.AdamW(parts.parameters(), probe.lr, weight_decay=tuning.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, probe.epochs))
+    losses = []
+    for _ in range(probe.epochs):
+        batches = _mixed_batches(pooled, items, probe.mixup, len(network.class_names))
+        losses.append(_one_epoch(network, batches, mean, deviation, optimizer, tuning.label_smoothing) / len(items))
+        schedule.step()
+    first = next(m for m in network.head.modules() if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        first.weight.div_(deviation.flatten())
+        first.bias.sub_(first.weight @ mean.flatten())
+    return losses
+
+
+def _one_epoch(
+    network: DALAResNet50,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    mean: Tensor,
+    deviation: Tensor,
+    optimizer: torch.optim.Optimizer,
+    smoothing: float,
+) -> float:
+    """Sum of the losses of all pictures."""
+    total = 0.0
+    for x, y in batches:
+        logits = network.head((network.attention(x.to(mean.device)) - mean) / deviation)
+        loss = nn.functional.cross_entropy(logits, y.to(mean.device), label_smoothing=smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)
+    return total
+
+
+def _mixed_batches(
+    pooled: Tensor, items: Sequence[Item], alpha: float, classes: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of an epoch: (b, 2048, 1, 1) features of random views, and labels (b,) or, with mixup, (b, classes)."""
+    labels = torch.tensor([i.label for i in items])
+    chances = torch.tensor(balanced_weights(items))
+    mix = v2.MixUp(alpha=alpha or 1.0, num_classes=classes)
+    for rows in torch.multinomial(chances, len(items), replacement=True).split(32):
+        x, y = pooled[rows, torch.randint(pooled.shape[1], (len(rows),)), :, None, None], labels[rows]
+        yield mix(x, y) if alpha else (x, y)
+
+
+def fit_linear(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], strength: float) -> None:
+    """Write a ridge regression on pooled features into the head.
+
+    The regression targets are the classes as -1 and 1, a discriminant that needs fewer patients than a logistic one
+    (Efron 1975, doi 10.1080/01621459.1975.10480319). Features are divided by the root of their deviation (Pareto
+    scaling, van den Berg et al. 2006, doi 10.1186/1471-2164-7-142), so that those with a small variance weigh less than
+    the others. Classes, and in them patients, weigh the same.
+
+    Args:
+        network: its attention and head are set in place.
         pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
         items: the n pictures.
         strength: the inverse of the regression's penalty.
     """
-    gate = getattr(network.attention, "excite", None)
-    if isinstance(gate, nn.Conv2d) and gate.bias is not None:
-        nn.init.constant_(gate.bias, 4.0)
+    _open_gate(network)
     n, views, channels = pooled.shape
     device = next(network.parameters()).device
     with torch.no_grad():
@@ -54,24 +125,24 @@ def fit(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], strength: 
     weight, bias = torch.zeros(count, channels).double(), torch.full((count,), -30.0)
     logits = ODDS * np.hstack([model.coef_.reshape(-1, channels), model.intercept_.reshape(-1, 1)]).T
     if logits.shape[1] == 1:
-        # Two classes: the margin, half to each side.
+        # Two classes: half of the margin for each.
         logits = np.hstack([-logits, logits]) / 2
     coefficients, offsets = torch.from_numpy(logits[:-1].T) / scale, torch.from_numpy(logits[-1])
     classes = torch.from_numpy(model.classes_)
     weight[classes] = coefficients
     bias[classes] = (offsets - coefficients @ mean).float()
-    write(network.head, weight.float(), bias)
+    write_linear(network.head, weight.float(), bias)
 
 
-def write(head: nn.Module, weight: Tensor, bias: Tensor) -> None:
-    """Make a head the linear function of what it pools, exactly, and use every unit that can be used for it.
+def write_linear(head: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Make a head the exact linear function of its pooled input, with as many of its units as can be used.
 
     LeakyReLU(u) - LeakyReLU(-u) = (1 + slope) u, and ReLU(u) - ReLU(-u) = u: in both layers half of the units carry a
-    class's logit and half its negative, in as many copies as there is room for, so that dropout takes little away.
-    Units left over keep their random weights, and nothing of them arrives.
+    class's logit and half its negative, in as many copies as there is room for, so that dropout has little effect.
+    Units left over keep their random weights, and have no effect on the output.
 
     Args:
-        head: of a DALAResNet50, or any whose last layer alone is linear.
+        head: of a DALAResNet50, or any whose only linear layer is the last.
         weight, bias: (classes, channels) and (classes,).
     """
     linear = [m for m in head.modules() if isinstance(m, nn.Linear)]
@@ -99,49 +170,7 @@ def _fill(layer: nn.Linear, weight: Tensor, rows: int) -> None:
     layer.bias[:rows] = 0
 
 
-def probe(network: DALAResNet50, pooled: Tensor, items: Sequence[Item], settings: Settings) -> list[float]:
-    """Fit the attention and the head to the frozen backbone's pooled features; the loss after each epoch.
-
-    The gate is the same at every position, so that attention and head on features pooled first, (n, 2048, 1, 1), are
-    exactly attention and head on the maps. The gate starts wide open. What leaves it is standardised by the training
-    pictures' mean and deviation, which afterwards become part of the head's first layer; a feature that varies little
-    can so weigh as much as one that varies a lot. Pictures are mixed (mixup, Zhang et al. 2018, arXiv 1710.09412).
-
-    Args:
-        network: its attention and head are fitted in place.
-        pooled: (n, views, 2048) means of layer4's maps of the pictures in several views.
-        items: the n pictures; classes, and in them patients, are drawn equally often.
-        settings: epochs, rate, decay, mixup, label smoothing and seed.
-    """
-    device = next(network.parameters()).device
-    labels = torch.tensor([i.label for i in items])
-    chances = torch.tensor(balanced_weights(items))
-    mean, deviation = (f(pooled, (0, 1))[:, None, None].to(device) for f in (torch.mean, torch.std))
-    deviation = deviation + 1e-4
-    torch.manual_seed(settings.seed)
+def _open_gate(network: DALAResNet50) -> None:
     gate = getattr(network.attention, "excite", None)
-    if isinstance(gate, torch.nn.Conv2d) and gate.bias is not None:
-        torch.nn.init.constant_(gate.bias, 4.0)
-    parts = torch.nn.ModuleList([network.attention, network.head]).train()
-    optimizer = torch.optim.AdamW(parts.parameters(), settings.probe_lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.probe_epochs))
-    mix = v2.MixUp(alpha=settings.mixup or 1.0, num_classes=len(network.class_names))
-    losses = []
-    for _ in range(settings.probe_epochs):
-        total = 0.0
-        for rows in torch.multinomial(chances, len(items), replacement=True).split(32):
-            x, y = pooled[rows, torch.randint(pooled.shape[1], (len(rows),)), :, None, None], labels[rows]
-            x, y = mix(x, y) if settings.mixup else (x, y)
-            logits = network.head((network.attention(x.to(device)) - mean) / deviation)
-            loss = torch.nn.functional.cross_entropy(logits, y.to(device), label_smoothing=settings.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        schedule.step()
-        losses.append(total / len(items))
-    first = next(m for m in network.head.modules() if isinstance(m, torch.nn.Linear))
-    with torch.no_grad():
-        first.weight.div_(deviation.flatten())
-        first.bias.sub_(first.weight @ mean.flatten())
-    return losses
+    if isinstance(gate, nn.Conv2d) and gate.bias is not None:
+        nn.init.constant_(gate.bias, 4.0)

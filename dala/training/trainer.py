@@ -1,4 +1,7 @@
-"""The fine-tuning loop: every draw a function of seed and step, so that a resumed run equals an uninterrupted one."""
+"""The fine-tuning loop. Every random draw depends on seed and step only, so a resumed run equals an uninterrupted one.
+
+One epoch: draw pictures so that classes and patients weigh the same, step through them, log, save a checkpoint.
+"""
 
 import csv
 import time
@@ -18,124 +21,134 @@ from dala import files
 from dala.data.items import balanced_weights
 from dala.models.dala_resnet import DALAResNet50
 from dala.training import checkpoint
-from dala.training.config import Settings, SettingsError
-from dala.training.datasets import Decoded, Kept
-from dala.training.distributed import ALONE, Ranks
-from dala.training.networks import Named, Upper, trained_parameters
+from dala.training.config_parts import RuntimeConfig, SettingsError, TuningConfig
+from dala.training.datasets import Source
+from dala.training.distributed import SINGLE, Ranks
+from dala.training.networks import LibraryNetwork, UpperStages
 
-__all__ = ["Run", "freeze_batch_norm"]
+__all__ = ["Trainer", "freeze_batch_norm"]
 
 
-class Run:
-    """Fine-tuning of one network on one side of a split, epoch by epoch; `last.pt` and `log.csv` after each.
+class Trainer:
+    """Fine-tune one network on one side of a split, epoch by epoch, with `last.pt` and `log.csv` after each.
 
     Args:
-        settings: of the run, filled in for the device.
-        network: on its device; trained in place.
-        source: of every picture's input.
+        network: on its device; the parameters that require gradients are trained in place.
+        source: the dataset of inputs.
         chosen: indices of the pictures to train on.
-        out: folder of this run.
-        score: gives figures for the log from the network as it is, or None.
+        out: folder of the checkpoint and the log.
+        tuning: of the optimizer, the schedule and the loss.
+        runtime: seed, workers, precision, and whether to resume.
+        identity: plain value that a checkpoint must share to be resumed, such as all settings of the run.
+        score: network -> held-out scores for the log; None to log the loss only.
         ranks: the processes that train together.
 
     Raises:
-        SettingsError: a checkpoint of other settings or other pictures, or a batch that cannot be shared out.
+        SettingsError: a checkpoint of other settings or pictures, or a batch that the processes cannot share.
 
     Attributes:
-        step: how many are done.
-        log: a row for each scoring and each epoch.
+        step: number of completed steps.
+        log: one row per scoring and epoch.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        network: DALAResNet50 | Named,
-        source: Decoded | Kept,
+        network: DALAResNet50 | LibraryNetwork,
+        source: Source,
         chosen: Sequence[int],
         out: Path,
+        tuning: TuningConfig,
+        runtime: RuntimeConfig,
+        *,
+        identity: Any = None,
         score: Callable[[nn.Module], dict[str, Any]] | None = None,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE,
     ) -> None:
-        if settings.batch % ranks.world:
-            raise SettingsError(f"--batch {settings.batch} cannot be shared out over {ranks.world} processes.")
-        self.settings, self.network, self.source, self.chosen = settings, network, source, list(chosen)
-        self.out, self.score, self.ranks = out, score, ranks
-        self.upper = Upper(network, source.first)
-        self.optimizer = _optimizer(settings, network)
-        self.steps = max(1, len(self.chosen) // settings.batch)
-        self.schedule = _warmup_cosine(self.optimizer, self.steps * settings.epochs, settings.warmup)
-        if not settings.freeze_batch_norm and ranks.world > 1 and next(network.parameters()).is_cuda:
+        if tuning.batch % ranks.world_size:
+            raise SettingsError(
+                f"`batch` is {tuning.batch}, which {ranks.world_size} processes cannot share: choose a multiple."
+            )
+        self.tuning, self.runtime, self.network, self.source = tuning, runtime, network, source
+        self.chosen, self.out, self.score, self.ranks = list(chosen), out, score, ranks
+        self.upper = UpperStages(network, source.first_stage)
+        self.optimizer = _optimizer(network, tuning)
+        self.steps = max(1, len(self.chosen) // tuning.batch)
+        self.schedule = _warmup_cosine(self.optimizer, self.steps * tuning.epochs, tuning.warmup)
+        if not tuning.freeze_batch_norm and ranks.world_size > 1 and next(network.parameters()).is_cuda:
             nn.SyncBatchNorm.convert_sync_batchnorm(self.upper)
-        averaging = get_ema_multi_avg_fn(settings.ema)
-        self.ema = AveragedModel(self.upper, multi_avg_fn=averaging, use_buffers=True) if settings.ema else None
+        averaging = get_ema_multi_avg_fn(tuning.ema)
+        self.ema = AveragedModel(self.upper, multi_avg_fn=averaging, use_buffers=True) if tuning.ema else None
         self.step, self.total, self.log = 0, 0.0, list[dict[str, Any]]()
-        self.same = [settings.public(), sorted(source.items[i].path.name for i in self.chosen)]
-        if settings.resume and (out / "last.pt").exists():
+        self.identity = [identity, sorted(source.items[i].path.name for i in self.chosen)]
+        if runtime.resume and (out / "last.pt").exists():
             self._load()
         elif score:
-            self._note({"epoch": 0, "loss": None, "images_per_second": None, **score(self.upper)})
-        self.parallel = DistributedDataParallel(self.upper) if ranks.world > 1 else self.upper
+            self._log({"epoch": 0, "loss": None, "images_per_second": None, **score(self.upper)})
+        self.parallel = DistributedDataParallel(self.upper) if ranks.world_size > 1 else self.upper
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """Number of completed epochs."""
         return self.step // self.steps
 
     @property
-    def trained(self) -> Upper:
-        """What came of it: the averaged weights if there are any, else the last ones."""
-        return cast(Upper, self.ema.module) if self.ema else self.upper
+    def trained(self) -> UpperStages:
+        """The averaged weights if there are any, otherwise the last ones."""
+        return cast(UpperStages, self.ema.module) if self.ema else self.upper
 
     def one_epoch(self) -> None:
-        """Train on as many pictures as there are, drawn so that classes and patients weigh the same; then save.
+        """Train for one epoch, then log and save.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C, once the step is done and saved.
             CheckpointError, DiskError: the disk is full.
         """
-        s, began, first, whole, stopped = self.settings, time.perf_counter(), self.step, self.epoch + 1, False
+        began, first, stopped = time.perf_counter(), self.step, False
         self.upper.train()
-        if s.freeze_batch_norm:
+        if self.tuning.freeze_batch_norm:
             freeze_batch_norm(self.upper)
         with checkpoint.stoppable() as stop:
-            bar = tqdm(self._loader(), f"epoch {whole}/{s.epochs}", unit="step", disable=None)
-            for x, y in bar:
-                # Together, or one process would wait for ever for another that has stopped.
-                told = self.ranks.gather((self._step(x, y), stop.is_set()))
-                self.total += sum(loss for loss, _ in told) / len(told)
-                stopped = any(asked for _, asked in told)
+            title = f"epoch {self.epoch + 1}/{self.tuning.epochs}"
+            for x, y in tqdm(self._loader(), title, unit="step", disable=None):
+                # All processes stop together, or one would wait forever for another that has stopped.
+                results = self.ranks.gather((self._step(x, y), stop.is_set()))
+                self.total += sum(loss for loss, _ in results) / len(results)
+                stopped = any(stop_requested for _, stop_requested in results)
                 if stopped and self.step % self.steps:
                     self._save()
                     raise KeyboardInterrupt
-        rate = (self.step - first) * s.batch / (time.perf_counter() - began)
+        rate = (self.step - first) * self.tuning.batch / (time.perf_counter() - began)
         row = {"epoch": self.epoch, "loss": self.total / self.steps, "images_per_second": rate}
         self.total = 0.0
-        if self.score and s.score_every and self.epoch % s.score_every == 0:
+        if self.score and self.tuning.score_every and self.epoch % self.tuning.score_every == 0:
             row.update(self.score(self.trained))
-        self._note(row)
+        self._log(row)
         self._save()
         if stopped:
             raise KeyboardInterrupt
 
     def _loader(self) -> DataLoader[tuple[Tensor, int]]:
-        s, items = self.settings, [self.source.items[i] for i in self.chosen]
-        generator = torch.Generator().manual_seed(s.seed + 1000 * (self.epoch + 1))
-        count = self.steps * s.batch
+        """The batches of this process in what is left of the epoch."""
+        batch, items = self.tuning.batch, [self.source.items[i] for i in self.chosen]
+        generator = torch.Generator().manual_seed(self.runtime.seed + 1000 * (self.epoch + 1))
+        count = self.steps * batch
         drawn = WeightedRandomSampler(balanced_weights(items).tolist(), count, generator=generator)
         seeds = torch.randint(2**31, (count,), generator=generator).tolist()
         draws = [(self.chosen[i], seed) for i, seed in zip(drawn, seeds, strict=True)]
-        mine = draws[self.step % self.steps * s.batch :][self.ranks.rank :: self.ranks.world]
+        mine = draws[self.step % self.steps * batch :][self.ranks.rank :: self.ranks.world_size]
+        workers = self.runtime.workers or 0
         return DataLoader(
-            self.source, s.batch // self.ranks.world, sampler=mine, num_workers=s.workers or 0, generator=generator
+            self.source, batch // self.ranks.world_size, sampler=mine, num_workers=workers, generator=generator
         )
 
     def _step(self, x: Tensor, y: Tensor) -> float:
-        s, device = self.settings, next(self.network.parameters()).device
-        # Dropout's draws, too, depend on the step alone.
-        torch.manual_seed(s.seed + 7919 * self.step + self.ranks.rank)
-        with torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bf16"):
+        device = next(self.network.parameters()).device
+        # Dropout's draws, too, depend on the step only.
+        torch.manual_seed(self.runtime.seed + 7919 * self.step + self.ranks.rank)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.runtime.precision == "bf16"):
             logits = self.parallel(x.to(device, memory_format=torch.channels_last))
-            loss = nn.functional.cross_entropy(logits, y.to(device), label_smoothing=s.label_smoothing)
+            smoothing = self.tuning.label_smoothing
+            loss = nn.functional.cross_entropy(logits, y.to(device), label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -145,16 +158,16 @@ class Run:
             self.ema.update_parameters(self.upper)
         return loss.item()
 
-    def _note(self, row: dict[str, Any]) -> None:
+    def _log(self, row: dict[str, Any]) -> None:
         self.log.append(row)
-        if self.ranks.rank:
+        if not self.ranks.is_first:
             return
         names = list(dict.fromkeys(name for r in self.log for name in r))
         with files.whole(self.out / "log.csv") as part, part.open("w", newline="") as stream:
             rows = csv.DictWriter(stream, names)
             rows.writeheader()
             rows.writerows(self.log)
-        if self.settings.tensorboard:
+        if self.runtime.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
             with SummaryWriter(str(self.out / "tensorboard")) as board:
@@ -163,15 +176,15 @@ class Run:
                         board.add_scalar(name, value, row["epoch"])
 
     def _save(self) -> None:
-        if self.ranks.rank == 0:
+        if self.ranks.is_first:
             parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema}
             states = {name: part.state_dict() for name, part in parts.items() if part is not None}
-            plain = {"step": self.step, "total": self.total, "log": self.log, "same": self.same}
+            plain = {"step": self.step, "total": self.total, "log": self.log, "same": self.identity}
             checkpoint.write({**states, **plain}, self.out / "last.pt")
 
     def _load(self) -> None:
         state = checkpoint.read(self.out / "last.pt")
-        if state["same"] != self.same:
+        if state["same"] != self.identity:
             raise SettingsError(f"{self.out / 'last.pt'} comes from other settings or pictures: resume with the same.")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -182,18 +195,18 @@ class Run:
 
 
 def freeze_batch_norm(model: nn.Module) -> None:
-    """Keep ImageNet's running statistics: a batch of a few patients' stains would replace them by its own."""
+    """Keep the running statistics: a batch of a few patients' stains would replace ImageNet's by its own."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 
-def _optimizer(settings: Settings, network: DALAResNet50 | Named) -> torch.optim.Optimizer:
-    trained = trained_parameters(network, settings.train_from)
+def _optimizer(network: DALAResNet50 | LibraryNetwork, tuning: TuningConfig) -> torch.optim.Optimizer:
+    trained = [p for p in network.parameters() if p.requires_grad]
     new = [p for name in ("attention", "head") for p in getattr(network, name, nn.Identity()).parameters()]
     old = [p for p in trained if not any(p is q for q in new)]
-    groups = [{"params": new, "lr": settings.head_lr}, {"params": old, "lr": settings.lr}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
+    groups = [{"params": new, "lr": tuning.head_lr}, {"params": old, "lr": tuning.lr}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=tuning.weight_decay)
 
 
 def _warmup_cosine(optimizer: torch.optim.Optimizer, steps: int, share: float) -> LRScheduler:

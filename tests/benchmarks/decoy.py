@@ -37,7 +37,7 @@ FRESH = 1_000_000
 def network(data: str, out: Path) -> tuple[Explainer, dict]:
     """The trained network of a run, made now unless it is there, and what its report says."""
     if not (out / serialization.FILE).is_file():
-        train(Settings(data=Path(data), out=out))
+        train(Settings.from_options(data=Path(data), out=out))
     report = json.loads((out / "report.json").read_text())
     told = {"seconds": report["seconds"], "sha256": report["sha256"]}
     figures = report["scores"]["figures"]

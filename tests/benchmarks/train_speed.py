@@ -24,13 +24,13 @@ from dala.images.preprocessing import Preprocessing
 from dala.models.dala_resnet import DALAResNet50
 from dala.phantoms import dataset
 from dala.training.config import Settings
-from dala.training.datasets import Decoded, Draw
-from dala.training.trainer import Run, freeze_batch_norm
+from dala.training.datasets import Draw, PictureDataset
+from dala.training.trainer import Trainer, freeze_batch_norm
 
 BATCH, STEPS = 16, 8
 
 
-class InMemory(Decoded):
+class InMemory(PictureDataset):
     """The same, with every picture decoded and augmented beforehand."""
 
     def __init__(self, *arguments: object) -> None:
@@ -41,18 +41,19 @@ class InMemory(Decoded):
         return self.ready[draw[0]]
 
 
-def ours(root: Path, precision: str, kind: type[Decoded] = Decoded) -> float:
-    settings = Settings(
+def ours(root: Path, precision: str, kind: type[PictureDataset] = PictureDataset) -> float:
+    settings = Settings.from_options(
         data=root, height=224, width=224, crop=224, train_from="stem", views=0, batch=BATCH, precision=precision,
         out=root.parent, workers=0,
     )  # fmt: skip
     preprocessing = Preprocessing(224, 224)
     model = DALAResNet50(preprocessing=preprocessing).to(memory_format=torch.channels_last)
     items = datasets.read(root, "folder").items
-    run = Run(settings, model, kind(items, preprocessing, settings), range(len(items)), root.parent)
+    source = kind(items, preprocessing, settings.features)
+    trainer = Trainer(model, source, range(len(items)), root.parent, settings.tuning, settings.runtime)
     for _ in range(3):  # the first is warm-up: primitives are compiled
-        run.one_epoch()
-    return max(float(row["images_per_second"]) for row in run.log[1:])
+        trainer.one_epoch()
+    return max(float(row["images_per_second"]) for row in trainer.log[1:])
 
 
 def plain() -> float:

@@ -47,13 +47,13 @@ def tree(tmp_path_factory):
 
 def contents(folder):
     """Files by name; JSON without its times."""
-    found = {}
+    digests = {}
     for file in sorted(f for f in folder.rglob("*") if (f.is_file() and f.suffix != ".csv") or f.name == "summary.csv"):
         content = file.read_bytes()
         if file.suffix == ".json":
             content = json.dumps(timeless(json.loads(content))).encode()
-        found[str(file.relative_to(folder))] = hashlib.sha256(content).hexdigest()
-    return found
+        digests[str(file.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return digests
 
 
 def timeless(value):
@@ -63,15 +63,15 @@ def timeless(value):
 
 
 def same(two, *command, code=0):
-    """Run a command in both processes, with OUT as a folder of its own; what both printed and wrote."""
-    told, number = [], next(NUMBERS)
+    """Run a command in both processes, with OUT as a folder of its own; their common output and files."""
+    results, number = [], next(NUMBERS)
     for one, place in two:
         out = place / f"out-{number}"
         ended = one.run(*(out if part == "OUT" else str(part).replace("OUT", str(out)) for part in command))
         assert ended.code == code, ended.err
-        told.append((ended.out.replace(str(place), ""), contents(out) if out.exists() else {}))
-    assert told[0] == told[1]
-    return told[0]
+        results.append((ended.out.replace(str(place), ""), contents(out) if out.exists() else {}))
+    assert results[0] == results[1]
+    return results[0]
 
 
 @pytest.mark.slow

@@ -161,18 +161,18 @@ def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
     assert warm.kill_when((fold / "last.pt").exists).code == -signal.SIGKILL
     warm.start(*command, "--resume")
     assert warm.kill_when((fold / "predictions.csv").exists).code == -signal.SIGKILL
-    told = (fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE)
+    finished = (fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE)
     assert len(Predictions.read(fold / "predictions.csv").picture) == 2
     with small_disk.full() as limits:
         ended = warm.run(*command, "--resume", **limits)
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
-    assert re.search(FILLED + "|the one before it is kept, --resume goes on from there", ended.err)
+    assert re.search(FILLED + "|the previous one is kept: resume the run from it", ended.err)
     assert not list(out.rglob("*.part")) and not list(final.glob("*.part"))
     warm.start(*command, "--resume")
     assert warm.kill_when((final / "last.pt").exists, signal.SIGTERM).code in (130, -signal.SIGTERM, 0)
     ended = warm.run(*command, "--resume")
     assert ended.code == 0, ended.err
-    assert told == ((fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE))
+    assert finished == ((fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE))
     assert json.loads((out / "report.json").read_text())["sha256"] == pretrained.load(out).sha256
     # What is finished is not trained again.
     written = (out / serialization.FILE).stat().st_mtime_ns

@@ -1,12 +1,9 @@
-"""Pictures of other magnifications, brought to one scale and trained on without being scored."""
+"""Pictures of other magnifications, resized to one scale and trained on without being scored."""
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from dala.data import loading
 from dala.data.items import DataError, Item
@@ -14,11 +11,9 @@ from dala.evaluation.predictions import Predictions
 from dala.images import preprocessing, reading
 from dala.models import pretrained, serialization
 from dala.phantoms import phantom
-from dala.training import baselines
+from dala.training.baselines import FeatureBaseline
 from dala.training.config import Settings, SettingsError
 from dala.training.cross_validation import train
-from dala.training.datasets import Kept
-from dala.training.feature_cache import Frozen
 
 SIZES = {40: (192, 144), 100: (192, 144), 400: (256, 192)}
 # Patients and their class: seven at 100X, of whom two have other pictures too, and two that have none at 100X.
@@ -40,7 +35,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def settings(tree, tmp_path_factory):
-    return Settings(
+    return Settings.from_options(
         data=tree, also="40X,400X", init=str(pretrained.SHIPPED / serialization.FILE), out=tmp_path_factory.mktemp("run"),
         height=144, width=192, crop=96, split="holdout", final=False, views=1, probe="linear", epochs=0, batch=4,
         precision="fp32", workers=0, device="cpu",
@@ -53,43 +48,43 @@ def report(settings):
 
 
 def test_none_of_them_is_scored(report, settings):
-    told = Predictions.read(settings.out / "predictions.csv")
-    assert set(told.magnification) == {"100X"}
-    assert len(told.picture) == report["scores"]["images"] == 2 * len(set(told.patient))
+    predictions = Predictions.read(settings.runtime.out / "predictions.csv")
+    assert set(predictions.magnification) == {"100X"}
+    assert len(predictions.picture) == report["scores"]["images"] == 2 * len(set(predictions.patient))
 
 
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_held_out_patient_is_held_out_at_every_scale(settings, monkeypatch, tmp_path, inner):
     sides = []
-    real = baselines.log_probabilities
+    fit = FeatureBaseline.fit
 
-    def spy(name, x, items, fitted, scored):
-        sides.append([{items[i] for i in side} for side in (fitted, scored)])
-        return real(name, x, items, fitted, scored)
+    def spy(baseline, fitted, out, scored):
+        sides.append([{baseline.items[i] for i in side} for side in (fitted, scored)])
+        return fit(baseline, fitted, out, scored)
 
-    monkeypatch.setattr(baselines, "log_probabilities", spy)
-    train(replace(settings, out=tmp_path, network="colour", split="patient", folds=3, inner=inner))
-    dealt = json.loads((tmp_path / "split.json").read_text())["partitions"][0]
+    monkeypatch.setattr(FeatureBaseline, "fit", spy)
+    train(settings.with_options(out=tmp_path, network="colour", split="patient", folds=3, inner=inner))
+    folds = json.loads((tmp_path / "split.json").read_text())["partitions"][0]
     everybody = {*SEEN, *(patient for patient, _ in FURTHER)}
     for fold, (fitted, scored) in enumerate(sides):
-        after = dealt[(fold + 1) % 3]
-        out = {*dealt[fold], *(after if inner else ())}
+        after = folds[(fold + 1) % 3]
+        out = {*folds[fold], *(after if inner else ())}
         assert {i.patient for i in fitted} == everybody - out
         others = {(i.patient, int(i.magnification[:-1])) for i in fitted if i.magnification != "100X"}
         assert others == {key for key in FURTHER if key[0] not in out}
-        assert {i.patient for i in scored} == {*(after if inner else dealt[fold])}
+        assert {i.patient for i in scored} == {*(after if inner else folds[fold])}
         assert {i.magnification for i in scored} == {"100X"}
 
 
-def test_the_report_and_the_weights_tell_of_them(report, settings):
-    where = report["provenance"]
-    assert where["also"] == {"magnification": "40X,400X", "images": 4, "patients": 9}
-    assert (where["images"], where["patients"]) == (14, 7)
-    held = set(Predictions.read(settings.out / "predictions.csv").patient)
-    told = json.loads((settings.out / "fold-0-0" / "config.json").read_text())["provenance"]
-    assert told["images"] == 2 * told["patients"] == 14 - 2 * len(held)
-    assert told["also"]["images"] == sum(patient not in held for patient, _ in FURTHER)
-    assert told["also"]["patients"] == 9 - len(held)
+def test_the_report_and_the_weights_state_them(report, settings):
+    whole = report["provenance"]
+    assert whole["also"] == {"magnification": "40X,400X", "images": 4, "patients": 9}
+    assert (whole["images"], whole["patients"]) == (14, 7)
+    held = set(Predictions.read(settings.runtime.out / "predictions.csv").patient)
+    provenance = json.loads((settings.runtime.out / "fold-0-0" / "config.json").read_text())["provenance"]
+    assert provenance["images"] == 2 * provenance["patients"] == 14 - 2 * len(held)
+    assert provenance["also"]["images"] == sum(patient not in held for patient, _ in FURTHER)
+    assert provenance["also"]["patients"] == 9 - len(held)
 
 
 @pytest.mark.parametrize(("zoom", "size"), [("40X", (385, 288)), ("200X", (96, 72)), ("400X", (64, 48))])
@@ -121,17 +116,5 @@ def test_too_little_tissue_is_refused(tmp_path):
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change):
-    with pytest.raises(SettingsError, match="--also"):
-        Settings(**change)
-
-
-def test_a_map_smaller_than_the_crop_is_repeated():
-    places = [(0, 2, 3)]
-    storage = torch.arange(2 * 3 * 4).float()
-    frozen = Frozen(storage, places, 4, {})
-    source = Kept([Item(Path("a.png"), 1, "p", "p")], frozen, Settings(crop=96, views=1), 16)
-    crop, label = source[0, 7]
-    assert crop.shape == (4, 6, 6) and label == 1
-    kept = frozen.map(0).permute(2, 0, 1)
-    assert {tuple(v) for v in crop.flatten(1).T.tolist()} == {tuple(v) for v in kept.flatten(1).T.tolist()}
-    assert torch.allclose(crop.mean((1, 2)), kept.mean((1, 2)))
+    with pytest.raises(SettingsError, match="`also`"):
+        Settings.from_options(**change)

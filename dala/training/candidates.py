@@ -1,0 +1,67 @@
+"""Candidates: what cross-validation fits on one side of a split and scores on the other.
+
+DALAResNet50 and its ablations (`DALACandidate`), networks of torchvision and timm (`LibraryCandidate`), and classifiers
+without a network of their own (`FeatureBaseline`) share two methods, `fit` and `logits`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from dala.data.items import Item
+from dala.training import baselines, networks
+from dala.training.config import Settings
+from dala.training.distributed import SINGLE, Ranks
+from dala.training.fit import (
+    DALACandidate,
+    LibraryCandidate,
+    initialization_name,
+    initialize_and_extract,
+    preprocessing_for,
+)
+
+__all__ = ["Candidate", "create"]
+
+
+class Candidate(Protocol):
+    """A classifier of a fixed list of pictures, which are named by their index.
+
+    Attributes:
+        initialization: what it starts from, for the report.
+        network: the fitted network; None before `fit`, and for a classifier without one.
+    """
+
+    initialization: dict[str, Any]
+    network: nn.Module | None
+
+    def fit(self, train: Sequence[int], out: Path, held_out: Sequence[int] = ()) -> None:
+        """Fit to the pictures in `train`, with files in the folder `out`; log scores of those in `held_out`."""
+
+    def logits(self, test: Sequence[int]) -> np.ndarray:
+        """(len(test), classes) logits of the last fit."""
+        ...
+
+
+def create(
+    settings: Settings, items: list[Item], class_names: list[str], device: torch.device, ranks: Ranks = SINGLE
+) -> Candidate:
+    """Create the candidate that `settings.features.network` names, with the features that all its fits share.
+
+    Raises:
+        DataError, WeightsError: pictures or an initialization that cannot be used.
+        DiskError: no room for the features.
+    """
+    features, runtime = settings.features, settings.runtime
+    name = features.network
+    if name == "colour":
+        return baselines.FeatureBaseline(name, baselines.colour(items), items, initialization_name(features))
+    if name == "probe":
+        preprocessing = preprocessing_for(items, settings.data, features)
+        _, source, cache = initialize_and_extract(items, class_names, preprocessing, features, runtime, device, ranks)
+        return baselines.FeatureBaseline(name, baselines.pooled(cache.pooled), items, source)
+    kind = DALACandidate if name in networks.DALA else LibraryCandidate
+    return kind(settings, items, class_names, device, ranks)
