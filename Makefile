@@ -21,7 +21,7 @@ check: lint chromium
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-#	$(BIN)/lint-imports
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r app.py dala
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # the same names for type checkers, which do not follow `__ge
     from dala.explain.explanation import Explanation as Explanation
     from dala.images.preprocessing import ImageError as ImageError
     from dala.images.preprocessing import Preprocessing as Preprocessing
+    from dala.models import LoadedModel as LoadedModel
+    from dala.models import load as load
     from dala.models.dala_resnet import DALAResNet50 as DALAResNet50
-    from dala.models.pretrained import LoadedModel as LoadedModel
-    from dala.models.pretrained import load as load
     from dala.models.serialization import WeightsError as WeightsError
 
 _MODULES = {
@@ -22,10 +22,10 @@ _MODULES = {
     "Explainer": "dala.explain.explainer",
     "Explanation": "dala.explain.explanation",
     "ImageError": "dala.images.preprocessing",
-    "LoadedModel": "dala.models.pretrained",
+    "LoadedModel": "dala.models",
     "Preprocessing": "dala.images.preprocessing",
     "WeightsError": "dala.models.serialization",
-    "load": "dala.models.pretrained",
+    "load": "dala.models",
 }
 __all__ = [*_MODULES, "__version__"]
 

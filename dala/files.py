@@ -24,7 +24,7 @@ __all__ = [
     "write_all",
 ]
 
-# The checkout, or the folder of packages that an installed `dala` lies in.
+# The checkout, or the folder of packages that an installed `dala` is in.
 ROOT = Path(__file__).resolve().parent.parent
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What a disk says to whoever may not write; any other failure of the system is told as a bug.

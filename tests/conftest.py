@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -29,6 +29,8 @@ from dala import DALAResNet50, Explainer
 from dala.images.preprocessing import Preprocessing
 from dala.models import serialization
 from dala.phantoms import phantom
+from tests.support.fake_hub import Fault, Hub, point
+from tests.support.hub_client import BODY
 
 atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
@@ -56,6 +58,30 @@ def small_folder(small: Explainer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("small")
     serialization.save(small.model, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two files of a model, whose content does not matter."""
+    folder = tmp_path_factory.mktemp("two_files")
+    (folder / "model.safetensors").write_bytes(BODY)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
+    """Start a Hub that serves a folder as you/net, with a fault, and let this process use it."""
+    hubs = []
+
+    def start(folder: Path, fault: Fault | None = None, **options: bool) -> Hub:
+        hubs.append(Hub({"you/net": folder}, {"you/net": fault} if fault else {}, **options).__enter__())
+        point(monkeypatch, hubs[-1].url, tmp_path / "cache")
+        return hubs[-1]
+
+    yield start
+    for one in hubs:
+        one.__exit__()
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from dala import files
+from dala import files, models
 from dala.data import datasets
 from dala.data.datasets import Dataset
 from dala.evaluation import inference, metrics, plots, summary
 from dala.evaluation.predictions import Predictions
-from dala.models import device, pretrained
+from dala.models import device
 from dala.publishing import run_report
 from dala.publishing.run_report import Publication, PublicationError
 
@@ -93,7 +93,7 @@ def _publish(args: argparse.Namespace) -> int:
 
 
 def _score(args: argparse.Namespace) -> int:
-    loaded = pretrained.load(args.model)
+    loaded = models.load(args.model)
     zooms = tuple(args.magnification.split(","))
     dataset = datasets.read(args.data, args.format, classes=args.classes, magnifications=zooms)
     if tuple(dataset.class_names) != loaded.model.class_names:

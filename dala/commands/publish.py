@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dala.commands import _send
 from dala.hub import upload
+from dala.hub.layout import OWNED
 from dala.hub.upload import Repository
 from dala.models import pretrained
 from dala.publishing import model_folder
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UploadError, PublishError, WeightsError, SamplesError: what cannot be used or sent.
     """
-    to = Repository(args.repo_id, private=args.private or None, owned=model_folder.OWNED)
+    to = Repository(args.repo_id, private=args.private or None, owned=OWNED)
     # Whoever is not logged in learns it before the work.
     api = None if args.dry_run else upload.client()
     return _send.deliver(

@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dala import cam
+from dala import (
+    cam,
+    models,
+)
 from dala.cam import (
     ablation,  # noqa: F401  registers its methods
     targets,
@@ -24,7 +27,6 @@ from dala.images import (
     stain_statistics,
 )
 from dala.images.preprocessing import Preprocessing, fit, fitted_size, normalised, to_tensor, zoomed
-from dala.models import pretrained
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
 from dala.progress import Progress
@@ -91,7 +93,7 @@ class Explainer:
         self,
         model: nn.Module,
         device: str | None = None,
-        origin: pretrained.LoadedModel | None = None,
+        origin: models.LoadedModel | None = None,
         *,
         features: Callable[[Tensor], Tensor] | None = None,
         head: Callable[[Tensor], Tensor] | None = None,
@@ -121,7 +123,7 @@ class Explainer:
         cls, source: str | Path | None = None, device: str | None = None, progress: Progress | None = None
     ) -> "Explainer":
         """From a folder, a file or a Hub id, whose download calls `progress`; see `dala.models.load`."""
-        origin = pretrained.load(source, progress=progress)
+        origin = models.load(source, progress=progress)
         return cls(origin.model, device, origin)
 
     def preprocess(self, picture: Image.Image) -> Tensor:

@@ -15,11 +15,12 @@ from dala import files
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.files import read_json
+from dala.hub.layout import GATE
 from dala.images import reading
 
 __all__ = ["FILE", "MOST_BYTES", "AverageGate", "GateError", "measure", "read", "write"]
 
-FILE = "gate.json"
+FILE = GATE
 MOST_BYTES = 1_000_000
 
 

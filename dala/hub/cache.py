@@ -1,44 +1,67 @@
-"""A model's files on the Hugging Face Hub: in the client's cache, or downloaded, checked, and only then put there.
+"""A model's files on the Hugging Face Hub, through the client's own cache.
 
-The cache is the client's own, laid out as it does where links are not possible: what `hf download` put there is found
-here, and `hf cache` finds what is put there from here.
+`huggingface_hub` downloads, resumes, locks and stores; here are the checks on top of it: sizes before any content is
+requested, hashes after it, and a branch that keeps its commit until the new one has passed every check.
 """
 
-import shutil
-import time
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import _CACHED_NO_EXIST, HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import are_progress_bars_disabled
 from tqdm import tqdm
 
-from dala.hub.remote_file import HubError, NotThereError, RemoteFile, disk, first_line
+from dala.hub import transfer
+from dala.hub.errors import HubError, NotThereError, first_line
+from dala.hub.transfer import Bar, Transfer
 from dala.progress import Progress
 
-__all__ = ["beside", "cached", "download", "holds"]
+__all__ = ["beside", "cached", "download", "intact"]
 
 T = TypeVar("T")
 
-EVERY = 0.1  # seconds between two calls of a progress function
-UNFINISHED, ABANDONED = ".dala-", 3600  # name of a download's own folder, and seconds after which nobody fills it
+SHA1, SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 
 
 def cached(repo: str, names: Sequence[str], revision: str | None, cache_dir: str | Path | None = None) -> Path | None:
-    """The folder in the cache that holds all these files of one commit, without a request; None where it is not whole.
+    """The folder in the cache that holds all these files of one commit, without a request; None if any is missing.
 
     A branch stands for the commit that it had when it was last downloaded.
+
+    Raises:
+        HubError: not an id that a repository can have.
     """
+    cache = Path(cache_dir).expanduser() if cache_dir else None
     try:
-        first = try_to_load_from_cache(repo, names[0], cache_dir, revision)
+        files = [try_to_load_from_cache(repo, name, cache, revision) for name in names]
     except HFValidationError as error:
         raise HubError(f"{repo}: no such folder here, and not a Hub id: {first_line(error)}.") from error
-    folder = Path(first).parent if isinstance(first, str) else None
-    return folder if folder and all((folder / name).is_file() for name in names) else None
+    return Path(str(files[0])).parent if all(isinstance(file, str) for file in files) else None
+
+
+def intact(file: Path, stated: str | None = None) -> bool:
+    """Whether a file has the content that the Hub stated, by SHA-256 or, for small files, by git's SHA-1.
+
+    Args:
+        file: in the cache.
+        stated: None takes the name of the blob that the file links to; where the file system has no links, nothing is
+            known, and the answer is True.
+    """
+    stated = stated or (file.readlink().name if file.is_symlink() else "")
+    if SHA256.fullmatch(stated):
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == stated
+    if not SHA1.fullmatch(stated):
+        return True
+    content = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == stated
 
 
 def download(
@@ -51,130 +74,129 @@ def download(
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
     most: int | None = None,
+    force: bool = False,
 ) -> tuple[T, Path]:
-    """Files of one commit, put into the cache once they have passed; until then the cache stays as it was.
+    """Download files of one commit into the cache; the branch stands for that commit once they have passed `check`.
 
     Args:
         repo: "user/repo".
-        names: paths in the repository.
-        check: called with the folder in which the files lie for now; raises where they are of no use.
+        names: files in the repository's top folder.
+        check: called with the folder of the commit; raises where the files are of no use.
         revision: a branch, tag or commit; None for `main`.
         token: None for the one the client is logged in with, or `HF_TOKEN`.
         cache_dir: None for the client's own, in `HF_HOME`.
         progress: None for a bar on a terminal's stderr, where it takes longer than a moment.
         most: largest size of a file, in bytes.
+        force: download also what the cache holds.
 
     Returns:
-        What `check` returned, and the folder in the cache, named by the commit's hash.
+        The result of `check`, and the folder in the cache, named by the commit's hash.
 
     Raises:
         HubError: the Hub is not reached, refuses, or sends something else than it states; the disk is full.
         NotThereError: a file that this revision does not have.
     """
-    cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
-    files: list[RemoteFile] = []
-    for name in names:
-        # The files of the very commit that the first one came from, even if the branch moves in between.
-        files.append(RemoteFile.find(repo, name, files[0].commit if files else revision, token))
-        if most is not None and (files[-1].size or 0) > most:
-            raise HubError(f"{repo}: {name} has {files[-1].size:,} bytes, and {most:,} is the most that is read.")
-    with disk(repo):
-        cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
-        temporary = TemporaryDirectory(prefix=UNFINISHED, dir=cache, ignore_cleanup_errors=True)
-    with temporary as place, _told(repo, progress) as tell:
-        folder, before, total = Path(place), 0, sum(file.size or 0 for file in files)
-        tell(0, total)
-        for file in files:
-            with disk(repo):
-                (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
-            done = 0
-            for done in file.receive(folder / file.name, most):
-                tell(before + done, total)
-            before += done
-        result = check(folder)
-        with disk(repo):
-            return result, _keep(folder, names, _storage(cache, repo), files[0].commit, revision)
+    source = _Source(repo, token, Path(cache_dir or constants.HF_HUB_CACHE).expanduser())
+    with _reporting(repo, progress) as report:
+        folder = transfer.run(partial(source.files, names, revision, force), Transfer(repo, most), report)
+    result = check(folder)
+    if cached(repo, names, revision, source.cache) != folder:
+        with suppress(HubError):  # a request for a file of the branch makes the client note the branch's commit
+            transfer.run(partial(source.file, names[-1], revision), Transfer(repo, most), _ignore)
+    return result, folder
 
 
 def beside(folder: Path, repo: str, name: str, token: str | bool | None = None, most: int | None = None) -> Path | None:
-    """Another file of the commit whose `folder` lies in the cache; None where there is none, which is asked once."""
-    file = folder / name
-    storage = folder.parent.parent
-    absent = storage / ".no_exist" / folder.name / name
-    if file.is_file():
-        return file
-    if absent.is_file():
+    """Another file of the commit whose `folder` is in the cache; None where there is none, which is requested once.
+
+    Raises:
+        HubError: the Hub is not reached, refuses, or the file is larger than `most` bytes.
+    """
+    source = _Source(repo, token, folder.parents[2])
+    known = try_to_load_from_cache(repo, name, source.cache, folder.name)
+    if known is _CACHED_NO_EXIST:
         return None
+    if isinstance(known, str):
+        return Path(known)
     try:
         # A bar for each small file would come and go unread.
-        download(
-            repo, [name], _anything, folder.name, token=token, cache_dir=storage.parent, progress=_unheard, most=most
-        )
+        return transfer.run(partial(source.file, name, folder.name), Transfer(repo, most), _ignore)
     except NotThereError:
-        with suppress(OSError):  # a cache that may only be read: the Hub is asked again next time
-            absent.parent.mkdir(parents=True, exist_ok=True)
-            absent.touch()
         return None
-    return file
 
 
-def holds(repo: str, name: str, revision: str | None, token: str | bool | None = None) -> bool:
-    """Whether the Hub says that a repository has a file of this name."""
-    try:
-        RemoteFile.find(repo, name, revision, token)
-    except HubError:
-        return False
-    return True
+@dataclass(frozen=True)
+class _Source:
+    """A repository, the token for it, and the cache that its files go to."""
+
+    repo: str
+    token: str | bool | None
+    cache: Path
+
+    def files(self, names: Sequence[str], revision: str | None, force: bool, state: Transfer) -> Path:
+        """Files of one commit, each with the size and hash that the Hub states; the folder that holds them."""
+        commit, sizes, digests = self.listing(names, revision, state)
+        state.total = sum(sizes.values())
+        for name in names:
+            file = self.file(name, commit, state, sizes[name], force)
+            if not force and not intact(file, digests[name]):
+                # Without `force` it may be a damaged file that the cache held already.
+                state.before -= sizes[name]
+                file = self.file(name, commit, state, sizes[name], force=True)
+            if not intact(file, digests[name]):
+                with suppress(OSError):
+                    file.resolve().unlink()
+                raise HubError(
+                    f"{self.repo}: the content of {name} has another hash than the Hub states, so nothing was kept; "
+                    "try again later, or from another network."
+                )
+        return file.parent
+
+    def listing(
+        self, names: Sequence[str], revision: str | None, state: Transfer
+    ) -> tuple[str, dict[str, int], dict[str, str | None]]:
+        """The commit of a revision, and the files' sizes in bytes and hashes."""
+        request = partial(HfApi().model_info, self.repo, revision=revision, files_metadata=True, token=self.token)
+        info = state.attempt(partial(request, timeout=2 * transfer.PATIENCE), "")
+        files = {file.rfilename: file for file in info.siblings or ()}
+        for name in names:
+            if name not in files:
+                raise NotThereError(self.repo, name, tuple(files))
+            if error := state.too_large(name, files[name].size or 0):
+                raise error
+        digests = {name: lfs.sha256 if (lfs := files[name].lfs) else files[name].blob_id for name in names}
+        if not SHA1.fullmatch(str(info.sha)):
+            raise HubError(f"{self.repo}: {constants.ENDPOINT} names no commit; look for a wrong HF_ENDPOINT.")
+        return str(info.sha), {name: files[name].size or 0 for name in names}, digests
+
+    def file(
+        self, name: str, revision: str | None, state: Transfer, size: int | None = None, force: bool = False
+    ) -> Path:
+        """One file, from the cache if it is there and `force` is not set."""
+        request = partial(hf_hub_download, self.repo, name, revision=revision, token=self.token, cache_dir=self.cache)
+        options = {"force_download": force, "etag_timeout": 2 * transfer.PATIENCE, "tqdm_class": Bar}
+        return Path(state.attempt(partial(request, **options), name, size))
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what killed downloads left: a living one writes, or gives up, within seconds."""
-    for folder in cache.glob(f"{UNFINISHED}*"):
-        with suppress(OSError):  # another process was quicker
-            touched = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
-            if time.time() - touched > ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _storage(cache: Path, repo: str) -> Path:
-    return cache / f"models--{repo.replace('/', '--')}"
-
-
-def _keep(folder: Path, names: Sequence[str], storage: Path, commit: str, revision: str | None) -> Path:
-    snapshot = storage / "snapshots" / commit
-    for name in names:
-        (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).replace(snapshot / name)
-    revision = revision or constants.DEFAULT_REVISION
-    if revision != commit:
-        reference = storage / "refs" / revision
-        reference.parent.mkdir(parents=True, exist_ok=True)
-        (folder / "commit").write_text(commit, encoding="utf-8")
-        (folder / "commit").replace(reference)
-    return snapshot
-
-
-def _anything(folder: Path) -> None:
-    pass
-
-
-def _unheard(done: int, total: int) -> None:
+def _ignore(done: int, total: int) -> None:
     pass
 
 
 @contextmanager
-def _told(repo: str, progress: Progress | None) -> Iterator[Progress]:
+def _reporting(repo: str, progress: Progress | None) -> Iterator[Progress]:
+    """A function that shows progress: the caller's own, or a bar on a terminal."""
     hidden = True if progress or are_progress_bars_disabled() else None  # None: hidden where stderr is no terminal
-    last = time.monotonic()
+    last: tuple[int, int] | None = None
     with tqdm(desc=repo, unit="B", unit_scale=True, delay=1, leave=False, disable=hidden) as bar:
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             nonlocal last
             bar.total = total
             bar.update(done - bar.n)
-            if progress and (done in (0, total) or time.monotonic() - last >= EVERY):
-                last = time.monotonic()
+            if progress and total and last != (done, total):
+                if last is None and done:
+                    progress(0, total)
+                last = (done, total)
                 progress(done, total)
 
-        yield tell
+        yield report

@@ -1,4 +1,4 @@
-"""A folder to the Hugging Face Hub, and one sentence when that fails."""
+"""Send a folder to the Hugging Face Hub; a failure is one sentence."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,23 +24,23 @@ REASONS = {
 
 
 class UploadError(DalaError):
-    """Something that cannot be sent to the Hub; the message says why."""
+    """A folder that cannot be sent to the Hub; the message says why."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a folder goes.
+    """A repository to send a folder to.
 
     Attributes:
         id: "user/name".
         kind: "model" or "space".
-        private: None leaves it to the account; True is refused by one that is public already.
-        hardware: of a new Space, where it is not the Hub's default.
+        private: None leaves it to the account; True is refused if the repository exists and is public.
+        hardware: of a new Space; None for the Hub's default.
         variables: environment variables of a Space.
-        owned: patterns of files that are deleted there when the folder does not hold them; all others stay.
+        owned: patterns of files that are deleted there if the folder does not have them; all others stay.
 
     Raises:
-        UploadError: not such an id.
+        UploadError: the id is not of this form.
     """
 
     id: str
@@ -64,7 +64,7 @@ def client(token: str | None = None) -> HfApi:
     """The Hub's client, logged in.
 
     Raises:
-        UploadError: no token, neither given nor in HF_TOKEN nor kept by `hf auth login`.
+        UploadError: no token as argument, in HF_TOKEN, or saved by `hf auth login`.
     """
     if not (token or get_token()):
         raise UploadError(NO_TOKEN)
@@ -72,17 +72,17 @@ def client(token: str | None = None) -> HfApi:
 
 
 def send(folder: Path, to: Repository, api: HfApi, message: str, **commit: Any) -> CommitInfo:
-    """Create the repository if it is not there, and send a folder as it is.
+    """Create the repository if it does not exist, and send a folder as one commit.
 
     Args:
-        folder: every file in it and below is sent.
-        to: where.
+        folder: all files in it and its subfolders are sent.
+        to: the repository.
         api: see `client`.
         message: of the commit.
         commit: `revision` and `create_pr` of `HfApi.upload_folder`.
 
     Raises:
-        UploadError: refused, not reached, or a public repository where a private one was asked for.
+        UploadError: refused, not reached, or a public repository where a private one was requested.
     """
     space: dict[str, Any] = {"space_sdk": "gradio", "space_hardware": to.hardware} if to.kind == "space" else {}
     with sentences(to.id, api):
@@ -99,7 +99,7 @@ def send(folder: Path, to: Repository, api: HfApi, message: str, **commit: Any) 
 
 @contextmanager
 def sentences(repository: str, api: HfApi) -> Iterator[None]:
-    """Turn what the Hub's client raises into an `UploadError` about a repository."""
+    """Turn exceptions of the Hub's client into an `UploadError` that names the repository."""
     try:
         yield
     except DalaError:
@@ -110,9 +110,9 @@ def sentences(repository: str, api: HfApi) -> Iterator[None]:
         raise UploadError(f"{repository}: {reason}.") from error
     except OfflineModeIsEnabled as error:
         raise UploadError(f"{repository}: HF_HUB_OFFLINE is set, and nothing is sent offline.") from error
-    except ValueError as error:  # what the Hub says about a card's metadata
+    except ValueError as error:  # the Hub refuses a card's metadata
         raise UploadError(f"{repository}: {' '.join(str(error).split()).rstrip('.')}.") from error
-    # The client raises what its HTTP library raises, httpx in one version and httpx2 in the next.
+    # Exceptions of the HTTP library, httpx in version 1 of the client and httpx2 in version 2, have no common base.
     except Exception as error:
         reason = f"{api.endpoint} was not reached, or the connection broke: {_first_line(error)}"
         raise UploadError(f"{repository}: {reason}.") from error

@@ -1,1 +1,27 @@
-"""The network and its weights."""
+"""Weights of a `DALAResNet50`: load, save and check them."""
+
+from pathlib import Path
+from typing import Any
+
+from dala.hub.layout import CONFIG, FILE
+from dala.models import pretrained
+from dala.models.dala_resnet import DALAResNet50
+from dala.models.pretrained import SHIPPED
+from dala.models.serialization import WeightsError, read_state, save, sha256
+from dala.progress import Progress
+
+__all__ = [
+    "CONFIG", "FILE", "SHIPPED", "LoadedModel", "WeightsError", "load", "load_from_hub", "read_state", "save", "sha256",
+]  # fmt: skip
+
+LoadedModel = pretrained.LoadedModel[DALAResNet50]
+
+
+def load(source: str | Path | None = None, **options: Any) -> LoadedModel:
+    """Load and check a `DALAResNet50`; arguments, options and errors as for `dala.models.pretrained.load`."""
+    return pretrained.load(DALAResNet50, source, **options)
+
+
+def load_from_hub(source: str, progress: Progress | None = None) -> LoadedModel:
+    """Load a `DALAResNet50` from the Hub only; see `dala.models.pretrained.load_from_hub`."""
+    return pretrained.load_from_hub(DALAResNet50, source, progress)

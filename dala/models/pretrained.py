@@ -1,41 +1,35 @@
-"""Weights from a folder, a file or the Hugging Face Hub, checked before anything runs. Safetensors only."""
+"""Load a network from a folder, a file or the Hugging Face Hub, checked before anything runs."""
 
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import torch
+from torch import nn
 
 from dala import files
+from dala.files import ROOT
 from dala.hub import cache
-from dala.models.dala_resnet import DALAResNet50
-from dala.models.serialization import (
-    CONFIG,
-    FILE,
-    MOST_BYTES,
-    PICKLE,
-    PICKLES,
-    WeightsError,
-    _build,
-    _fill,
-    _read_config,
-    _some,
-    read_state,
-    sha256,
-)
+from dala.models import serialization
+from dala.models.serialization import CONFIG, FILE, WeightsError
 from dala.progress import Progress
 
 __all__ = ["SHIPPED", "LoadedModel", "load", "load_from_hub"]
 
-SHIPPED = files.ROOT / "weights"
-
+# The weights that come with the project: a checkout's folder, else the copy inside the installed package.
+SHIPPED = ROOT / "weights" if (ROOT / "weights" / FILE).is_file() else Path(files.__file__).with_name("shipped")
+MISSING = (
+    "this installation has no weights; name a folder or a Hub id with --model or in DALA_MODEL, or copy the project's "
+    "folder weights/ there."
+)
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w(?!.*\.\.)[\w./-]*))?")
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(Generic[M]):
     """A network that passed every check, in evaluation mode.
 
     Attributes:
@@ -43,10 +37,10 @@ class LoadedModel:
         source: where it came from, as a person would write it: "weights", "folder", "user/repo".
         revision: commit hash on the Hub, None for a local folder.
         sha256: of the safetensors file.
-        folder: where `config.json` lies; for the Hub, the commit's folder in the cache.
+        folder: holds `config.json`; for the Hub, the commit's folder in the cache.
     """
 
-    model: DALAResNet50
+    model: M
     source: str
     revision: str | None
     sha256: str
@@ -55,7 +49,7 @@ class LoadedModel:
     def beside(self, name: str, token: str | bool | None = None, most: int | None = None) -> Path | None:
         """A file published with the weights, such as "README.md"; None where there is none.
 
-        From the Hub it is downloaded when first asked for, if it has at most `most` bytes.
+        From the Hub it is downloaded at the first request, if it has at most `most` bytes.
 
         Raises:
             HubError: the Hub is not reached, or refuses.
@@ -66,6 +60,7 @@ class LoadedModel:
 
 
 def load(
+    cls: type[M],
     source: str | Path | None = None,
     *,
     progress: Progress | None = None,
@@ -73,14 +68,15 @@ def load(
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
-) -> LoadedModel:
-    """Load and check a DALAResNet50.
+) -> LoadedModel[M]:
+    """Load and check a network.
 
-    From the Hub, what is in the cache is used without a request: a commit for ever, a branch as it was when it was last
-    downloaded, until `force_download` or `hf download user/repo` fetches what it is now. A download takes the place of
-    what the cache holds once it has passed every check.
+    From the Hub, what is in the cache is used without a request: a commit never changes, and a branch stays at the
+    cached commit until `force_download` or `hf download user/repo` fetches the current one. A branch moves to the new
+    commit once its files have passed every check.
 
     Args:
+        cls: class of the network.
         source: a folder with `model.safetensors` and `config.json`, the path of such a safetensors file, or a Hub id
             `user/repo[@revision]`, in this order. None: the environment's `DALA_MODEL`, else the folder shipped with
             the project.
@@ -95,82 +91,71 @@ def load(
     source = str(source or os.environ.get("DALA_MODEL") or SHIPPED)
     path = Path(source)
     if _exists(path):
-        return _read(path, path / FILE) if path.is_dir() else _read(path.parent, path)
+        return _read(cls, path, path / FILE) if path.is_dir() else _read(cls, path.parent, path)
+    if path == SHIPPED:
+        raise WeightsError(f"{source}: {MISSING}")
     if not HUB_ID.fullmatch(source) or path.suffix == ".safetensors":
         raise WeightsError(f"{source}: no such folder or file, and not a Hub id like user/repo or user/repo@revision.")
     options: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "progress": progress}
-    return _from_hub(source, force_download, local_files_only, options)
+    return _from_hub(cls, source, force_download, local_files_only, options)
 
 
-def load_from_hub(source: str, progress: Progress | None = None) -> LoadedModel:
-    """As `load`, of a Hub id alone: no folder of that name is looked at, so that a stranger may choose it.
+def load_from_hub(cls: type[M], source: str, progress: Progress | None = None) -> LoadedModel[M]:
+    """As `load`, from the Hub only: no local folder is opened, so that `source` may come from an untrusted user.
 
     Raises:
         WeightsError: not such an id, and as for `load`.
     """
     if not HUB_ID.fullmatch(source):
         raise WeightsError(f"{source[:80]!r} is not a Hub id like user/repo or user/repo@revision.")
-    return _from_hub(source, False, False, {"progress": progress})
+    return _from_hub(cls, source, False, False, {"progress": progress})
 
 
-def _read(folder: Path, file: Path) -> LoadedModel:
-    try:
-        if not file.is_file() and (pickles := sorted(f.name for f in folder.iterdir() if f.suffix in PICKLES)):
-            raise WeightsError(_pickled(str(folder), _some(pickles)))
-        config = _read_config(folder / CONFIG)
-        if not file.is_file():
-            raise WeightsError(f"{folder}: holds no {FILE}; other formats are not read.")
-        if file.stat().st_size > MOST_BYTES:
-            raise WeightsError(f"{file}: has more than {MOST_BYTES // 1_000_000} MB, and is no DALAResNet50.")
-        digest = sha256(file)
-    except OSError as error:
-        raise WeightsError(f"{error.filename or file}: cannot be read: {error.strerror}.") from error
-    if config.get("sha256") not in (None, digest):
-        raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
-    model = _build(config, folder / CONFIG).eval()
-    _fill(model, read_state(file), file)
-    # Finite weights may still be so large that no output is.
-    with torch.inference_mode():
-        if not model(torch.zeros(1, 3, 64, 64)).isfinite().all():
-            raise WeightsError(f"{file}: its values are so large that the network's output is not a finite number.")
+def _read(cls: type[M], folder: Path, file: Path) -> LoadedModel[M]:
+    model, digest = serialization.read(cls, folder, file)
     return LoadedModel(model, files.readable(folder.resolve().name), None, digest, folder)
 
 
-def _from_hub(source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel:
+def _from_hub(cls: type[M], source: str, force: bool, offline: bool, options: dict[str, Any]) -> LoadedModel[M]:
     repo, _, branch = source.partition("@")
     revision, damage = branch or None, ""
     try:
         folder = None if force else cache.cached(repo, (FILE, CONFIG), revision, options.get("cache_dir"))
         if folder:
             try:
-                return replace(_read(folder, folder / FILE), source=repo, revision=folder.name)
+                return replace(_read_cached(cls, folder), source=repo, revision=folder.name)
             except WeightsError as error:
                 damage = f"{error} A fresh copy was not to be had: "
         if offline:
-            raise WeightsError(f"{damage}{repo}: not in the cache, and local_files_only forbids asking the Hub.")
-        return _download(repo, revision, options)
+            raise WeightsError(f"{damage}{repo}: not in the cache, and local_files_only forbids requests to the Hub.")
+        return _download(cls, repo, revision, options | {"force": force or bool(damage)})
     except cache.HubError as error:
         raise WeightsError(f"{damage}{error}") from error
 
 
-def _download(repo: str, revision: str | None, options: dict[str, Any]) -> LoadedModel:
-    def check(folder: Path) -> LoadedModel:
+def _read_cached(cls: type[M], folder: Path) -> LoadedModel[M]:
+    loaded = _read(cls, folder, folder / FILE)
+    for file in (folder / FILE, folder / CONFIG):
+        if not cache.intact(file):
+            raise WeightsError(f"{file}: its hash is not the one that the Hub stated, so the file is damaged.")
+    return loaded
+
+
+def _download(cls: type[M], repo: str, revision: str | None, options: dict[str, Any]) -> LoadedModel[M]:
+    def check(folder: Path) -> LoadedModel[M]:
         try:
-            return _read(folder, folder / FILE)
+            return _read(cls, folder, folder / FILE)
         except WeightsError as error:
             raise WeightsError(str(error).replace(str(folder), repo)) from error
 
+    request = partial(cache.download, repo, (FILE, CONFIG), check, revision, most=serialization.MOST_BYTES)
     try:
-        loaded, folder = cache.download(repo, (FILE, CONFIG), check, revision, most=MOST_BYTES, **options)
+        loaded, folder = request(**options)
     except cache.NotThereError as error:
-        if error.name == FILE and cache.holds(repo, PICKLE, revision, options["token"]):
-            raise WeightsError(_pickled(repo, PICKLE)) from error
+        if error.name == FILE and serialization.PICKLE in error.others:
+            raise WeightsError(serialization.only_pickle(repo, serialization.PICKLE)) from error
         raise WeightsError(f"{error} Weights are {FILE} with {CONFIG}; other formats are not read.") from error
-    return replace(loaded, source=repo, revision=folder.name, folder=folder)
-
-
-def _pickled(where: str, names: str) -> str:
-    return f"{where}: holds no {FILE} but a pickle ({names}), which can run any code as it is read, and is refused."
+    return replace(loaded, source=repo, revision=folder.name)
 
 
 def _exists(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from dala.models.card import CITATION
+
 __all__ = [
     "BREAKHIS",
     "CHOICE",
@@ -70,12 +72,6 @@ CHOICE = (
 )
 
 FOLDS = "A dash: the fold's pictures are all of one class. Few patients a fold make its figures swing."
-
-CITATION = """\
-## Citation
-
-- Network and DT Grad-CAM: Liu, Himel and Wang, "Breast Cancer Classification with Enhanced Interpretability:
-  DALAResNet50 and DT Grad-CAM", IEEE Access, 2024, [arXiv 2308.13150](https://arxiv.org/abs/2308.13150)."""
 
 BREAKHIS = """\
 - Data: Spanhol, Oliveira, Petitjean and Heutte, "A Dataset for Breast Cancer Histopathological Image Classification",

@@ -10,21 +10,18 @@ from typing import Any
 from huggingface_hub import ModelCard
 from yaml import YAMLError
 
+from dala import models
 from dala.errors import DalaError
 from dala.explain import gate
 from dala.files import read_json
+from dala.hub.layout import CARD, OWNED, REPORT, SAMPLES, SPLITS, STUDY
 from dala.images import preprocessing, reading
 from dala.models import card as plain_card
-from dala.models import pretrained, serialization
+from dala.models import serialization
 from dala.publishing import samples
 
 __all__ = ["CARD", "OWNED", "REPORT", "PublishError", "check", "prepare"]
 
-CARD, REPORT, SPLITS, SAMPLES = "README.md", "report.json", "splits", "samples"
-# What the app tells beside the card: the study of explanations.
-STUDY = "explanations.json"
-# Of an older version on the Hub these go where the new one does not have them.
-OWNED = (f"{SPLITS}/*", f"{SAMPLES}/*")
 SHOWN = re.compile(r"!\[[^\]]*\]\((?!https?:)([^)\s]+)\)")
 PUBLISHED = {".safetensors", ".json", ".md", ".png", ".jpg", ".svg"}
 
@@ -59,7 +56,7 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PublishError(f"{out}: is there already and not empty; name a new folder, or empty this one.")
     found = samples.read(own) if own else []
-    loaded = pretrained.load(source)
+    loaded = models.load(source)
     try:
         out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / serialization.FILE, out / serialization.FILE)
@@ -76,7 +73,7 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     return _about_card(out) + notes
 
 
-def check(folder: Path) -> pretrained.LoadedModel:
+def check(folder: Path) -> models.LoadedModel:
     """The network of a folder that may be sent.
 
     Raises:
@@ -84,7 +81,7 @@ def check(folder: Path) -> pretrained.LoadedModel:
         PublishError: a config without SHA-256, a card without metadata or with a picture that is missing, a report of
             other weights, or a file of a kind that is not published.
     """
-    loaded = pretrained.load(folder)
+    loaded = models.load(folder)
     if _read_json(folder / serialization.CONFIG).get("sha256") != loaded.sha256:
         raise PublishError(f"{folder / serialization.CONFIG}: does not tell the SHA-256 of {serialization.FILE}.")
     if (folder / REPORT).is_file() and _read_json(folder / REPORT).get("sha256") not in (None, loaded.sha256):
@@ -99,13 +96,13 @@ def check(folder: Path) -> pretrained.LoadedModel:
     return loaded
 
 
-def _write_card(source: Path, out: Path, loaded: pretrained.LoadedModel) -> None:
+def _write_card(source: Path, out: Path, loaded: models.LoadedModel) -> None:
     if (source / CARD).is_file():
         _copy_card(source, out)
     elif (source / "predictions.csv").is_file():
         _write_run(source, out)
     else:
-        (out / CARD).write_text(plain_card.card(loaded.model, loaded.sha256), encoding="utf-8")
+        (out / CARD).write_text(plain_card.card(loaded.model.config(), loaded.sha256), encoding="utf-8")
 
 
 def _copy_card(source: Path, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which network the app runs: the host's own choice, the one that a Space is pinned to, or the shipped one."""
+"""The network of the app: from `DALA_MODEL`, from the commit that a Space is pinned to, or the shipped one."""
 
 import os
 import sys
@@ -11,17 +11,17 @@ from dala.models import pretrained, serialization
 
 __all__ = ["PIN", "load"]
 
-PIN = "space.json"  # beside app.py: {"model": "user/repo@commit"}
+PIN = "space.json"  # next to app.py: {"model": "user/repo@commit"}
 
 
 def load(root: Path = ROOT) -> tuple[Explainer, str]:
-    """The network, and a note for the page where it is not the one that was wanted.
+    """Load the network, and return it with a note for the page where it is not the requested one.
 
-    `DALA_MODEL` goes first, and what it names must load. Else the network that `space.json` pins, and when the Hub does
-    not give it, the shipped one: a page with a network that says which is worth more than none.
+    `DALA_MODEL` has priority, and must load. Otherwise the network that `space.json` pins is loaded, or, if that fails,
+    the shipped one, so that the page works and names the network that runs.
 
     Raises:
-        WeightsError: the host's choice, or the shipped weights, cannot be used.
+        WeightsError: the network of `DALA_MODEL`, or the shipped one, cannot be used.
     """
     pinned = None if os.environ.get("DALA_MODEL") else _pinned(root / PIN)
     if pinned is None:

@@ -14,6 +14,7 @@ from dala.errors import DalaError
 from dala.evaluation import comparison, plots, summary
 from dala.evaluation.predictions import Predictions
 from dala.files import read_json
+from dala.hub.layout import CARD, REPORT, SPLITS
 from dala.models import serialization
 from dala.publishing import card_text, model_card
 
@@ -70,7 +71,7 @@ def read(folder: Path) -> Run:
         PublicationError: no report as training writes it.
         PredictionsError: no predictions.
     """
-    file = folder / "report.json"
+    file = folder / REPORT
     try:
         report = read_json(file)
     except OSError as error:
@@ -151,15 +152,15 @@ def write(publication: Publication, report: dict[str, Any], folder: Path) -> Non
         if not split.is_file():
             raise PublicationError(f"{split}: there is no such file, and a card without its split cannot be checked.")
     try:
-        (folder / "splits").mkdir(parents=True, exist_ok=True)
+        (folder / SPLITS).mkdir(parents=True, exist_ok=True)
         if has_weights and folder.resolve() != run.folder.resolve():
             for file in (serialization.FILE, serialization.CONFIG):
                 shutil.copyfile(run.folder / file, folder / file)
         for protocol, split in splits.items():
-            shutil.copyfile(split, folder / "splits" / f"{protocol}.json")
+            shutil.copyfile(split, folder / SPLITS / f"{protocol}.json")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        files.write(folder / "report.json", text)
-        files.write(folder / "README.md", model_card.card(report))
+        files.write(folder / REPORT, text)
+        files.write(folder / CARD, model_card.card(report))
     except OSError as error:
         raise PublicationError(f"{error.filename or folder}: {error.strerror}.") from error
     plots.save(figures(publication, report), folder)

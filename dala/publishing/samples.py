@@ -11,14 +11,15 @@ from typing import Any
 from dala.errors import DalaError
 from dala.files import ROOT, read_json
 from dala.hub.cache import HubError
-from dala.models.pretrained import LoadedModel
+from dala.hub.layout import SAMPLES, SAMPLES_LIST
+from dala.models import LoadedModel
 
 __all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
 
 SHIPPED = ROOT / "examples"
 MOST = 24
 MOST_BYTES, MOST_LIST_BYTES = 20_000_000, 100_000
-FOLDER, LIST = "samples", "samples.json"
+FOLDER, LIST = SAMPLES, SAMPLES_LIST
 PLAIN_NAME = re.compile(r"[^./\\:\0][^/\\:\0]*")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 

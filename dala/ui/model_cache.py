@@ -4,8 +4,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from dala import models
 from dala.explain.explainer import Explainer
-from dala.models import pretrained
 from dala.publishing.samples import Sample, of
 
 __all__ = ["HOST", "Shelf"]
@@ -74,7 +74,7 @@ class Shelf:
         with self._loading:
             if (there := self._find(source)) is not None:
                 return there
-            origin = pretrained.load_from_hub(source, progress)
+            origin = models.load_from_hub(source, progress)
             key = f"{origin.source}@{origin.revision}"
             explainer = self._find(key) or Explainer(origin.model, self.device, origin)
             with self._books:

@@ -51,7 +51,7 @@ def test_one_session_chooses_and_the_other_keeps_its_own(browser, small, three, 
         _, url, _ = app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
         mine, theirs = opened(browser, url), opened(browser, url)
         choose(mine, "you/gated")
-        mine.wait_for_selector("text=ask for access")
+        mine.wait_for_selector("text=request access")
         assert mine.locator(".classes input").count() == 2
         mine.get_by_role("button", name="Model").click()
         choose(mine, "you/net")

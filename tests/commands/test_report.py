@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from dala import models
 from dala.commands import evaluate as command
 from dala.evaluation.comparison import CompareError
 from dala.evaluation.predictions import Predictions
@@ -111,7 +112,7 @@ def test_a_publication_is_complete(published, report):
     assert serialization.sha256(published / serialization.FILE) == report["sha256"]
     text = (published / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\((\w+\.png)\)", text)) == set(PLOTS)
-    assert pretrained.load(published).sha256 == report["sha256"]
+    assert models.load(published).sha256 == report["sha256"]
 
 
 @pytest.mark.slow
@@ -302,7 +303,7 @@ def test_weights_are_scored_on_pictures(small_weights, patches, tmp_path, capsys
     assert run("--model", small_weights, "--data", patches, "--format", "folder", "--out", out) == 0
     told = Predictions.read(out / "predictions.csv")
     assert len(told.picture) == 6 and "benign/0.png" in told.picture
-    loaded = pretrained.load(small_weights)
+    loaded = models.load(small_weights)
     for k, picture in enumerate(told.picture):
         x = preprocessing.to_tensor(reading.read(patches / picture), loaded.model.preprocessing)
         with torch.inference_mode():

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dala import DALAResNet50, Explainer, cli
+from dala import DALAResNet50, Explainer, cli, models
 from dala.explain import gate
 from dala.explain.decomposition import MOST, Steps, StepsError, parse
 from dala.heatmaps import render
 from dala.lessons import contact_sheet, walkthrough, walkthrough_files
-from dala.models import pretrained, serialization
+from dala.models import serialization
 from dala.phantoms import phantom
 from dala.publishing import model_folder
 
@@ -295,7 +295,7 @@ def test_the_command_writes_the_average_beside_the_weights(small, patch, patch_f
     patch.rotate(180).save(data / "SOB_B_A-14-22549AB-200-001.png")
     arguments = ["gate", "--data", str(data), "--model", str(model), "--device", "cpu"]
     assert cli.main(arguments) == 0
-    loaded = pretrained.load(model)
+    loaded = models.load(model)
     average = gate.read(loaded.beside(gate.FILE), loaded.sha256, 2048)
     assert (average.pictures, average.data) == (1, "data")
     expected = Explainer(loaded.model, "cpu").explain(patch).gate

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 import torch
 
-from dala import DALAResNet50
-from dala.models import pretrained, serialization
+from dala import DALAResNet50, models
+from dala.models import serialization
 from dala.models.serialization import WeightsError
 from tests.fuzz.jsons import mutated
 
@@ -64,7 +64,7 @@ def damage(rng: random.Random, folder: Path) -> str:
 def outcome(folder: Path) -> str:
     """What became of a folder: "a network" that answers, or the kind of its sentence; AssertionError for neither."""
     try:
-        loaded = pretrained.load(folder)
+        loaded = models.load(folder)
     except WeightsError as error:
         told = str(error)
         assert told.endswith(".") and told.isprintable() and len(told) < 700, repr(told)

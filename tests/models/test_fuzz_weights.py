@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dala import models
 from dala.images import preprocessing
 from dala.images.preprocessing import Preprocessing
-from dala.models import pretrained, serialization
+from dala.models import serialization
 from dala.models.serialization import WeightsError
 from dala.ui.model_cache import HOST, Shelf
 from tests.fuzz import weights as fuzz
@@ -34,7 +35,7 @@ def folder(saved, tmp_path):
 
 def refused(folder) -> str:
     with pytest.raises(WeightsError) as caught:
-        pretrained.load(folder)
+        models.load(folder)
     told = str(caught.value)
     assert told.isprintable() and told.endswith(".") and len(told) < 700
     return told
@@ -122,7 +123,7 @@ def test_configs_that_no_network_is_built_from(folder, changes, words):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
     if changes == {"preprocessing": []}:  # empty, as if it were left out
-        assert pretrained.load(folder).model.preprocessing == Preprocessing()
+        assert models.load(folder).model.preprocessing == Preprocessing()
     else:
         assert words in refused(folder)
 

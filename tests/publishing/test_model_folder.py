@@ -15,7 +15,7 @@ import torch
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 
-from dala import DALAResNet50, cli
+from dala import DALAResNet50, cli, models
 from dala.hub import upload
 from dala.hub.upload import Repository, UploadError
 from dala.images import reading
@@ -267,7 +267,7 @@ def test_a_public_repository_is_not_filled_when_a_private_one_was_asked_for(bare
 def test_push_to_hub_sends_the_same_folder(bare, tmp_path, monkeypatch):
     hub = Recorder(tmp_path / "kept")
     monkeypatch.setattr(upload, "client", lambda token=None: hub)
-    model = pretrained.load(bare).model
+    model = models.load(bare).model
     assert model.push_to_hub("you/net", branch="next") == f"https://huggingface.co/you/net/commit/{COMMIT}"
     model_folder.prepare(bare, tmp_path / "out")
     assert files(hub.kept) == files(tmp_path / "out")

@@ -8,9 +8,8 @@ import pytest
 from huggingface_hub import constants
 from PIL import Image
 
-from dala import DALAResNet50
+from dala import DALAResNet50, models
 from dala.images import reading
-from dala.models import pretrained
 from dala.publishing import samples
 from dala.publishing.samples import SamplesError
 from tests.support.fake_hub import COMMIT, Fault, Hub, point
@@ -79,7 +78,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(saved):
-    return pretrained.load(saved)
+    return models.load(saved)
 
 
 @pytest.fixture
@@ -98,18 +97,18 @@ def listed(folder, rows):
 
 
 def test_a_models_folder_carries_its_own(carrying, saved):
-    first, second = samples.of(pretrained.load(carrying))
+    first, second = samples.of(models.load(carrying))
     assert (first.caption, first.origin, first.licence, first.um_per_pixel) == (*list(ROWS[0].values())[1:],)
     assert (second.caption, second.origin, second.um_per_pixel) == ("Stroma", "", None)
     assert first.file == carrying / "samples" / "one.png"
-    assert samples.of(pretrained.load(saved)) == []
-    assert samples.of(pretrained.load()) == []
+    assert samples.of(models.load(saved)) == []
+    assert samples.of(models.load()) == []
 
 
 def test_a_model_of_the_hub_brings_them_at_its_commit(carrying, saved, tmp_path, monkeypatch):
     with Hub({"you/net": carrying, "you/bare": saved}) as server:
         point(monkeypatch, server.url, tmp_path / "cache")
-        model, bare = pretrained.load("you/net"), pretrained.load("you/bare")
+        model, bare = models.load("you/net"), models.load("you/bare")
         found = samples.of(model)
         assert [s.caption for s in found] == ["A duct", "Stroma"]
         for sample in found:
@@ -122,13 +121,13 @@ def test_a_model_of_the_hub_brings_them_at_its_commit(carrying, saved, tmp_path,
         assert samples.of(bare) == []
         assert len(server.asked) == asked
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-        assert samples.of(pretrained.load("you/net")) == found
+        assert samples.of(models.load("you/net")) == found
 
 
 def test_a_hub_that_fails_in_between(carrying, tmp_path, monkeypatch):
     with Hub({"you/net": carrying}) as server:
         point(monkeypatch, server.url, tmp_path / "cache")
-        model = pretrained.load("you/net")
+        model = models.load("you/net")
         with monkeypatch.context() as patched:
             patched.setattr(samples, "MOST_BYTES", 100)
             with pytest.raises(SamplesError, match=r"you/net: samples/one.png has [\d,]+ bytes, and 100 is the most"):

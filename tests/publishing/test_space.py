@@ -20,7 +20,7 @@ from huggingface_hub import HfApi
 from packaging.requirements import Requirement
 
 import app
-from dala import Explainer, cli
+from dala import Explainer, cli, models
 from dala.explain import engine
 from dala.hub import upload
 from dala.models import device as models_device
@@ -268,8 +268,8 @@ def test_a_pinned_network_that_cannot_be_had_is_told_on_the_page(tmp_path, monke
 
 
 def test_the_page_names_the_commit_that_runs(small):
-    origin = pretrained.LoadedModel(
-        small.model, "you/net", COMMIT, "00", *[Path()] * (len(pretrained.LoadedModel.__match_args__) - 4)
+    origin = models.LoadedModel(
+        small.model, "you/net", COMMIT, "00", *[Path()] * (len(models.LoadedModel.__match_args__) - 4)
     )
     shown = Explainer(small.model, "cpu", origin)
     assert f"(you/net@{COMMIT[:7]})" in app._head(shown)

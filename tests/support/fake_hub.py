@@ -1,6 +1,7 @@
-"""A small Hugging Face Hub on 127.0.0.1: it resolves, redirects to a CDN and fails as the real one does, over HTTP."""
+"""A small Hugging Face Hub on 127.0.0.1: it lists, resolves, redirects to a CDN and fails as the real one does."""
 
 import hashlib
+import json
 import socket
 import threading
 import time
@@ -16,13 +17,13 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Fault:
-    """What goes wrong with requests whose path ends in `on`: the first `times` of them, or all.
+    """A fault of requests whose path ends in `on`: of the first `times` of them, or of all.
 
     Args:
         status, code: an HTTP status, with the Hub's own error code as its header.
-        headers: sent besides.
-        on, method: of which requests.
-        times: of how many; None for all.
+        headers: additional ones of the answer.
+        on, method: end of the path, and method, of the requests; "API" is the method of the list of files.
+        times: number of requests; None for all.
         cut: bytes of the body after which the connection closes.
         rate: bytes of the body a second.
         silent: bytes of the body after which nothing more comes, and the connection stays; -1: not even a status line.
@@ -59,8 +60,13 @@ def closed_port() -> int:
         return one.getsockname()[1]
 
 
+def git_hash(content: bytes) -> str:
+    """The hash by which git, and the Hub for small files, names a content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
 class Hub:
-    """Serves folders as repositories; keeps what was asked. Use as a context manager.
+    """Serves folders as repositories, and records the requests. Use as a context manager.
 
     Args:
         repositories: folder by repository id.
@@ -103,35 +109,67 @@ class Hub:
 
     def answer(self, request, body: bool) -> None:
         path = request.path.split("?")[0]
-        if path.startswith("/api/"):  # what the client wants to know once a process is no part of a download
+        if path.startswith("/api/models/"):
+            return self.list_files(request, path)
+        if path.startswith("/api/"):  # the client asks once per process for what is no part of a download
             return self.refuse(request, 404, "")
         self.asked.append((request.command, path))
         self.headers.append(dict(request.headers))
         owner, name, resolve, revision, file = (path.strip("/").split("/", 4) + [""] * 5)[:5]
         repository = f"{owner}/{name}"
         fault = self.fault(repository, request.command, path)
-        if fault.drips or fault.silent == -1:
-            return self.hang(request, fault.drips)
-        if fault.foreign:
-            return self.send(request, 200, {"Content-Type": "text/html"}, b"<html>Welcome to our network</html>", body)
-        if fault.status:
-            return self.refuse(request, fault.status, fault.code, fault.headers)
-        if repository not in self.repositories or resolve != "resolve":
-            return self.refuse(request, 404, "RepoNotFound")
-        if unquote(revision) not in ("main", "of/you", self.commit):
-            return self.refuse(request, 404, "RevisionNotFound")
-        found = self.repositories[repository] / unquote(file)
-        if not found.is_file():
+        if self.fails(request, fault, repository if resolve == "resolve" else "", revision, body):
+            return None
+        served = self.repositories[repository] / unquote(file)
+        if not served.is_file():
             return self.refuse(request, 404, "EntryNotFound")
-        content = found.read_bytes()
-        large = found.suffix == ".safetensors"
-        digest = hashlib.sha256(content).hexdigest() if large else hashlib.sha1(content).hexdigest()
+        content = served.read_bytes()
+        large = served.suffix == ".safetensors"
+        digest = hashlib.sha256(content).hexdigest() if large else git_hash(content)
         headers = {"X-Repo-Commit": self.commit, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
         if self.cdn and large:
             headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content)), "ETag": '"elsewhere"'}
-            headers["Location"] = f"http://127.0.0.1:{self.cdn.server_address[1]}/{repository}/{digest}/{found.name}"
+            headers["Location"] = f"http://127.0.0.1:{self.cdn.server_address[1]}/{repository}/{digest}/{served.name}"
             return self.send(request, 302, headers, b"", body)
         self.send(request, 200, headers, content, body, fault)
+
+    def fails(self, request, fault: Fault, repository: str, revision: str, body: bool) -> bool:
+        """Answer a request that fails; whether it did."""
+        if fault.drips or fault.silent == -1:
+            self.hang(request, fault.drips)
+        elif fault.foreign:
+            self.send(request, 200, {"Content-Type": "text/html"}, b"<html>Welcome to our network</html>", body)
+        elif fault.status:
+            self.refuse(request, fault.status, fault.code, fault.headers)
+        elif repository not in self.repositories:
+            self.refuse(request, 404, "RepoNotFound")
+        elif unquote(revision) not in ("main", "of/you", self.commit):
+            self.refuse(request, 404, "RevisionNotFound")
+        else:
+            return False
+        return True
+
+    def list_files(self, request, path: str) -> None:
+        """Answer `HfApi.model_info`; faults reach it as method API."""
+        self.asked.append(("API", path))
+        self.headers.append(dict(request.headers))
+        owner, name, _, revision = [*path.removeprefix("/api/models/").split("/", 3), "", "main"][:4]
+        repository = f"{owner}/{name}"
+        if self.fails(request, self.fault(repository, "API", path), repository, revision, True):
+            return
+        root = self.repositories[repository]
+        files = [self.entry(root, file) for file in sorted(root.rglob("*")) if file.is_file()]
+        reply = {"id": repository, "sha": self.commit, "private": False, "siblings": files}
+        self.send(request, 200, {"Content-Type": "application/json"}, json.dumps(reply).encode(), True)
+
+    def entry(self, root: Path, file: Path) -> dict:
+        entry = {"rfilename": file.relative_to(root).as_posix(), "size": file.stat().st_size}
+        content = file.read_bytes()
+        entry["blobId"] = git_hash(content)
+        if file.suffix == ".safetensors":
+            digest = hashlib.sha256(content).hexdigest()
+            entry["lfs"] = {"sha256": digest, "size": entry["size"], "pointerSize": 130}
+        return entry
 
     def deliver(self, request, body: bool) -> None:
         self.asked.append((request.command, f"cdn{request.path}"))
@@ -158,8 +196,8 @@ class Hub:
             request.wfile.write(b"O" * drips)
 
     def refuse(self, request, status: int, code: str, headers: dict[str, str] | None = None) -> None:
-        told = {"X-Error-Code": code, "X-Repo-Commit": self.commit} if code else {}
-        self.send(request, status, {**told, **(headers or {})}, b"", False)
+        reason = {"X-Error-Code": code, "X-Repo-Commit": self.commit} if code else {}
+        self.send(request, status, {**reason, **(headers or {})}, b"", False)
 
     def send(self, request, status, headers, content, body, fault=None) -> None:
         fault, first, length = fault or Fault(), 0, len(content)
@@ -188,7 +226,7 @@ class Hub:
         request.close_connection = request.close_connection or stop < len(content)
 
     def gets(self) -> list[str]:
-        """Paths of the bodies that were asked for."""
+        """Paths of the bodies that were requested."""
         return [path for method, path in self.asked if method == "GET"]
 
     def __enter__(self) -> "Hub":

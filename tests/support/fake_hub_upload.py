@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on 127.0.0.1 that takes what the real client sends, and keeps it as folders."""
+"""A Hugging Face Hub on 127.0.0.1 that receives commits from the real client, and stores them as folders."""
 
 import base64
 import json
@@ -10,12 +10,12 @@ COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
 
 
 class ReceivingHub:
-    """Takes repositories, variables and commits; use as a context manager.
+    """Receives repositories, variables and commits. Use as a context manager.
 
     Args:
-        root: where what is committed lies, as `models/user/name` and `spaces/user/name`.
-        refuse: HTTP status that every request gets.
-        public: repositories that are there already, and public.
+        root: folder for the commits, as `models/user/name` and `spaces/user/name`.
+        refuse: HTTP status of every answer.
+        public: ids of repositories that exist and are public.
     """
 
     def __init__(self, root: Path, refuse: int | None = None, public: tuple[str, ...] = ()) -> None:
@@ -52,9 +52,9 @@ class ReceivingHub:
     def reply(self, path: str, body: bytes):
         parts = path.strip("/").split("/")
         if path == "/api/repos/create":
-            self.sent["create"] = told = json.loads(body)
-            name = f"{told['organization']}/{told['name']}"
-            place = f"{self.url}/{'spaces/' if told.get('type') == 'space' else ''}{name}"
+            self.sent["create"] = request = json.loads(body)
+            name = f"{request['organization']}/{request['name']}"
+            place = f"{self.url}/{'spaces/' if request.get('type') == 'space' else ''}{name}"
             return (409 if name in self.public else 200), {"url": place}
         if path == "/api/validate-yaml":
             return 200, {"warnings": []}

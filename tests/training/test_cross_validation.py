@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from dala import models
 from dala.data import datasets
 from dala.evaluation import inference
 from dala.evaluation.predictions import Predictions
@@ -46,7 +47,7 @@ def test_the_loss_falls_and_everything_is_written(whole, settings):
     assert float(rows[-1]["loss"]) < float(rows[1]["loss"])
     assert all(0 <= float(row["auc"]) <= 1 for row in rows)
     assert whole == json.loads((settings.runtime.out / "report.json").read_text())
-    loaded = pretrained.load(settings.runtime.out)
+    loaded = models.load(settings.runtime.out)
     assert loaded.sha256 == whole["sha256"]
     assert loaded.model.provenance["start"]["loaded"] > 200
     assert whole["versions"]["torch"] == torch.__version__
@@ -65,7 +66,7 @@ def test_what_is_scored_is_the_network_that_is_kept(whole, settings):
     items = datasets.read(settings.data.data, "folder").items
     written = Predictions.read(settings.runtime.out / "predictions.csv")
     test = [next(i for i in items if i.path.name == name) for name in written.picture]
-    logits = inference.logits(pretrained.load(settings.runtime.out / "fold-0-0").model, test)
+    logits = inference.logits(models.load(settings.runtime.out / "fold-0-0").model, test)
     # The weights are fp16 on disk.
     np.testing.assert_allclose(logits, written.logits, atol=0.02)
 
@@ -179,7 +180,7 @@ def test_folds_an_inner_choice_and_a_final_network(settings, tmp_path):
     report = train(s.with_options(out=tmp_path / "folds", cache=cache))
     assert sorted(report["fold_sha256"]) == ["0/0", "0/1", "0/2"]
     assert report["scores"]["images"] == 24
-    assert pretrained.load(tmp_path / "folds").model.temperature == report["temperature"]
+    assert models.load(tmp_path / "folds").model.temperature == report["temperature"]
     inner = train(s.with_options(out=tmp_path / "inner", inner=True, cache=cache))
     assert inner["sha256"] is None
     outer, chosen = (Predictions.read(tmp_path / n / "predictions.csv") for n in ("folds", "inner"))

@@ -16,10 +16,9 @@ import httpx
 import numpy as np
 import pytest
 
-from dala import files
+from dala import files, models
 from dala.evaluation import plots
 from dala.evaluation.predictions import Predictions
-from dala.hub import cache as hub_cache
 from dala.models import pretrained, serialization
 from dala.phantoms import dataset
 from dala.ui.server import blocks
@@ -173,7 +172,7 @@ def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
     ended = warm.run(*command, "--resume")
     assert ended.code == 0, ended.err
     assert finished == ((fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE))
-    assert json.loads((out / "report.json").read_text())["sha256"] == pretrained.load(out).sha256
+    assert json.loads((out / "report.json").read_text())["sha256"] == models.load(out).sha256
     # What is finished is not trained again.
     written = (out / serialization.FILE).stat().st_mtime_ns
     assert warm.run(*command, "--resume").code == 0
@@ -251,29 +250,23 @@ def test_a_download_killed_and_out_of_room(small_folder, small_disk, tmp_path):
         one = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
         cache = small_disk.root / "hub"
         until = time.monotonic() + 100
-        while not [f for f in cache.glob(".dala-*/*") if f.stat().st_size] and time.monotonic() < until:
+        while not list(cache.rglob("*.incomplete")) and time.monotonic() < until:
             time.sleep(0.01)
         one.kill()
         assert one.wait() == -signal.SIGKILL
-        (left,) = cache.glob(".dala-*")
-        assert not list(cache.glob("models--*"))
+        assert not list(cache.glob("models--*/snapshots/*/model.safetensors"))
         server.faults.clear()
         with pytest.MonkeyPatch.context() as patched:
             point(patched, server.url, cache)
-            before = pretrained.load("you/net").folder
-            assert left.exists(), "it could be another's that goes on"
+            before = models.load("you/net").folder
             server.commit = COMMIT[::-1]
             with (
                 small_disk.full(os.getpid()),
                 pytest.raises(serialization.WeightsError, match="make room, or name another"),
             ):
-                pretrained.load("you/net", force_download=True)
-            assert pretrained.load("you/net", local_files_only=True).folder == before
-            old = time.time() - hub_cache.ABANDONED - 60
-            for path in (*left.iterdir(), left):
-                os.utime(path, (old, old))
-            assert pretrained.load("you/net", force_download=True).folder.name == COMMIT[::-1]
-    assert not list(cache.glob(".dala-*")), "what a killed download left is swept up"
+                models.load("you/net", force_download=True)
+            assert models.load("you/net", local_files_only=True).folder == before
+            assert models.load("you/net", force_download=True).folder.name == COMMIT[::-1]
 
 
 @pytest.mark.slow

@@ -8,11 +8,12 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
+from dala import models
 from dala.explain import gate
 from dala.explain.explainer import Explainer
 from dala.images import reading
 from dala.lessons import walkthrough
-from dala.models import pretrained, serialization
+from dala.models import serialization
 from dala.publishing import samples
 from dala.ui.model_cache import HOST, Shelf
 from dala.ui.session import Given, Page, Seen
@@ -81,7 +82,7 @@ def test_without_a_file_the_gate_is_compared_with_the_samples_and_that_is_said(c
 
 def test_with_a_file_it_is_compared_with_that_and_a_stale_one_is_not_believed(small, seen, tmp_path):
     serialization.save(small.model, tmp_path)
-    origin = pretrained.load(tmp_path)
+    origin = models.load(tmp_path)
     gate.write(gate.AverageGate(seen.explanation.gate, 2081, "BreakHis"), tmp_path, origin.sha256)
     told = tab(Explainer(origin.model, "cpu", origin)).gate(seen, "")
     assert "2,081 pictures (BreakHis)" in told

@@ -1,4 +1,4 @@
-"""The model panel: which network runs, where it came from, and, where the host allows it, another one from the Hub."""
+"""The model panel: facts about the network that runs, and, if the host allows it, another one from the Hub."""
 
 import os
 from html import escape
@@ -15,14 +15,16 @@ __all__ = ["Model", "build", "choice_allowed", "facts"]
 
 
 def choice_allowed() -> bool:
-    """May a visitor choose another network from the Hub? `DALA_ALLOW_MODEL_CHOICE`, 1 or 0; without it, only where
-    the app listens on this machine alone and is no Space.
+    """Whether visitors may load another network from the Hub.
+
+    `DALA_ALLOW_MODEL_CHOICE` decides, 1 or 0; without it they may if the app listens on this machine only and is not a
+    Space.
     """
-    told = os.environ.get("DALA_ALLOW_MODEL_CHOICE")
-    if told is not None:
-        return told == "1"
-    alone = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1") in ("127.0.0.1", "localhost", "::1")
-    return alone and "SPACE_ID" not in os.environ
+    setting = os.environ.get("DALA_ALLOW_MODEL_CHOICE")
+    if setting is not None:
+        return setting == "1"
+    local = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1") in ("127.0.0.1", "localhost", "::1")
+    return local and "SPACE_ID" not in os.environ
 
 
 class Model:
@@ -32,7 +34,7 @@ class Model:
         self.page = page
 
     def load(self, source: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-        """Another network for this session; whatever goes wrong, it stays on the one that it has."""
+        """Load another network for this session; after an error the session keeps the one that it has."""
         try:
             key = self.page.shelf.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
             self.page.shelf.samples(key)
@@ -41,15 +43,15 @@ class Model:
         return key, table(self.page.shelf[key]), gr.Button(visible=True), key
 
     def back(self) -> tuple[Any, ...]:
-        """The host's network again."""
+        """Return to the host's network."""
         return HOST, table(self.page.shelf.host), gr.Button(visible=False), HOST
 
 
 def build(page: Page, changed: gr.Textbox) -> None:
-    """Lay out the panel in the current context; `changed` takes the key of a network that a visitor chose."""
+    """Lay out the panel in the current context; `changed` receives the key of a network that a visitor chose."""
     panel = Model(page)
     with gr.Accordion("Model", open=False, elem_classes="model"):
-        told = gr.HTML(table(page.shelf.host))
+        content = gr.HTML(table(page.shelf.host))
         if not choice_allowed():
             return
         source = gr.Textbox(
@@ -57,19 +59,19 @@ def build(page: Page, changed: gr.Textbox) -> None:
             max_lines=1, submit_btn="load",
         )  # fmt: skip
         back = gr.Button("back to the first one", visible=False, size="sm")
-    outputs = [page.model, told, back, changed]
-    source.submit(panel.load, source, outputs, show_progress_on=told, **MODEL)
+    outputs = [page.model, content, back, changed]
+    source.submit(panel.load, source, outputs, show_progress_on=content, **MODEL)
     back.click(panel.back, None, outputs, **PLUMBING)
 
 
 def facts(explainer: Explainer) -> dict[str, str]:
-    """What there is to say about a network, as plain text by label."""
-    origin, told, size = explainer.origin, explainer.provenance, explainer.preprocessing
-    data = " · ".join([str(told.get("data", "unknown")), *_counts(told)])
+    """Facts about a network, as plain text by label."""
+    origin, provenance, size = explainer.origin, explainer.provenance, explainer.preprocessing
+    data = " · ".join([str(provenance.get("data", "unknown")), *_counts(provenance)])
     half = getattr(explainer.engine, "half", False)
     return {
         "name": type(explainer.model).__name__,
-        "source": origin.source if origin else "given by the program",
+        "source": origin.source if origin else "set by the program",
         "commit": (origin.revision if origin else None) or "none: a local folder",
         "SHA-256": origin.sha256 if origin else "not loaded from a file",
         "classes": ", ".join(explainer.class_names),
@@ -79,15 +81,15 @@ def facts(explainer: Explainer) -> dict[str, str]:
     }
 
 
-def _counts(told: dict[str, Any]) -> list[str]:
-    """The pictures and patients of a config's provenance, and those of other magnifications, as far as it tells."""
-    also = told.get("also")
-    counts = [f"{told[k]} {k}" for k in ("images", "patients") if isinstance(told.get(k), int)]
+def _counts(provenance: dict[str, Any]) -> list[str]:
+    """Numbers of images and patients in a config's provenance, and of images at other magnifications, if stated."""
+    also = provenance.get("also")
+    counts = [f"{provenance[k]} {k}" for k in ("images", "patients") if isinstance(provenance.get(k), int)]
     more = [f"{also.get('images')} more at {also.get('magnification')}"] if isinstance(also, dict) else []
     return [", ".join(counts)] * bool(counts) + more
 
 
 def table(explainer: Explainer) -> str:
-    """`facts` as markup; text from a config is escaped: it comes from whoever made the weights."""
+    """`facts` as HTML; a config is untrusted, so its text is escaped."""
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(explainer).items())
     return f"<dl class='facts'>{rows}</dl>"

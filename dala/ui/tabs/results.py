@@ -14,6 +14,7 @@ import gradio as gr
 from dala.explain.explainer import Explainer
 from dala.files import read_json
 from dala.hub.cache import HubError
+from dala.hub.layout import CARD, REPORT
 from dala.images import tissue
 from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
@@ -71,7 +72,7 @@ class Results:
 def read(explainer: Explainer) -> tuple[Json, Path] | None:
     """The cross-validated report beside a network's weights and its folder; None where there is none to be used."""
     try:
-        file = explainer.origin.beside("report.json", most=MOST_BYTES) if explainer.origin else None
+        file = explainer.origin.beside(REPORT, most=MOST_BYTES) if explainer.origin else None
         report = read_json(file) if file else {}
         return (report, file.parent) if file and report["scores"]["figures"]["auc"] else None
     except (HubError, OSError, ValueError, KeyError, TypeError):
@@ -99,7 +100,7 @@ def card_of(explainer: Explainer) -> str:
 
     Never of weights that a visitor chose: their card may hold anything.
     """
-    file = explainer.origin.folder / "README.md" if explainer.origin else None
+    file = explainer.origin.folder / CARD if explainer.origin else None
     if file is None or not file.is_file():
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(encoding="utf-8", errors="replace"), flags=re.S)

@@ -9,12 +9,13 @@ from dala.explain.explainer import Explainer
 from dala.files import read_json
 from dala.heatmaps import thresholds
 from dala.hub.cache import HubError
+from dala.hub.layout import STUDY
 from dala.ui.tabs import tables
 
 __all__ = ["page"]
 
 Json = dict[str, Any]
-FILE = "explanations.json"
+FILE = STUDY
 MOST_BYTES = 2_000_000
 QUESTIONS = {
     "threshold": "Does a threshold taken from each picture choose a better area than one for all?",
