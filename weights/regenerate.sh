@@ -59,7 +59,7 @@ the best of the first, a head fitted as a small network, scored an AUC of 0.833 
 scored. So the figures above flatter by a little more."
 
 publish() {
-    $PYTHON -m dala evaluate "$RUNS/dala" \
+    $PYTHON -m dala report "$RUNS/dala" \
         --beside "$RUNS"/{colour,probe,1050x690,100X-alone,no-attention,one-activation,resnet50} \
         --image-wise "$RUNS/image-dala" --image-wise-beside "$RUNS/image-colour" \
         --choice "$RUNS"/inner-{native,enlarged,tuned} --why "$WHY" --out weights

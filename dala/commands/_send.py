@@ -1,4 +1,4 @@
-"""What `publish` and `publish-space` share: a folder is written, shown, and sent unless it is a dry run."""
+"""Shared by `publish` and `publish-space`: write a folder, list it, and upload it unless it is a dry run."""
 
 import argparse
 from collections.abc import Callable
@@ -15,24 +15,31 @@ __all__ = ["add_arguments", "deliver"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
-    """The options that both have."""
-    parser.add_argument("--repo-id", required=True, metavar="YOU/NAME", help=f"the {kind}, made if it is not there")
-    parser.add_argument("--private", action="store_true", help="make it private; refused if it is there and public")
-    parser.add_argument("--dry-run", action="store_true", help="write the folder and send nothing: no request is made")
+    """Add the options of both commands."""
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="keep the folder here, new or empty; a dry run's default: build/NAME"
+        "--repo-id", required=True, metavar="YOU/NAME", help=f"the {kind}; created if it does not exist"
+    )
+    parser.add_argument("--private", action="store_true", help="make it private; an error if it exists and is public")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="write the folder and upload nothing; no request is made"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the folder here, new or empty; default of a dry run: build/NAME",
     )
 
 
 def deliver(
     args: argparse.Namespace, to: Repository, write: Callable[[Path], list[str]], api: HfApi | None, message: str
 ) -> int:
-    """Write the folder and send it; the exit code.
+    """Write the folder and upload it; the exit code.
 
     Args:
         args: of `add_arguments`.
-        to: where it is sent.
-        write: fills a new folder; what it returns is printed.
+        to: the repository.
+        write: fills a new folder, and returns notes to print.
         api: None for a dry run.
         message: of the commit.
 
@@ -43,14 +50,14 @@ def deliver(
         for note in write(Path(folder)):
             print(note)
         _show(Path(folder))
-        told = f"{'private ' if to.private else ''}{to.kind} {to.id}"
+        target = f"{'private ' if to.private else ''}{to.kind} {to.id}"
         if api is None:
-            print(f"Nothing was sent. {folder} is what would go to the {told}{_also(to)}.")
+            print(f"Nothing was uploaded. {folder} would go to the {target}{_variables(to)}.")
             return 0
-        done = upload.send(Path(folder), to, api, message)
-    print(f"Sent to the {told}: {done.commit_url}")
+        commit = upload.send(Path(folder), to, api, message)
+    print(f"Uploaded to the {target}: {commit.commit_url}")
     if to.kind == "model":
-        print(f"Whoever loads {to.id}@{done.oid} gets these very weights.")
+        print(f"Load exactly these weights as {to.id}@{commit.oid}.")
     return 0
 
 
@@ -60,9 +67,9 @@ def _folder(args: argparse.Namespace, to: Repository) -> AbstractContextManager[
     return TemporaryDirectory()
 
 
-def _also(to: Repository) -> str:
-    settings = [f"{key}={value}" for key, value in to.variables.items()]
-    return f", with {', '.join(settings)}" if settings else ""
+def _variables(to: Repository) -> str:
+    pairs = [f"{key}={value}" for key, value in to.variables.items()]
+    return f", with {', '.join(pairs)}" if pairs else ""
 
 
 def _show(folder: Path) -> None:

@@ -10,35 +10,35 @@ from dala.publishing import space
 
 __all__ = ["add_arguments", "run"]
 
-ABOUT = """Host the app as a Hugging Face Space: the folder that runs there, written, checked and sent.
+ABOUT = """Host the app as a Hugging Face Space: write its folder, check it and upload it.
 
     python -m dala publish-space --repo-id you/dala-demo --dry-run
     python -m dala publish-space --repo-id you/dala-demo --model you/dala@COMMIT
 
 With --model the Space runs that network, downloaded while the Space is built, and falls back to the shipped weights;
-the page says which one runs.
+the page shows which one is running.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `run` reads."""
+    """Add the options that `run` reads."""
     parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
     _send.add_arguments(parser, "Space")
     parser.add_argument(
         "--model", metavar="USER/REPO@COMMIT",
-        help="a network on the Hub; a branch or tag is fixed to the commit that it is now; default: the shipped one",
+        help="a network on the Hub; a branch or tag is resolved to its current commit; default: the shipped weights",
     )  # fmt: skip
     parser.add_argument(
         "--hardware", choices=space.HARDWARE, default=space.HARDWARE[0],
-        help="what the folder is made for, and a new Space gets: two processors, or a lent GPU (default: cpu-basic)",
+        help="hardware of a new Space: two CPU cores, or ZeroGPU (default: cpu-basic)",
     )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the folder, check it, send it; the exit code.
+    """Write the folder, check it and upload it; the exit code.
 
     Raises:
-        UploadError, SpaceError, PublishError, WeightsError: what cannot be used or sent.
+        UploadError, SpaceError, PublishError, WeightsError: input that cannot be used, or a failed upload.
     """
     to = Repository(
         args.repo_id,
@@ -52,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
     model = space.pin(args.model, api) if args.model else None
 
     def write(folder: Path) -> list[str]:
-        return space.write(folder, model, args.hardware)
+        notes = space.write(folder, model, args.hardware)
+        if api:
+            space.validate(folder, to.id, api)
+        return notes
 
     return _send.deliver(args, to, write, api, f"Host {model or 'the shipped weights'}")

@@ -1,86 +1,79 @@
-"""The sentences of a model card; `dala.publishing.model_card` puts the tables between them."""
+"""The sentences of a model card that depend on a report; `card_template.md` holds the others."""
 
 from typing import Any
 
 from dala.models.card import CITATION
+from dala.publishing.card_notes import CardNotes
 
-__all__ = [
-    "BREAKHIS",
-    "CHOICE",
-    "CITATION",
-    "DIFFERENCE",
-    "FOLDS",
-    "INTENDED",
-    "LIMITS",
-    "also",
-    "calibration",
-    "count",
-    "failures",
-    "leakage",
-    "name",
-    "protocol",
-    "reading",
-    "scale",
-    "subset",
-    "terms",
-    "trained",
-]
+__all__ = ["CITATION", "LIMITS", "also", "count", "name", "sentences", "start", "subset", "trained"]
 
 Json = dict[str, Any]
 FAILED = 5
-# (pictures, patients) of the whole BreakHis, and of the part of it that the shipped weights were trained on.
+# (pictures, patients) of the whole BreakHis.
 WHOLE = {"100X": (2081, 82)}
-RE_ENCODED = {"100X": (429, 26)}
-NAMES = {
+NETWORKS = {
     "dala": "DALAResNet50",
     "dala:no-attention": "DALAResNet50 without attention",
     "dala:one-activation": "DALAResNet50 with one activation",
     "resnet50": "ResNet-50",
     "colour": "colour alone, logistic regression on 15 statistics",
     "probe": "logistic regression on frozen features",
-    "1050x690": "DALAResNet50, pictures enlarged to 1050×690",
-    "100X-alone": "DALAResNet50, trained on 100X alone",
 }
-STARTS = {
-    "3a5d3b6cdd64aa784430b16e07d328c1c91da23b075ab90b315c87932bfb40f3": "ImageNet-1k weights of ResNet-50 v1.5, "
-    "de-quantised from a public 8-bit TensorFlow release; the repository that holds the 8-bit copy states no licence."
-}
-
-INTENDED = """\
-## Intended use
-
-Teaching what explanations such as Grad-CAM and DT Grad-CAM show and hide, comparing methods of explanation on a network
-with known weaknesses, and as a baseline with an honest protocol for other networks.
-
-Not for diagnosis, triage or any other decision about a person, and not a part of a device or a clinical trial."""
 
 LIMITS = """\
-## What they cannot do
+## Limitations
 
-Diagnose. Read other magnifications, stains, scanners or organs. Know what they do not know: skin, a photograph and a
-blank slide get a probability too. Synthetic patches are outside what they were trained on as well."""
-
-DIFFERENCE = (
-    "Δ: how much a row lies above the first, on the same resamples of the patients; p is two-sided and not corrected "
-    "for the number of rows."
-)
-
-CHOICE = (
-    "Each candidate was trained with two folds left out and scored on one of them, so that no network of the table "
-    "above was looked at. Over all folds the candidates were nevertheless scored on the same patients as that table: "
-    "choosing the best of several flatters it by a little."
-)
-
-FOLDS = "A dash: the fold's pictures are all of one class. Few patients a fold make its figures swing."
+The weights cannot diagnose. They do not apply to other magnifications, stains, scanners or organs, nor to synthetic
+patches, and they do not recognise such input: skin, a photograph and a blank slide get a probability, too."""
 
 BREAKHIS = """\
 - Data: Spanhol, Oliveira, Petitjean and Heutte, "A Dataset for Breast Cancer Histopathological Image Classification",
   IEEE TBME 63(7), 2016."""
 
 
-def name(title: str) -> str:
-    """A run's title as a person would write it."""
-    return NAMES.get(title, title)
+FINAL = (
+    "The published network was then trained on all pictures with the same settings. No held-out pictures are left "
+    "to score it on: the scores of the folds' networks are the estimate of its own."
+)
+
+# Sentences about BreakHis.
+PATIENT = (
+    "A patient is the numeric root of a slide's id (22549AB and 22549CD are one), which is stricter than the slide ids "
+    "that published patient scores use."
+)
+PAPER = (
+    "The paper reports 98.7 % accuracy at 100X on the whole data set; its split is not known to us, so the two "
+    "are not comparable."
+)
+NUCLEI = (
+    "; in its own 700×460 pixels the median diameter of round nuclei is 8.7 px "
+    "(`python tests/benchmarks/nuclear_size.py --data BreaKHis_v1`)."
+)
+
+
+def name(title: str, notes: CardNotes | None = None) -> str:
+    """Display name of a run: from the notes, else that of its network, else its title."""
+    return (notes.names if notes else {}).get(title) or NETWORKS.get(title, title)
+
+
+def sentences(report: Json, notes: CardNotes) -> dict[str, str | None]:
+    """The sentences of the template by the name of their place; None leaves one out."""
+    scores, where = report["scores"], report["provenance"]
+    names, by_image = scores["class_names"], report["protocol"] == "image"
+    breakhis = _breakhis(where)
+    return {
+        "classes": f"{names[0]} from {names[1]}" if len(names) == 2 else f"{len(names)} classes",
+        "units": "pictures" if by_image else "patients",
+        "protocol": _protocol(report),
+        "resamples": f"{report.get('comparison', {}).get('resamples', report.get('resamples', 1000)):,}",
+        "leakage": _leakage(report) if report.get("image_wise") else None,
+        "paper_accuracy": PAPER if breakhis and where.get("magnification") == "100X" else None,
+        "temperatures": _temperatures(report),
+        "failures": _failures(scores),
+        "scale": _scale(report),
+        "data": _data(where, notes),
+        "citation": f"{CITATION}\n{BREAKHIS}" if breakhis else CITATION,
+    }
 
 
 def count(n: int, what: str) -> str:
@@ -103,7 +96,7 @@ def also(provenance: Json) -> str:
         return ""
     zooms = other["magnification"].replace(",", ", ")
     return (
-        f"; in training alone also {count(other['images'], 'picture')} at {zooms}, resized to that scale "
+        f"; training also used {count(other['images'], 'picture')} at {zooms}, resized to that scale and not scored "
         f"({count(other['patients'], 'patient')} in all)"
     )
 
@@ -112,78 +105,65 @@ def trained(settings: Json) -> str:
     """Which parts of the network were trained."""
     if not settings.get("epochs") and settings.get("probe") == "linear":
         return (
-            "the head a ridge regression on the start's features, the attention left open, all stages as they started"
+            "head fitted by ridge regression to the features of the initial weights, attention left open, no stage "
+            "trained"
         )
     if not settings.get("epochs"):
-        return "attention and head fitted to the start's features, all stages as they started"
+        return "attention and head fitted to the features of the initial weights, no stage trained"
     epochs = count(settings["epochs"], "epoch")
-    return f"attention and head fitted to the start's features, then `{settings['train_from']}` and up for {epochs}"
+    return (
+        "attention and head fitted to the features of the initial weights, then "
+        f"`{settings['train_from']}` and later stages trained for {epochs}"
+    )
 
 
-def protocol(report: Json) -> str:
-    """Who was held out of what, and what the figures are therefore of."""
+def start(record: Json, notes: CardNotes) -> str:
+    """The initial weights as a list item: where they come from, their SHA-256, and how many tensors fit."""
+    if not record.get("sha256") and not record.get("name"):
+        return "- Initial weights: random."
+    text = notes.starts.get(record.get("sha256") or "", f"`{record.get('name')}`, under its publisher's licence.")
+    digest = f" SHA-256 `{record['sha256']}`." if record.get("sha256") else ""
+    missing, left = len(record.get("missing", [])), len(record.get("left_over", []))
+    if not record.get("loaded"):
+        return f"- Initial weights: {text}{digest}"
+    fit = "none was missing or unused" if missing == left == 0 else f"{missing} missing, {left} unused"
+    return f"- Initial weights: {text}{digest} {record['loaded']} tensors were loaded, {fit}."
+
+
+def _protocol(report: Json) -> str:
+    """How pictures were held out, and which network the scores are of."""
     scores, kind = report["scores"], report["protocol"]
     if kind == "image":
-        return "Pictures were dealt out singly, so that a patient stands on both sides: **the figures flatter.**"
-    who = (
-        "A patient is the numeric root of a slide's id (22549AB and 22549CD are one), which is stricter than the slide "
-        "ids that published patient scores use. "
-        if _breakhis(report["provenance"])
-        else ""
-    )
+        return (
+            "Pictures were split one by one, and patients are in both training and test set: **scores are too high.**"
+        )
+    patient = f"{PATIENT} " if _breakhis(report["provenance"]) else ""
     if kind == "holdout":
-        return f"{who}{scores['patients']} patients were held out, and every figure is of their pictures."
+        return f"{patient}{scores['patients']} patients were held out, and all scores are of their pictures."
     each = "" if scores["partitions"] == 1 else f" in each of {scores['partitions']} partitions"
-    final = (
-        " The published network was then trained on all pictures with the same settings. It has no unseen pictures of "
-        "its own left: the folds' networks tell what to expect of it."
-        if report.get("sha256")
-        else ""
-    )
+    final = f" {FINAL}" if report.get("sha256") else ""
     return (
-        f"{who}Every patient is held out once{each}, in one of {scores['folds']} folds, and scored by the network that "
-        f"was trained on the others. No epoch was chosen by looking at held-out pictures.{final}"
+        f"{patient}Every patient is held out once{each}, in one of {scores['folds']} folds, and scored by the network "
+        f"that was trained on the others. No epoch was chosen by its score on held-out pictures.{final}"
     )
 
 
-def reading(report: Json) -> str:
-    """How the results table is read."""
-    n = report.get("comparison", {}).get("resamples", report.get("resamples", 1000))
-    return (
-        f"Means over partitions; in brackets the 95 % interval of {n:,} bootstrap resamples of the patients, since "
-        "pictures of one patient are not independent. AUC pools the pictures of all folds of a partition, whose "
-        "networks differ. Patient score: mean over patients of the share of their pictures that is classified right "
-        "(Spanhol et al. 2016)."
-    )
-
-
-def leakage(report: Json) -> str:
-    """Why figures by image say nothing about new patients."""
+def _leakage(report: Json) -> str:
+    """AUC and accuracy under both splits."""
     figures = report["image_wise"]["figures"], report["scores"]["figures"]
     image, patient = ({k: f"{f[k][0]:.3f}" for k in ("auc", "accuracy") if f[k][0] is not None} for f in figures)
-    told = "; ".join(
+    return "; ".join(
         f"{what} {image[k]} by image but {patient[k]} by patient"
         for k, what in (("auc", "AUC"), ("accuracy", "accuracy"))
         if k in image and k in patient
     )
-    where = report["provenance"]
-    paper = (
-        " The paper reports 98.7 % accuracy at 100X on the whole data set; its split is not known to us, so that its "
-        "figure can be set beside neither row."
-        if _breakhis(where) and where.get("magnification") == "100X"
-        else ""
-    )
-    return (
-        "By image, pictures of one patient, often of one slide, stand in training and in testing: **leakage**. A "
-        f"network is then paid for recognising the patient ({told}), while nothing but how pictures were dealt out has "
-        f"changed. Only the rows by patient say anything about new patients.{paper}"
-    )
 
 
-def calibration(low: float, high: float, n: int, report: Json) -> str:
-    """What temperature scaling did."""
-    if n == 1 and low == high == 1.0:
-        return "One fold leaves no other pictures to fit a temperature on: both rows are of the logits as they are."
+def _temperatures(report: Json) -> str:
+    """How the temperatures were fitted, and their range."""
+    fitted = [value for partition in report["scores"]["temperatures"] for value in partition]
+    if fitted == [1.0]:
+        return "One fold leaves no other pictures to fit a temperature on: both rows use the logits without scaling."
     published = (
         f" `config.json` has {report['temperature']:.3f}, fitted on all held-out pictures."
         if report.get("sha256")
@@ -191,76 +171,53 @@ def calibration(low: float, high: float, n: int, report: Json) -> str:
     )
     return (
         "ECE: mean distance of accuracy from confidence over ten bins. A fold's temperature was fitted on the other "
-        f"folds of its partition, patients and classes weighing the same; the {n} temperatures go from {low:.2f} to "
-        f"{high:.2f}.{published} A temperature changes no predicted class and no explanation, and "
-        "it holds for pictures like these alone."
+        f"folds of its partition, with equal weights of patients and of classes; the {len(fitted)} temperatures range "
+        f"from {min(fitted):.2f} to {max(fitted):.2f}.{published} A temperature changes no predicted class and no "
+        "explanation, and is valid only for pictures like these."
     )
 
 
-def failures(scores: Json) -> str:
-    """Which patients, by slide, and which classes the network gets wrong."""
+def _failures(scores: Json) -> str:
+    """Which patients are mostly misclassified, and the share of each class that is classified correctly."""
     every = scores["by_patient"]
     failed = [row for row in every if row["right"] < 0.5]
+    patients = f"Each of {count(len(every), 'patient')} has at least half of the pictures classified correctly."
     if failed:
         worst = "; ".join(f"{r['patient']} ({r['label']}, slides {', '.join(r['slides'])})" for r in failed[:FAILED])
-        start = ": " if len(failed) == 1 else ", worst first: " if len(failed) <= FAILED else "; the worst are "
+        lead = ": " if len(failed) == 1 else ", worst first: " if len(failed) <= FAILED else "; the worst are "
         verb = "has" if len(failed) == 1 else "have"
-        told = f"Of {count(len(every), 'patient')} {len(failed)} {verb} less than half of the pictures classified right"
-        told += f"{start}{worst}."
-    else:
-        told = f"Each of {count(len(every), 'patient')} has at least half of the pictures classified right."
+        patients = (
+            f"Of {count(len(every), 'patient')} {len(failed)} {verb} less than half of the pictures classified "
+            f"correctly{lead}{worst}."
+        )
     rows = zip(scores["class_names"], scores["confusion"], strict=True)
-    found = [f"{100 * row[k] / sum(row):.0f} % of the {name}" for k, (name, row) in enumerate(rows) if sum(row)]
-    return f"{told} Picture by picture it finds {', '.join(found)}."
+    rates = [f"{100 * row[k] / sum(row):.0f} % of the {name}" for k, (name, row) in enumerate(rows) if sum(row)]
+    return f"{patients} Of the pictures it classifies correctly {', '.join(rates)}."
 
 
-def scale(report: Json) -> str:
+def _scale(report: Json) -> str:
     """What size of tissue the weights expect."""
     where, settings = report["provenance"], report.get("settings", {})
     if settings.get("um_per_pixel"):
-        text = f"The weights expect {settings['um_per_pixel']:g} µm per pixel."
-    elif not _breakhis(where):
-        text = "The micrometres per pixel of the pictures are not known; `config.json` leaves them open."
-    else:
-        text = (
-            f"The weights expect BreakHis' {where.get('magnification', 'own scale')}. Sources contradict each other "
-            "about its micrometres per pixel, so `config.json` leaves them open"
-        )
-        nuclei = (
-            "; in its own 700×460 pixels round nuclei measure 8.7 px across in the median "
-            "(`python tests/benchmarks/nuclear_size.py --data BreaKHis_v1`)."
-        )
-        text += nuclei if where.get("magnification") == "100X" else "."
-    return f"## Scale\n\n{text}"
-
-
-def terms(report: Json) -> str:
-    """Data, start and licences."""
-    where = report["provenance"]
-    data = f"- Data: {where.get('data', 'not named')}. Its terms are its publisher's."
-    if _breakhis(where):
-        data = (
-            '- BreakHis: Spanhol et al., "A Dataset for Breast Cancer Histopathological Image Classification", IEEE '
-            "TBME 63(7), 2016;\n  CC BY 4.0."
-        )
-        if (where["images"], where["patients"]) == RE_ENCODED.get(where.get("magnification", "")):
-            data += " The subset was re-encoded as JPEG (quality 90)."
+        return f"The weights expect {settings['um_per_pixel']:g} µm per pixel."
+    if not _breakhis(where):
+        return "The micrometres per pixel of the pictures are not known; `config.json` leaves them unset."
+    nuclei = NUCLEI if where.get("magnification") == "100X" else "."
     return (
-        f"## Data, start and terms\n\n{data}\n{_start(where.get('start') or {})}\n"
-        "- The weights: CC BY-NC 4.0, for research and teaching. The code: Apache-2.0."
+        f"The weights expect BreakHis' {where.get('magnification', 'own scale')}. Sources disagree about its "
+        f"micrometres per pixel, so `config.json` leaves them unset{nuclei}"
     )
 
 
-def _start(start: Json) -> str:
-    if not start.get("sha256") and not start.get("name"):
-        return "- Start: random."
-    text = STARTS.get(start.get("sha256", ""), f"`{start.get('name')}`; its terms are its publisher's.")
-    digest = f" SHA-256 `{start['sha256']}`." if start.get("sha256") else ""
-    missing, left = len(start.get("missing", [])), len(start.get("left_over", []))
-    if not start.get("loaded"):
-        return f"- Start: {text}{digest}"
-    fit = "none was missing or left over" if missing == left == 0 else f"{missing} missing, {left} left over"
-    return f"- Start: {text}{digest} {start['loaded']} tensors fit, {fit}."
+def _data(provenance: Json, notes: CardNotes) -> str:
+    """The training pictures and their licence as a list item."""
+    item = f"- Data: {provenance.get('data', 'not named')}. Its licence is its publisher's."
+    if _breakhis(provenance):
+        item = (
+            '- BreakHis: Spanhol et al., "A Dataset for Breast Cancer Histopathological Image Classification", IEEE '
+            "TBME 63(7), 2016;\n  CC BY 4.0."
+        )
+    return f"{item} {notes.data}" if notes.data else item
 
 
 def _breakhis(provenance: Json) -> bool:

@@ -1,16 +1,20 @@
-"""The model card, written from the numbers of a report and nothing else."""
+"""The model card: a template (`card_template.md`) filled from the numbers of a report and the notes of `card.json`."""
 
+import re
+from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from dala.markdown import table, wrapped
 from dala.publishing import card_text
+from dala.publishing.card_notes import CardNotes
 from dala.publishing.card_text import count, name
 
 __all__ = ["card"]
 
 Json = dict[str, Any]
+TEMPLATE = Path(__file__).with_name("card_template.md")
 COLUMNS = {
     "auc": "AUC",
     "balanced_accuracy": "balanced accuracy",
@@ -24,43 +28,49 @@ METRICS = {"auc": "roc_auc", "balanced_accuracy": "balanced_accuracy", "accuracy
 ALL_PATIENTS, WORST = 40, 10
 
 
-def card(report: Json) -> str:
-    """The model card as Markdown with the Hub's metadata, `model-index` included.
+def card(report: Json, notes: CardNotes | None = None) -> str:
+    """Render the model card as Markdown with the Hub's metadata, `model-index` included.
 
     Args:
-        report: as `dala.publishing.run_report.assemble` returns it; of `beside`, `comparison`, `image_wise`, `choice` and
-            `commands` those that are there are told.
+        report: from `dala.publishing.run_report.assemble`; `beside`, `comparison`, `image_wise`, `choice` and `commands` are
+            optional, and without one its section is left out.
+        notes: from `dala.publishing.card_notes.read`: display names of runs, sentences about initial weights and pictures.
     """
-    sections = [
-        f"---\n{_metadata(report).to_yaml().strip()}\n---",
-        f"# {_title(report)}",
-        _opening(report),
-        _overview(report),
-        card_text.INTENDED,
-        _results(report),
-        _by_protocol(report),
-        _by_fold(report["scores"]),
-        _by_magnification(report["scores"]),
-        _calibration(report),
-        _failures(report["scores"]),
-        card_text.LIMITS,
-        card_text.scale(report),
-        card_text.terms(report),
-        _commands(report),
-        card_text.CITATION
-        if report["provenance"].get("data") != "BreakHis"
-        else f"{card_text.CITATION}\n{card_text.BREAKHIS}",
-    ]
-    return "\n\n".join(wrapped(section) for section in sections if section) + "\n"
+    notes = notes or CardNotes()
+    scores, where = report["scores"], report["provenance"]
+    beside = report.get("beside", {})
+    colour = next((run for run in beside.values() if run["network"] == "colour"), None)
+    sections = {
+        "title": _title(report, notes),
+        "auc": _interval(scores["figures"]["auc"]),
+        "colour_auc": _interval(colour["figures"]["auc"]) if colour else None,
+        "overview": _overview(report),
+        "results": _results(report, notes),
+        "beside": beside,
+        "choice": _choice(report),
+        "why": report.get("why", ""),
+        "by_split": _by_split(report, notes),
+        "by_fold": _by_fold(scores),
+        "by_magnification": _by_magnification(scores),
+        "calibration": _calibration(scores),
+        "by_patient": _by_patient(scores),
+        "worst": WORST if len(scores["by_patient"]) > ALL_PATIENTS else None,
+        "limits": card_text.LIMITS,
+        "start": card_text.start(where.get("start") or {}, notes),
+        "commands": report.get("commands", []),
+        **card_text.sentences(report, notes),
+    }
+    text = str(ModelCard.from_template(_metadata(report, notes), str(TEMPLATE), **sections))
+    return wrapped(re.sub(r"\n{3,}", "\n\n", text).strip()) + "\n"
 
 
-def _title(report: Json) -> str:
+def _title(report: Json, notes: CardNotes) -> str:
     where = report["provenance"]
-    at = f" at {where['magnification']}" if where.get("magnification") else ""
-    return f"{name(report['title'])} on {where.get('data', 'pictures')}{at}"
+    magnification = f" at {where['magnification']}" if where.get("magnification") else ""
+    return f"{name(report['title'], notes)} on {where.get('data', 'pictures')}{magnification}"
 
 
-def _metadata(report: Json) -> ModelCardData:
+def _metadata(report: Json, notes: CardNotes) -> ModelCardData:
     where, scores = report["provenance"], report["scores"]
     data = str(where.get("data", "pictures"))
     results = [
@@ -82,7 +92,7 @@ def _metadata(report: Json) -> ModelCardData:
         library_name="dala",
         pipeline_tag="image-classification",
         tags=["histopathology", "breast-cancer", "grad-cam"],
-        model_name=_title(report),
+        model_name=_title(report, notes),
         eval_results=results or None,
     )
 
@@ -95,19 +105,6 @@ def _split(report: Json) -> str:
     return f"by {by}, {count(scores['partitions'], 'partition')} into {count(scores['folds'], 'fold')}"
 
 
-def _opening(report: Json) -> str:
-    colour = next((r for r in report.get("beside", {}).values() if r["network"] == "colour"), None)
-    told = _cell(report["scores"]["figures"]["auc"])
-    beside = f" Colour alone reaches {_cell(colour['figures']['auc'])}." if colour else ""
-    names = report["scores"]["class_names"]
-    classes = f"{names[0]} from {names[1]}" if len(names) == 2 else f"{len(names)} classes apart"
-    who = "pictures" if report["protocol"] == "image" else "patients"
-    return (
-        f"**For research and teaching, not for diagnosis.** It tells {classes} in {who} that it never saw with "
-        f"an AUC of {told} (in brackets: 95 % interval).{beside}"
-    )
-
-
 def _overview(report: Json) -> str:
     where, scores, settings = report["provenance"], report["scores"], report.get("settings", {})
     size = f"{settings['width']}×{settings['height']} px" if {"width", "height"} <= settings.keys() else "of any size"
@@ -117,141 +114,107 @@ def _overview(report: Json) -> str:
         "input": f"RGB patch, {size}{at}; other sizes are scaled to the same area, aspect ratio kept",
         "output": f"logits of {', '.join(f'`{c}`' for c in scores['class_names'])}; for probabilities divided by the "
         f"temperature, {_number(report['temperature'])}",
-        "file": file if report.get("sha256") else "none: networks of the folds alone were scored",
+        "file": file if report.get("sha256") else "none: only the networks of the folds were scored",
         "data": f"{count(where['images'], 'picture')} of {count(where['patients'], 'patient')} of "
         f"{where.get('data', 'pictures')}{at}{card_text.subset(where)}{card_text.also(where)}",
-        "scored by": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
+        "evaluation": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
         "recipe": f"`python -m dala train`, settings in `report.json`: {card_text.trained(settings)}",
     }
     return table(["", ""], [[key, text] for key, text in rows.items()])
 
 
-def _results(report: Json) -> str:
+def _results(report: Json, notes: CardNotes) -> str:
     beside = report.get("beside", {})
-    comparison = report.get("comparison", {"runs": {}, "resamples": report.get("resamples", 1000)})
-    rows = [[f"**{name(report['title'])}**", *_cells(report["scores"]["figures"]), *["–"] * len(DIFFERENCES)]]
+    first = [f"**{name(report['title'], notes)}**", *_intervals(report["scores"]["figures"])]
+    if not beside:
+        return table(["", *COLUMNS.values()], [first])
+    rows = [[*first, *["–"] * len(DIFFERENCES)]]
     for title, run in beside.items():
-        tests = comparison["runs"][title]["difference"]
-        rows.append([name(title), *_cells(run["figures"]), *(_test(tests[key]) for key in DIFFERENCES)])
-    columns = len(COLUMNS) + (len(DIFFERENCES) if beside else 0) + 1
-    head = ["", *COLUMNS.values(), *DIFFERENCES.values()][:columns]
-    notes = [card_text.reading(report)]
-    if beside:
-        notes.append(card_text.DIFFERENCE)
-    results = table(head, [row[:columns] for row in rows])
-    return "\n\n".join(
-        [
-            "## How it does on what it did not see",
-            card_text.protocol(report),
-            results,
-            " ".join(notes),
-            "![ROC curves](roc.png)",
-            _choice(report),
-        ]
-    ).strip()
+        tests = report["comparison"]["runs"][title]["difference"]
+        rows.append(
+            [name(title, notes), *_intervals(run["figures"]), *(_difference(tests[key]) for key in DIFFERENCES)]
+        )
+    return table(["", *COLUMNS.values(), *DIFFERENCES.values()], rows)
 
 
-def _choice(report: Json) -> str:
+def _choice(report: Json) -> str | None:
     if not report.get("choice"):
-        return ""
+        return None
     rows = [
         [
             title + (" (chosen)" if run["chosen"] else ""),
             ", ".join(f"`{k}={v}`" for k, v in run["settings"].items()) or "–",
-            *(_cell(run["figures"][key]) for key in ("auc", "balanced_accuracy")),
+            *(_interval(run["figures"][key]) for key in ("auc", "balanced_accuracy")),
         ]
         for title, run in report["choice"].items()
     ]
-    told = table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
-    why = f"\n\n{report['why']}" if report.get("why") else ""
-    return f"### How the recipe was chosen\n\n{card_text.CHOICE}\n\n{told}{why}"
+    return table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
 
 
-def _by_protocol(report: Json) -> str:
+def _by_split(report: Json, notes: CardNotes) -> str | None:
     image = report.get("image_wise")
     if not image:
-        return "![Figures with 95 % intervals; dotted: chance](protocols.png)" if report.get("beside") else ""
+        return None
     colour = {t: r for t, r in report.get("beside", {}).items() if r["network"] == "colour"}
     sides = {
         "image": {image["title"]: image, **image["beside"]},
         "patient": {report["title"]: {"figures": report["scores"]["figures"]}, **colour},
     }
     rows = [
-        [f"by {by}", name(title), *_cells(run["figures"])] for by, row in sides.items() for title, run in row.items()
+        [f"by {by}", name(title, notes), *_intervals(run["figures"])]
+        for by, runs in sides.items()
+        for title, run in runs.items()
     ]
-    told = table(["split", "", *COLUMNS.values()], rows)
-    return (
-        f"## Dealt out by image, and by patient\n\n{told}\n\n{card_text.leakage(report)}\n\n"
-        "![Figures under both splits with 95 % intervals; dotted: chance](protocols.png)"
-    )
+    return table(["split", "", *COLUMNS.values()], rows)
 
 
 def _by_fold(scores: Json) -> str:
     rows = [
-        [str(p), str(f), str(fold["images"]), str(fold["patients"]), *(_number(fold[k]) for k in list(METRICS))]
+        [str(p), str(f), str(fold["images"]), str(fold["patients"]), *(_number(fold[k]) for k in METRICS)]
         for p, folds in enumerate(scores["by_fold"])
         for f, fold in enumerate(folds)
     ]
-    head = ["partition", "fold", "pictures", "patients", *(COLUMNS[k] for k in METRICS)]
-    return f"## By fold\n\n{table(head, rows)}\n\n{card_text.FOLDS}"
+    return table(["partition", "fold", "pictures", "patients", *(COLUMNS[k] for k in METRICS)], rows)
 
 
-def _by_magnification(scores: Json) -> str:
+def _by_magnification(scores: Json) -> str | None:
     every = scores["by_magnification"]
     if len(every) < 2:
-        return ""
-    rows = [[m, str(r["images"]), str(r["patients"]), *_cells(r["figures"])] for m, r in every.items()]
-    told = table(["magnification", "pictures", "patients", *COLUMNS.values()], rows)
-    return f"## By magnification\n\n{told}"
+        return None
+    rows = [[m, str(r["images"]), str(r["patients"]), *_intervals(r["figures"])] for m, r in every.items()]
+    return table(["magnification", "pictures", "patients", *COLUMNS.values()], rows)
 
 
-def _calibration(report: Json) -> str:
-    scores = report["scores"]
+def _calibration(scores: Json) -> str:
     before, after = scores["uncalibrated"], scores["figures"]
     rows = [
         ["T = 1", _number(before["ece"]), _number(before["brier"])],
-        ["temperature scaled", _cell(after["ece"]), _cell(after["brier"])],
+        ["temperature scaled", _interval(after["ece"]), _interval(after["brier"])],
     ]
-    fitted = [t for part in scores["temperatures"] for t in part]
-    return (
-        f"## Calibration\n\n{table(['', 'ECE', 'Brier'], rows)}\n\n"
-        f"{card_text.calibration(min(fitted), max(fitted), len(fitted), report)}\n\n![Reliability diagram](reliability.png)"
-    )
+    return table(["", "ECE", "Brier"], rows)
 
 
-def _failures(scores: Json) -> str:
+def _by_patient(scores: Json) -> str:
     every = scores["by_patient"]
-    shown = every if len(every) <= ALL_PATIENTS else every[:WORST]
-    ends = "" if len(shown) == len(every) else f" The {WORST} worst:"
     columns = ("patient", "label", "slides", "images", "right", "probability")
-    rows = [[_told(row[key]) for key in columns] for row in shown]
-    told = table(["patient", "class", "slides", "pictures", "classified right", "probability of the class"], rows)
-    return (
-        f"## What fails\n\n{card_text.failures(scores)}\n\n![Confusion matrix](confusion.png)\n\n"
-        f"### By patient\n\nShares of pictures and mean probabilities, over all partitions.{ends}\n\n{told}"
+    rows = [[_text(row[key]) for key in columns] for row in (every if len(every) <= ALL_PATIENTS else every[:WORST])]
+    return table(
+        ["patient", "class", "slides", "pictures", "classified correctly", "probability of the true class"], rows
     )
 
 
-def _commands(report: Json) -> str:
-    commands = report.get("commands")
-    if not commands:
-        return ""
-    lines = "\n".join(f"    {line}" for line in commands)
-    return f"## Make it again\n\nEvery figure here stands in `report.json`, which these write:\n\n{lines}"
+def _intervals(figures: Json) -> list[str]:
+    return [_interval(figures[key]) for key in COLUMNS]
 
 
-def _cells(figures: Json) -> list[str]:
-    return [_cell(figures[key]) for key in COLUMNS]
-
-
-def _cell(figure: list[float | None]) -> str:
+def _interval(figure: list[float | None]) -> str:
     value, low, high = figure
     if value is None or low is None or high is None:
         return _number(value)
     return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 
-def _test(difference: Json) -> str:
+def _difference(difference: Json) -> str:
     if difference["p"] is None:
         return "–"
     value, low, high, p = (difference[k] for k in ("value", "low", "high", "p"))
@@ -262,7 +225,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Pictures to start from: those in `examples/`, a host's own folder, and those published with a model."""
+"""Sample pictures: those in `examples/`, those of a host's own folder, and those published with a model."""
 
 import os
 import re
@@ -30,8 +30,16 @@ class SamplesError(DalaError):
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture on disk, with what it shows, whence it comes, under which licence, and its scale where known:
-    the microscope's magnification ("100X"), micrometres per pixel."""
+    """A picture on disk.
+
+    Attributes:
+        file: its path.
+        caption: what it shows.
+        origin: where it comes from.
+        licence: its licence.
+        um_per_pixel: micrometres per pixel, where known.
+        magnification: the microscope's, such as "100X", where known.
+    """
 
     file: Path
     caption: str
@@ -42,7 +50,7 @@ class Sample:
 
 
 def find(own: str | None = None) -> list[Sample]:
-    """A host's own patches first (`own`, else the environment's `DALA_SAMPLES`), then the shipped ones.
+    """List the host's own samples, from the folder `own` or else `DALA_SAMPLES`, followed by the shipped ones.
 
     Raises:
         SamplesError: see `read`.
@@ -52,13 +60,13 @@ def find(own: str | None = None) -> list[Sample]:
 
 
 def read(folder: Path) -> list[Sample]:
-    """The samples of a folder.
+    """Read the samples of a folder.
 
-    It tells about its pictures in `samples.json`, a list of objects with the fields of `Sample`; without one, the
-    pictures in it and below are samples named by their files, at most `MOST`, evenly spread.
+    `samples.json`, a list of objects with the fields of `Sample`, describes them. Without it, the pictures of the
+    folder and its sub-folders are samples, with their file names as captions: at most `MOST`, evenly spread.
 
     Raises:
-        SamplesError: a folder that is not there or holds no picture, or a list that cannot be read.
+        SamplesError: no such folder, a folder without pictures, or a list that cannot be read.
     """
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder of samples.")
@@ -66,53 +74,53 @@ def read(folder: Path) -> list[Sample]:
     if listed.is_file():
         try:
             rows = read_json(listed)
-            told = [(row["file"], row) for row in rows]
+            named = [(row["file"], row) for row in rows]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SamplesError(f"{listed}: not a list of samples: {error}.") from error
-        # A host's own pictures may lie below the folder, or elsewhere.
-        for number, (_, row) in enumerate(told, 1):
+        # A host's own list may name pictures anywhere on the disk.
+        for number, (_, row) in enumerate(named, 1):
             for problem in _problems(row, plain=False):
                 raise SamplesError(f"{listed}: not a list of samples: sample {number}: {problem}.")
-        return [Sample(**{**row, "file": folder / file}) for file, row in told]
+        return [Sample(**{**row, "file": folder / file}) for file, row in named]
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
     if not files:
-        raise SamplesError(f"{folder}: holds no pictures.")
+        raise SamplesError(f"{folder}: contains no pictures; name a folder with PNG, JPEG, TIFF, WebP or BMP files.")
     step = max(1, -(-len(files) // MOST))
     return [Sample(f, f.stem) for f in files[::step]]
 
 
 def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
-    """The samples that a model's folder or repository carries in `samples/`, as its `samples.json` lists them; or none.
+    """Read the samples in `samples/` of a model's folder or repository; an empty list where there are none.
 
-    The list is a JSON list of objects with the fields of `Sample`, each `file` the plain name of a picture beside it.
-    From the Hub, what it names is downloaded once, at the commit of the weights.
+    `samples/samples.json` is a list of objects with the fields of `Sample`, each `file` the plain name of a picture in
+    the same folder. From the Hub, the pictures are downloaded once, at the commit of the weights.
 
     Args:
         model: from `dala.models.load`.
-        token: of the Hub, as for `dala.models.load`.
+        token: access token of the Hub, as in `dala.models.load`.
 
     Raises:
-        SamplesError: a list that cannot be read, names more than `MOST` pictures or something other than pictures
-            beside it, or a picture that is missing, larger than `MOST_BYTES`, or cannot be downloaded.
+        SamplesError: a list that cannot be read, names more than `MOST` pictures or files of another kind or folder, or
+            a picture that is missing, larger than `MOST_BYTES`, or cannot be downloaded.
     """
-    told = f"{model.source}/{FOLDER}/{LIST}"
+    place = f"{model.source}/{FOLDER}/{LIST}"
     file = _beside(model, LIST, token, MOST_LIST_BYTES)
     if file is None:
         return []
     try:
         rows = read_json(file)
     except (OSError, ValueError) as error:
-        raise SamplesError(f"{told}: not valid JSON.") from error
+        raise SamplesError(f"{place}: not valid JSON.") from error
     if not isinstance(rows, list) or len(rows) > MOST:
-        raise SamplesError(f"{told}: not a list of at most {MOST} samples.")
+        raise SamplesError(f"{place}: not a list of at most {MOST} samples.")
     for number, row in enumerate(rows, 1):
         for problem in _problems(row):
-            raise SamplesError(f"{told}: sample {number}: {problem}.")
+            raise SamplesError(f"{place}: sample {number}: {problem}.")
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(lambda row: _beside(model, row["file"], token, MOST_BYTES), rows))
     for row, picture in zip(rows, files, strict=True):
         if picture is None:
-            raise SamplesError(f"{told}: names {row['file']}, which is not there.")
+            raise SamplesError(f"{place}: names {row['file']}, which does not exist.")
     return [Sample(**{**row, "file": picture}) for row, picture in zip(rows, files, strict=True)]
 
 
@@ -123,9 +131,9 @@ def _problems(row: Any, plain: bool = True) -> Iterator[str]:
         return
     texts = [row[name] for name in ("file", "caption", "origin", "licence") if name in row]
     if not all(isinstance(text, str) for text in texts) or not row["caption"]:
-        yield "file, caption, origin and licence must be texts"
+        yield "file, caption, origin and licence must be text, and caption not empty"
     elif not isinstance(row.get("magnification") or "", str):
-        yield f"magnification must be a text such as 100X, not {row['magnification']!r}"
+        yield f"magnification must be text such as 100X, not {row['magnification']!r}"
     elif plain and (not PLAIN_NAME.fullmatch(row["file"]) or Path(row["file"]).suffix.lower() not in SUFFIXES):
         yield f"{row['file']!r} is not the plain name of a picture in {FOLDER}/"
     scale = row.get("um_per_pixel")
@@ -134,14 +142,14 @@ def _problems(row: Any, plain: bool = True) -> Iterator[str]:
 
 
 def _beside(model: LoadedModel, name: str, token: str | bool | None, most: int) -> Path | None:
-    told = f"{model.source}/{FOLDER}/{name}"
+    place = f"{model.source}/{FOLDER}/{name}"
     try:
         file = model.beside(f"{FOLDER}/{name}", token, most)
         size = file.stat().st_size if file else 0
     except HubError as error:
         raise SamplesError(str(error)) from error
-    except (OSError, ValueError) as error:  # a name that no file can have
-        raise SamplesError(f"{told}: cannot be read.") from error
+    except (OSError, ValueError) as error:  # a name that no file system accepts
+        raise SamplesError(f"{place}: cannot be read.") from error
     if size > most:
-        raise SamplesError(f"{told}: larger than {most:,} bytes.")
+        raise SamplesError(f"{place}: larger than {most:,} bytes.")
     return file

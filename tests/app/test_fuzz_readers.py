@@ -19,7 +19,7 @@ from dala.evaluation.predictions import Predictions
 from dala.explain import gate
 from dala.heatmaps import npz
 from dala.heatmaps.npz import RawMapError
-from dala.publishing import pinned, run_report, samples
+from dala.publishing import card_notes, pinned, run_report, samples
 from dala.publishing.samples import Sample
 from dala.ui.tabs import results, results_benchmark
 from tests.fuzz.jsons import NOT_JSON, mutated
@@ -31,6 +31,7 @@ TIMES = 300
 ITEMS = [Item(Path(f"{label}-{p}.png"), label, f"{label}{p}", f"{label}{p}A") for label in (0, 1) for p in range(4)]
 SPLIT = {"protocol": "patient", "partitions": [[["00", "10"], ["01", "11"], ["02", "03", "12", "13"]]]}
 GATE = {"sha256": "x", "data": "BreakHis", "pictures": 3, "mean": [0.5, 0.25]}
+NOTES = {"names": {"a": "A network"}, "starts": {"ab" * 32: "From us."}, "data": "Scanned."}
 ROWS = [{"file": "one.png", "caption": "A duct", "um_per_pixel": 0.5, "magnification": "40X"}] * 2
 RUN = REPORT | {"network": "dala", "temperature": 1.0}
 TABLE = b"""partition,fold,picture,label,patient,slide,magnification,logit:a,logit:b
@@ -98,11 +99,14 @@ def json_readers(beside, folder):
         "samples/samples.json": (ROWS, lambda file: samples.of(replace(origin, folder=folder))),
         "split.json": (SPLIT, lambda file: splits.read(file, ITEMS)),
         "gate.json": (GATE, lambda file: gate.read(file, "x", 2)),
+        "card.json": (NOTES, card_notes.read),
         "report.json": (RUN, lambda file: run_report.read(file.parent)),
     }
 
 
-@pytest.mark.parametrize("name", ["samples.json", "samples/samples.json", "split.json", "gate.json", "report.json"])
+@pytest.mark.parametrize(
+    "name", ["samples.json", "samples/samples.json", "split.json", "gate.json", "card.json", "report.json"]
+)
 def test_json_that_is_almost_right(name, beside, tmp_path):
     (tmp_path / "samples").mkdir()
     for folder in (tmp_path, tmp_path / "samples"):
@@ -137,7 +141,7 @@ def test_a_report_that_is_no_json_is_one_line_on_the_command_line(content, tmp_p
 
 def test_samples_of_a_host_are_texts(tmp_path):
     (tmp_path / "samples.json").write_text('[{"file": "a/../one.png", "caption": 3}]')
-    with pytest.raises(DalaError, match="sample 1: file, caption, origin and licence must be texts"):
+    with pytest.raises(DalaError, match="sample 1: file, caption, origin and licence must be text"):
         samples.read(tmp_path)
     (tmp_path / "samples.json").write_text('[{"file": "a/one.gif", "caption": "A duct"}]')
     assert samples.read(tmp_path) == [Sample(tmp_path / "a/one.gif", "A duct")]

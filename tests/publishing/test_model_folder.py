@@ -21,9 +21,10 @@ from dala.hub.upload import Repository, UploadError
 from dala.images import reading
 from dala.models import pretrained, serialization
 from dala.publishing import model_folder, samples
+from dala.publishing.card_notes import CardNotesError
 from dala.publishing.model_folder import PublishError
-from tests.commands.test_report import save
 from tests.evaluation.test_summary import predictions
+from tests.publishing.test_run_report import save
 from tests.support.fake_hub_upload import COMMIT, ReceivingHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ def published(run, tmp_path_factory):
 def test_the_shipped_folder_goes_out_as_it_is(tmp_path):
     model_folder.prepare(pretrained.SHIPPED, tmp_path / "out")
     sent, own = files(tmp_path / "out"), files(pretrained.SHIPPED)
-    assert {"model.safetensors", "config.json", "README.md", "report.json"} <= sent.keys()
+    assert {"model.safetensors", "config.json", "README.md", "report.json", "card.json"} <= sent.keys()
     assert any(name.startswith("splits/") for name in sent)
     assert "regenerate.sh" not in sent
     assert {name: own[name] for name in sent if name != "config.json"} == {
@@ -155,20 +156,23 @@ def test_a_config_without_digest_is_published_with_one(bare, tmp_path):
 
 def change(folder, **contents):
     for name, content in contents.items():
-        file = folder / {"card": "README.md", "report": "report.json", "config": "config.json"}[name]
+        file = (
+            folder / {"card": "README.md", "report": "report.json", "config": "config.json", "notes": "card.json"}[name]
+        )
         file.write_text(content)
 
 
 @pytest.mark.parametrize(
     ("contents", "words"),
     [
-        ({"card": "# No metadata"}, "begins without the Hub's metadata"),
+        ({"card": "# No metadata"}, "does not begin with the Hub's metadata"),
         ({"card": "---\n- a list\n---\n"}, "its metadata cannot be read"),
         ({"card": "---\na: [\n---\n"}, "its metadata cannot be read"),
-        ({"card": "---\na: b\n---\n![plot](roc.png)"}, "shows roc.png, which is not there"),
-        ({"card": "---\na: b\n---\n![plot](../outside.png)"}, r"shows ../outside.png, which is not there"),
-        ({"card": "---\na: b\n---\n", "report": '{"sha256": "00"}'}, "is of other weights"),
+        ({"card": "---\na: b\n---\n![plot](roc.png)"}, "shows roc.png, which does not exist"),
+        ({"card": "---\na: b\n---\n![plot](../outside.png)"}, r"shows ../outside.png, which does not exist"),
+        ({"card": "---\na: b\n---\n", "report": '{"sha256": "00"}'}, "belongs to other weights"),
         ({"card": "---\na: b\n---\n", "report": "["}, "not valid JSON"),
+        ({"card": "---\na: b\n---\n", "notes": '{"name": {}}'}, "card.json: name: Extra inputs are not permitted"),
     ],
 )
 def test_a_folder_that_does_not_fit_together_is_refused(bare, tmp_path, contents, words):
@@ -176,7 +180,7 @@ def test_a_folder_that_does_not_fit_together_is_refused(bare, tmp_path, contents
     shutil.copytree(bare, folder)
     (tmp_path / "outside.png").write_bytes(b"")
     change(folder, **contents)
-    with pytest.raises(PublishError, match=words):
+    with pytest.raises((PublishError, CardNotesError), match=words):
         model_folder.prepare(folder, tmp_path / "a" / "out")
 
 
@@ -191,7 +195,7 @@ def test_what_is_there_already_is_not_mixed_with(bare, tmp_path):
 def test_nothing_but_what_is_published_may_be_sent(bare, tmp_path):
     model_folder.prepare(bare, tmp_path / "out")
     (tmp_path / "out" / "pytorch_model.bin").write_bytes(b"\x80")
-    with pytest.raises(PublishError, match=r"pytorch_model.bin: is no file that is published"):
+    with pytest.raises(PublishError, match=r"pytorch_model.bin: files of this kind are not published"):
         model_folder.check(tmp_path / "out")
 
 
@@ -215,7 +219,7 @@ def test_samples_are_published_as_pixels_with_their_list(bare, tmp_path):
     ]  # fmt: skip
     np.testing.assert_array_equal(np.asarray(reading.read(told[0].file)), pixels)
     assert not any(b"Jane" in content for content in files(tmp_path / "out" / "samples").values())
-    assert "tells no origin or no licence of duct.jpg." in notes[-1]
+    assert "lacks the origin or licence of duct.jpg." in notes[-1]
 
 
 def test_samples_without_a_list_are_asked_for_one(bare, tmp_path):
@@ -318,7 +322,7 @@ def test_a_dry_run_makes_no_request(bare, tmp_path, offline, capsys):
     arguments = ["publish", "--repo-id", "you/net", "--model", str(bare), "--dry-run", "--out", str(tmp_path / "dry")]
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
-    assert f"Nothing was sent. {tmp_path / 'dry'} is what would go to the model you/net." in told
+    assert f"Nothing was uploaded. {tmp_path / 'dry'} would go to the model you/net." in told
     listed = {line.split()[1] for line in told.splitlines() if line[:1] == " "}
     assert listed == {"README.md", "config.json", "model.safetensors", "bytes"}
 

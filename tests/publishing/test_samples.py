@@ -56,7 +56,7 @@ def test_a_data_set_of_a_host_is_spread_over_its_folders(tmp_path):
 def test_a_folder_that_cannot_be_used(tmp_path):
     with pytest.raises(SamplesError, match="no such folder"):
         samples.find(str(tmp_path / "nowhere"))
-    with pytest.raises(SamplesError, match="holds no pictures"):
+    with pytest.raises(SamplesError, match="contains no pictures"):
         samples.find(str(tmp_path))
     (tmp_path / "samples.json").write_text('[{"caption": "no file"}]')
     with pytest.raises(SamplesError, match="not a list of samples"):
@@ -149,8 +149,8 @@ def test_a_hub_that_fails_in_between(carrying, tmp_path, monkeypatch):
         (["one.png"], "sample 1: not an object"),
         ([ROWS[1], {"file": "one.png"}], "sample 2: not an object with file, caption and no other fields"),
         ([{**ROWS[0], "script": "x"}], "sample 1: not an object"),
-        ([{**ROWS[0], "caption": 7}], "must be texts"),
-        ([{**ROWS[0], "caption": ""}], "must be texts"),
+        ([{**ROWS[0], "caption": 7}], "licence must be text"),
+        ([{**ROWS[0], "caption": ""}], "licence must be text"),
         ([{**ROWS[0], "um_per_pixel": "0.5"}], "um_per_pixel must be a number"),
         ([{**ROWS[0], "um_per_pixel": -1}], "um_per_pixel must be a number"),
         ([{**ROWS[0], "file": "../config.png"}], "is not the plain name of a picture"),
@@ -159,7 +159,7 @@ def test_a_hub_that_fails_in_between(carrying, tmp_path, monkeypatch):
         ([{**ROWS[0], "file": "deep/one.png"}], "is not the plain name of a picture"),
         ([{**ROWS[0], "file": ".png"}], "is not the plain name of a picture"),
         ([{**ROWS[0], "file": "samples.json"}], "is not the plain name of a picture"),
-        ([{**ROWS[0], "file": "none.png"}], "names none.png, which is not there"),
+        ([{**ROWS[0], "file": "none.png"}], "names none.png, which does not exist"),
         ([{**ROWS[0], "file": "x" * 5000 + ".png"}], "cannot be read"),
         (" " * 200_000 + "[]", "larger than 100,000 bytes"),
     ],

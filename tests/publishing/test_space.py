@@ -16,13 +16,15 @@ import httpx
 import pytest
 import torch
 from gradio_client import Client, handle_file
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
+from huggingface_hub.utils import filter_repo_objects
 from packaging.requirements import Requirement
 
 import app
 from dala import Explainer, cli, models
 from dala.explain import engine
 from dala.hub import upload
+from dala.hub.upload import UploadError
 from dala.models import device as models_device
 from dala.models import pretrained, serialization
 from dala.publishing import pinned, space
@@ -109,29 +111,62 @@ def test_the_projects_own_front_matter_is_accepted_too():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("title: DALA\n", "", "title is missing"),
-        ("colorFrom: purple", "colorFrom: violet", "colorFrom must be one of red"),
-        ("sdk: gradio", "sdk: docker", "sdk must be gradio"),
-        (r'sdk_version: .*', "sdk_version: 5.0.0", "sdk_version must fit gradio"),
+        (r'sdk_version: .*', "sdk_version: 5.0.0", "sdk_version must be text, in quotes, and fit gradio"),
         (r'sdk_version: .*', "sdk_version: 6.31", "sdk_version must be text, in quotes"),
-        (r'python_version: .*', "python_version: 3.12", "python_version must be text, in quotes"),
-        (r"short_description: .*", f"short_description: {'x' * 61}", "at most 60 characters"),
-        ("app_file: app.py", "app_file: main.py", "app_file main.py is not there"),
-        ("license: apache-2.0", "license: apache-2.0\nhardware: zero-a10g", "hardware is nothing that the platform"),
-        (COMMIT, "main", "preload_from_hub must be a list"),
-        (r"emoji: .*", "emoji: ok", "emoji must be one emoji"),
+        (r'sdk_version: .*', "sdk_version: newest", "sdk_version must be text, in quotes"),
+        (r'sdk_version: .*', "", "sdk_version must be text, in quotes"),
+        ("app_file: app.py", "app_file: main.py", "app_file main.py does not exist"),
+        ("app_file: app.py\n", "app_file: main.py\nsuggested_hardware: t4-small\n", "not exist; suggested_"),
         ("title: DALA", "title: [", "cannot be read"),
     ],
 )  # fmt: skip
-def test_front_matter_that_the_platform_would_refuse(folder, tmp_path, old, new, words):
+def test_front_matter_that_does_not_fit_the_folder(folder, tmp_path, old, new, words):
     for name in ("app.py", "requirements.txt"):
         shutil.copy(folder / name, tmp_path / name)
-    text = (folder / "README.md").read_text()
-    changed = re.sub(old, new, text, count=1)
-    assert changed != text
-    (tmp_path / "README.md").write_text(changed)
+    changed_front_matter(folder, tmp_path, old, new)
     with pytest.raises(SpaceError, match=words):
         space.check(tmp_path)
+
+
+def changed_front_matter(folder, out, old, new):
+    text = (folder / "README.md").read_text()
+    changed = re.sub(r"suggested_hardware: .*\n", "", text) if "suggested" in new else text
+    changed = re.sub(old, new, changed, count=1)
+    assert changed != text
+    (out / "README.md").write_text(changed)
+
+
+def test_the_hub_validates_the_front_matter(folder, tmp_path, monkeypatch):
+    with ReceivingHub(tmp_path / "hub") as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        api = HfApi(hub.url, "hf_token")
+        space.validate(folder, "you/demo", api)
+        assert hub.asked == [("POST", "/api/validate-yaml")]
+        changed_front_matter(folder, tmp_path, "colorFrom: purple", "colorFrom: violet")
+        with pytest.raises(UploadError, match=r'^you/demo: - Error: "colorFrom" must be one of \[red, [^\n]*\.$'):
+            space.validate(tmp_path, "you/demo", api)
+    with pytest.raises(UploadError, match=rf"^you/demo: {hub.url} was not reached"):
+        space.validate(folder, "you/demo", api)
+    with ReceivingHub(tmp_path / "hub", refuse=500) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        with pytest.raises(UploadError, match=r"^you/demo: the Hub answered 500: "):
+            space.validate(folder, "you/demo", HfApi(hub.url, "hf_token"))
+
+
+def test_nothing_is_created_where_the_hub_refuses_the_front_matter(tmp_path, monkeypatch, capsys):
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("app.py", "LICENSE", "requirements.txt", "dala", "examples"):
+        (root / name).symlink_to(ROOT / name)
+    changed_front_matter(ROOT, root, "colorFrom: purple", "colorFrom: violet")
+    write = space.write
+    monkeypatch.setattr(space, "write", lambda *args: write(*args, root=root))
+    with ReceivingHub(tmp_path / "hub") as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(upload, "client", lambda token=None: HfApi(hub.url, "hf_token"))
+        assert cli.main(["publish-space", "--repo-id", "you/demo", "--out", str(tmp_path / "out")]) == 2
+    assert hub.asked == [("POST", "/api/validate-yaml")]
+    assert '"colorFrom" must be one of' in capsys.readouterr().err
 
 
 def needs(text):
@@ -178,15 +213,28 @@ def test_a_revision_becomes_a_commit_or_is_refused():
         with pytest.raises(SpaceError, match="publish it, then name it"):
             space.pin(model, None)
     Hub.siblings = Hub.siblings[1:]
-    with pytest.raises(SpaceError, match="holds no model.safetensors"):
+    with pytest.raises(SpaceError, match="has no model.safetensors; name a repository"):
         space.pin(PINNED, Hub())
+
+
+def test_an_update_deletes_files_that_moved_to_sub_folders():
+    """`fnmatch`'s `*` matches a slash, too."""
+    paths = [
+        "dala/publishing/model_card.py",
+        "dala/ui/tabs/explain.py",
+        "weights/splits/image.json",
+        "app.py",
+        "README.md",
+        "data/x.png",
+    ]
+    assert list(filter_repo_objects(paths, allow_patterns=list(space.OWNED))) == paths[:3]
 
 
 def test_a_place_where_no_space_can_be_made(tmp_path):
     (tmp_path / "old").write_text("")
     with pytest.raises(SpaceError, match="not empty"):
         space.write(tmp_path)
-    with pytest.raises(SpaceError, match="a Space is made of the project's own folder"):
+    with pytest.raises(SpaceError, match="run this command in the project's own folder"):
         space.write(tmp_path / "out", root=tmp_path)
 
 
@@ -195,7 +243,10 @@ def test_the_exact_calls(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(upload, "client", lambda token=None: hub)
     out = tmp_path / "out"
     arguments = ["publish-space", "--repo-id", "you/demo", "--hardware", "zero-a10g", "--out", str(out)]
-    assert cli.main(arguments) == 0
+    with ReceivingHub(tmp_path / "hub") as validator:
+        monkeypatch.setattr(constants, "ENDPOINT", validator.url)
+        assert cli.main(arguments) == 0
+    assert validator.asked == [("POST", "/api/validate-yaml")]
     sent = {
         "repo_id": "you/demo",
         "repo_type": "space",
@@ -225,13 +276,14 @@ def test_a_dry_run_makes_no_request(tmp_path, offline, capsys):
     ]
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
-    assert "is what would go to the space you/demo, with GRADIO_SSR_MODE=false." in told
+    assert "would go to the space you/demo, with GRADIO_SSR_MODE=false." in told
     assert cli.main([*arguments[:4], "you/net", *arguments[5:]]) == 2
 
 
 def test_the_real_client_delivers_the_folder(tmp_path, monkeypatch):
     out = tmp_path / "out"
     with ReceivingHub(tmp_path / "hub") as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         monkeypatch.setattr(upload, "client", lambda token=None: HfApi(hub.url, "hf_token"))
         assert cli.main(["publish-space", "--repo-id", "you/demo", "--out", str(out)]) == 0
     assert files(tmp_path / "hub" / "spaces" / "you" / "demo") == files(out)

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
 
 
@@ -42,9 +44,9 @@ class ReceivingHub:
         self.asked.append((request.command, path))
         self.tokens[path] = request.headers.get("Authorization")
         status, reply = (self.refuse, {"error": "refused"}) if self.refuse else self.reply(path, body)
-        content = json.dumps(reply).encode()
+        content = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
         request.send_response(status)
-        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Type", "text/plain" if isinstance(reply, str) else "application/json")
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
         request.wfile.write(content)
@@ -57,7 +59,7 @@ class ReceivingHub:
             place = f"{self.url}/{'spaces/' if request.get('type') == 'space' else ''}{name}"
             return (409 if name in self.public else 200), {"url": place}
         if path == "/api/validate-yaml":
-            return 200, {"warnings": []}
+            return self.validated(json.loads(body))
         kind, name, *action = parts[1], "/".join(parts[2:4]), *parts[4:]
         if not action:
             return 200, {"id": name, "sha": COMMIT, "private": name not in self.public, "siblings": []}
@@ -73,6 +75,14 @@ class ReceivingHub:
             self.keep(self.root / kind / name, [json.loads(line) for line in body.splitlines()])
             return 200, {"commitUrl": f"{self.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
         return 404, {"error": path}
+
+    def validated(self, card: dict):
+        """One of the rules of the Hub's validator, in its words."""
+        colours = re.findall(r"^(color\w+): (.*)$", card["content"], re.M) if card["repoType"] == "space" else []
+        for key, colour in colours:
+            if colour not in COLOURS:
+                return 400, f'- Error: "{key}" must be one of [{", ".join(COLOURS)}]'
+        return 200, {"errors": [], "warnings": []}
 
     def keep(self, folder: Path, lines: list[dict]) -> None:
         for line in lines:

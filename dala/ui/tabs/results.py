@@ -16,7 +16,8 @@ from dala.files import read_json
 from dala.hub.cache import HubError
 from dala.hub.layout import CARD, REPORT
 from dala.images import tissue
-from dala.publishing import card_text
+from dala.publishing import card_notes, card_text
+from dala.publishing.card_notes import CardNotes, CardNotesError
 from dala.ui.download import SAVE, data_url
 from dala.ui.model_cache import HOST
 from dala.ui.session import PLUMBING, Page, Seen
@@ -120,7 +121,7 @@ def page_of(explainer: Explainer) -> str:
             _head(report),
             _numbers(report),
             _lessons(report),
-            _beside(report),
+            _beside(report, _notes(explainer)),
             _pictures(folder),
             _patients(report),
         ]
@@ -202,13 +203,22 @@ def _chart(title: str, rows: Iterable[tuple[str, list[float], str]]) -> str:
     return f"<figure><figcaption>{title}</figcaption><div class='bars'>{lines}{axis}</div></figure>"
 
 
-def _beside(report: Json) -> str:
+def _notes(explainer: Explainer) -> CardNotes:
+    """Display names of the runs, from `card.json` next to the weights; none where it is missing or cannot be used."""
+    try:
+        file = explainer.origin.beside(card_notes.FILE, most=card_notes.MOST_BYTES) if explainer.origin else None
+        return card_notes.read(file) if file else CardNotes()
+    except (HubError, CardNotesError):
+        return CardNotes()
+
+
+def _beside(report: Json, notes: CardNotes) -> str:
     if not report.get("beside"):
         return ""
     rows = [(str(report["title"]), report["scores"]), *report["beside"].items()]
     body = [
         [
-            escape(card_text.name(title)),
+            escape(card_text.name(title, notes)),
             *(_cell(row["figures"][key]) for key in COLUMNS),
             escape(str(row["partitions"])),
         ]

@@ -1,20 +1,19 @@
-"""Publishing a run with its model card, and scoring weights on labelled pictures."""
+"""The report of a cross-validated run with its figures, splits and model card, through `dala report`."""
 
 import argparse
 import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
 from dala import models
-from dala.commands import evaluate as command
+from dala.commands import report as command
 from dala.evaluation.comparison import CompareError
-from dala.evaluation.predictions import Predictions
 from dala.models import pretrained, serialization
-from dala.phantoms import phantom
+from dala.publishing import card_notes, run_report
+from dala.publishing.card_notes import CardNotes, CardNotesError
 from dala.publishing.model_card import card
 from dala.publishing.run_report import PublicationError
 from tests.evaluation.test_summary import predictions
@@ -177,7 +176,7 @@ def test_each_patient_and_fold_has_its_own_row(published, report):
 def test_both_splits_stand_side_by_side(published, report):
     text = (published / "README.md").read_text(encoding="utf-8")
     assert report["image_wise"]["figures"]["auc"][0] > report["scores"]["figures"]["auc"][0]
-    section = text[text.index("## Dealt out by image") :].split("\n## ")[0]
+    section = text[text.index("## Split by image and by patient") :].split("\n## ")[0]
     assert section.count("| by image |") == section.count("| by patient |") == 2
     assert "leakage" in section and "98.7 % accuracy at 100X" in section
 
@@ -213,7 +212,7 @@ def test_a_card_of_three_classes_held_out_once(tmp_path):
     folder = save(tmp_path / "run", predictions(classes=3, partitions=1, folds=1), protocol="holdout")
     assert run(folder, "--out", tmp_path / "out") == 0
     text = " ".join((tmp_path / "out" / "README.md").read_text(encoding="utf-8").split())
-    for words in ("It tells 3 classes apart", "24 patients were held out", "both rows are of the logits as they are"):
+    for words in ("It separates 3 classes in held-out patients", "24 patients were held out", "without scaling"):
         assert words in text
     assert (tmp_path / "out" / "splits" / "holdout.json").exists()
 
@@ -226,7 +225,7 @@ def test_other_weights_than_the_reports(arguments, tmp_path):
     with pytest.raises(PublicationError, match="SHA-256 is not the one in report.json"):
         run(here, "--out", out)
     file.unlink()
-    with pytest.raises(PublicationError, match="is not there, and the report is of it"):
+    with pytest.raises(PublicationError, match="no such file, although report.json has its SHA-256"):
         run(here, "--out", out)
     assert not out.exists()
 
@@ -235,14 +234,12 @@ def test_other_weights_than_the_reports(arguments, tmp_path):
     ("given", "sentence"),
     [
         (("slow",), "was scored within training sides"),
-        (("image",), "was dealt out by image"),
-        (("net", "--image-wise", "plain"), "was not dealt out by image but by patient"),
-        (("net", "--choice", "plain"), "was scored on the held-out folds themselves"),
-        (("net", "--image-wise-beside", "image-colour"), "--image-wise, which is missing"),
+        (("image",), "was split by image, so it cannot stand among"),
+        (("net", "--image-wise", "plain"), "was split by patient, not by image"),
+        (("net", "--choice", "plain"), "was scored on the held-out folds, so it cannot be"),
+        (("net", "--image-wise-beside", "image-colour"), "needs the network split by image"),
         (("none",), "No such file"),
-        (("net", "--model", "weights"), "Give either a RUN"),
-        ((), "Give either a RUN"),
-        (("--model", "weights"), "--model needs --data"),
+        ((), "Name the RUN to report"),
     ],
 )
 def test_what_cannot_be_published(runs, tmp_path, given, sentence):
@@ -263,66 +260,38 @@ def test_a_run_on_another_split_or_of_the_same_name(runs, tmp_path):
 
 def test_a_report_that_is_none(tmp_path):
     folder = save(tmp_path / "a", predictions(partitions=1))
-    for text, sentence in (("{", "is not JSON"), ("[]", "not a JSON object"), ('{"title": "a"}', "has no network")):
+    for text, sentence in (("{", "not valid JSON"), ("[]", "not a JSON object"), ('{"title": "a"}', "has no network")):
         (folder / "report.json").write_text(text)
         with pytest.raises(PublicationError, match=sentence):
             run(folder, "--out", tmp_path / "out")
 
 
-@pytest.fixture(scope="module")
-def small_weights(explainer, tmp_path_factory):
-    """The shipped weights for small pictures, with a temperature."""
-    from dala import DALAResNet50
-    from dala.images.preprocessing import Preprocessing
-
-    model = DALAResNet50(explainer.model.class_names, Preprocessing(height=64, width=96), temperature=2.0)
-    model.load_state_dict(explainer.model.state_dict())
-    folder = tmp_path_factory.mktemp("small")
-    serialization.save(model.eval(), folder)
-    return folder
+def test_notes_in_the_output_folder_name_the_runs(arguments, runs, tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps({"names": {"resnet50": "A network of ours"}, "data": "Scanned."}))
+    assert run(*arguments, "--out", tmp_path) == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| A network of ours | 0." in text and "| ResNet-50 | 0." not in text
+    assert "CC BY 4.0. Scanned." in text
+    assert card_notes.read(tmp_path / "card.json") == CardNotes(
+        names={"resnet50": "A network of ours"}, data="Scanned."
+    )
 
 
-@pytest.fixture(scope="module")
-def patches(tmp_path_factory):
-    root = tmp_path_factory.mktemp("patches")
-    for seed in range(6):
-        made = phantom.make(seed, size=(96, 64))
-        label = "malignant" if seed % 2 else "benign"
-        (root / label).mkdir(exist_ok=True)
-        # The same name in both folders.
-        made.picture.save(root / label / f"{seed // 2}.png")
-    return root
+def test_the_card_alone_is_generated_again(published, tmp_path):
+    folder = shutil.copytree(published, tmp_path / "out")
+    (folder / "README.md").write_text("")
+    assert run("--card-only", "--out", folder) == 0
+    assert files(folder) == files(published)
+    (folder / "card.json").write_text('{"names": {"resnet50": "A network of ours"}}')
+    assert run("--card-only", "--out", folder) == 0
+    assert "| A network of ours | 0." in (folder / "README.md").read_text(encoding="utf-8")
+    (folder / "card.json").write_text('{"names": ["resnet50"]}')
+    with pytest.raises(CardNotesError, match="card.json: names: Input should be a valid dictionary"):
+        run("--card-only", "--out", folder)
 
 
-def test_weights_are_scored_on_pictures(small_weights, patches, tmp_path, capsys):
-    import torch
-
-    from dala.images import preprocessing, reading
-
-    out = tmp_path / "out"
-    assert run("--model", small_weights, "--data", patches, "--format", "folder", "--out", out) == 0
-    told = Predictions.read(out / "predictions.csv")
-    assert len(told.picture) == 6 and "benign/0.png" in told.picture
-    loaded = models.load(small_weights)
-    for k, picture in enumerate(told.picture):
-        x = preprocessing.to_tensor(reading.read(patches / picture), loaded.model.preprocessing)
-        with torch.inference_mode():
-            assert np.allclose(loaded.model(x)[0].numpy(), told.logits[k], atol=1e-4)
-    report = json.loads((out / "report.json").read_text())
-    assert report["sha256"] == loaded.sha256 and report["temperature"] == 2.0
-    own = told.logits.astype(float) / 2
-    chance = 1 / (1 + np.exp(own[:, 0] - own[:, 1]))
-    assert report["scores"]["figures"]["brier"][0] == pytest.approx(np.mean((told.label - chance) ** 2), abs=0.0001)
-    assert {p.name for p in out.iterdir()} == {"predictions.csv", "report.json", *PLOTS[:3]}
-    assert "6 pictures" in capsys.readouterr().out
-    assert "whoever cites the figures" in report["note"]
-
-
-def test_weights_of_other_classes(small_weights, patches, tmp_path):
-    root = tmp_path / "renamed"
-    shutil.copytree(patches, root)
-    (root / "malignant").rename(root / "carcinoma")
-    with pytest.raises(
-        PublicationError, match="tell benign, malignant apart, and the pictures are of benign, carcinoma"
-    ):
-        run("--model", small_weights, "--data", root, "--format", "folder", "--out", tmp_path / "out")
+def test_no_card_is_generated_from_a_report_without_scores(runs, tmp_path):
+    shutil.copy(runs / "plain" / "report.json", tmp_path)
+    with pytest.raises(PublicationError, match="was not written by `dala report`"):
+        run_report.write_card(tmp_path, CardNotes())
+    assert not (tmp_path / "README.md").exists()
