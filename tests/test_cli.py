@@ -225,7 +225,7 @@ def test_every_rank_explains_its_share(pictures, tmp_path, monkeypatch):
         (["--target", "cancer"], "no class 'cancer'"),
         (["--model", "nowhere"], "no such folder or file"),
         (["--strength", "99"], "goes from -1 to 4"),
-        (["--device", "abacus"], "'abacus' is not to be had"),
+        (["--device", "abacus"], "'abacus' is not available"),
         (["--methods", "magic"], "no method 'magic'"),
         (["--layer", "layer9"], "no layer 'layer9'"),
         (["--over", "benign"], "--over needs --target"),

@@ -11,6 +11,7 @@ from dala.benchmark.measures import METHODS, Case, without_gradient
 from dala.data import splits
 from dala.data.items import DataError, Item
 from dala.explain.explainer import Explainer
+from dala.explain.question import Question
 from dala.images import preprocessing, reading
 from dala.phantoms import phantom
 
@@ -97,5 +98,5 @@ def patches(fold: Fold, count: int, tick: Tick = lambda: None) -> list[Case]:
 
 
 def _case(explainer: Explainer, picture: Image.Image, mask: torch.Tensor | None, group: str) -> Case:
-    e = explainer.explain(picture, CLASS, METHODS, zoom=1.0)
+    e = explainer.explain_image(picture, Question(CLASS, METHODS), zoom=1.0)
     return without_gradient(Case(explainer, e, mask, group))

@@ -214,6 +214,5 @@ def _global(heats: Sequence[Tensor], area: float) -> float:
 
 
 def without_gradient(case: Case) -> Case:
-    """The same, lighter: feature maps and gradient are needed by nothing but the controls."""
-    e = case.explanation
-    return replace(case, explanation=replace(e, activations=e.activations[:, :1], gradient=e.gradient[:, :1]))
+    """The same without the features, which no measure needs."""
+    return replace(case, explanation=replace(case.explanation, features=None))

@@ -1,4 +1,4 @@
-"""Methods that change feature maps and ask the head again: without one channel, or with one region alone."""
+"""Methods that change the feature maps and run the head again: without one channel, or with one region alone."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,8 @@ __all__ = ["ablation_cam", "head_score_cam", "pools_first"]
 def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k the relative drop of the score when channel k is set to zero.
 
-    The paper divides by the score; we by its size, which is the same for a positive one and keeps the direction for a
-    negative one.
+    The paper divides by the score; here it is the absolute score, which is the same for a positive score and keeps the
+    sign of the drop for a negative one.
     """
     weights = []
     for a, head in zip(activations, heads, strict=True):
@@ -46,9 +46,9 @@ def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -
 def head_score_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w = softmax over channels of the score when A is masked by channel k, scaled to [0, 1].
 
-    Score-CAM masks the input and runs the whole network once a channel; here the mask lies on A and the head alone
-    runs, which takes milliseconds and asks another question: what the head makes of a region's features, each of which
-    has already seen its surroundings.
+    Score-CAM masks the input and runs the whole network for each channel; here A is masked and only the head runs. That
+    takes milliseconds, and measures something else: the score of a region's features, whose receptive fields include
+    its surroundings.
     """
     weights = []
     for a, head in zip(activations, heads, strict=True):
@@ -64,15 +64,15 @@ def head_score_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head])
 
 
 def pools_first(head: Head, activations: Tensor) -> bool:
-    """Whether a head gives the same for feature maps (1, C, h, w) and for their means: it pools globally first.
+    """Whether a head pools globally first: it returns the same for feature maps (1, C, h, w) and for their means.
 
-    Tried on the maps, and on the maps with half of their values removed at random.
+    Tested on the maps, and on the maps with half of their values set to zero at random.
     """
     half = torch.rand(activations.shape, generator=torch.Generator().manual_seed(0)) < 0.5
     for a in (activations, activations * half.to(activations.device)):
         try:
             pooled = head(a.mean((2, 3), keepdim=True))
-        except RuntimeError:  # it convolves, and a single position is too small for that
+        except RuntimeError:  # a convolution for which a single position is too small
             return False
         if not torch.allclose(head(a), pooled, rtol=1e-4, atol=0):
             return False

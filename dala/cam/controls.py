@@ -12,7 +12,7 @@ from dala.cam.core import Head, method
     "random", "random map", "control", "noise that sees neither picture nor network: there to be beaten", control=True
 )
 def random(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
-    """Uniform noise in [0, 1), the same at every call and for every picture of a size."""
+    """Uniform noise in [0, 1), the same at every call and for every image of a size."""
     n, _, h, w = activations.shape
     noise = torch.rand(h, w, generator=torch.Generator().manual_seed(0))
     return noise.to(activations.device).expand(n, h, w)
@@ -26,7 +26,7 @@ def random(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tens
     control=True,
 )
 def centre_gaussian(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
-    """A Gaussian in the middle, its standard deviation a quarter of each side."""
+    """A centred Gaussian; its standard deviation is a quarter of each side."""
     n, _, h, w = activations.shape
     y, x = (torch.linspace(-1 + 1 / size, 1 - 1 / size, size, device=activations.device) for size in (h, w))
     return torch.exp(-2 * (y[:, None] ** 2 + x**2)).expand(n, h, w)

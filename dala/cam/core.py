@@ -29,13 +29,14 @@ class Method:
     """A registered method.
 
     Attributes:
-        function: `(activations, gradient, heads)` -> map; or, where it `reruns`, see `dala.cam.perturbation`.
-        title: what people call it.
-        paper: where it comes from.
+        function: `(activations, gradient, heads)` -> map; or, if it `reruns`, see `dala.cam.perturbation`.
+        title: its usual name.
+        paper: its source.
         meaning: one line for a learner.
-        reruns: it runs the whole network again and again, so that it takes minutes rather than milliseconds.
-        per_channel: it asks the head once a channel: milliseconds where the head pools first, minutes further down.
-        control: it looks at neither picture nor network, and is there to be beaten.
+        reruns: it runs the whole network many times, and takes minutes rather than milliseconds.
+        per_channel: it runs the head once for each channel: milliseconds if the head pools first, minutes at lower
+            layers.
+        control: it uses neither the image nor the network; a real method should do better.
     """
 
     function: MapFunction
@@ -57,7 +58,7 @@ METHODS: dict[str, Method] = {}
 def method(
     name: str, title: str, paper: str = "", meaning: str = "", **flags: bool
 ) -> Callable[[MapFunction], MapFunction]:
-    """Decorator: register a method under a name. A file of your own, named by `DALA_METHODS`, may use it too."""
+    """Decorator that registers a method under a name. A file of your own, named by `DALA_METHODS`, may use it, too."""
 
     def register(function: MapFunction) -> MapFunction:
         METHODS[name] = Method(function, title, paper, meaning, **flags)
@@ -67,14 +68,14 @@ def method(
 
 
 def score_gradient(head: Head, activations: Tensor, scores: Sequence[Score]) -> tuple[Tensor, Tensor]:
-    """Logits, and the gradient of each picture's score with respect to its feature maps.
+    """Logits, and the gradient of each image's score with respect to its feature maps.
 
     The graph starts at the feature maps; no parameter receives a gradient.
 
     Args:
         head: (N, C, h, w) -> (N, classes) logits.
         activations: (N, C, h, w), with no graph below.
-        scores: one a picture, (M, classes) logits -> (M,) scores.
+        scores: one for each image, (M, classes) logits -> (M,) scores.
 
     Returns:
         logits (N, classes) and gradient (N, C, h, w), both detached.
@@ -88,10 +89,10 @@ def score_gradient(head: Head, activations: Tensor, scores: Sequence[Score]) -> 
 
 
 def load_own() -> None:
-    """Register the methods of the file that the environment's `DALA_METHODS` names, once.
+    """Register the methods of the file named by the environment variable `DALA_METHODS`, once.
 
     Raises:
-        MethodsError: the file is not there or does not run.
+        MethodsError: the file does not exist or does not run.
     """
     if file := os.environ.get("DALA_METHODS"):
         _load(file)
@@ -101,5 +102,5 @@ def load_own() -> None:
 def _load(file: str) -> None:
     try:
         runpy.run_path(file)
-    except Exception as error:  # it is somebody's own code
+    except Exception as error:  # a user's code can raise anything
         raise MethodsError(f"DALA_METHODS={file}: {type(error).__name__}: {error}.") from error

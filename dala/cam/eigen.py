@@ -15,9 +15,9 @@ from dala.cam.core import Head, method
     "the strongest pattern that the feature maps have in common; it knows no class",
 )
 def eigen_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
-    """Projection of A on its first principal component over positions. Knows no class.
+    """Projection of A on its first principal component over positions. Independent of the class.
 
-    A component's sign is arbitrary: it is turned so that it rises with the mean of A.
+    A component's sign is arbitrary: it is chosen so that the projection rises with the mean of A.
     """
     return _first_component(activations, activations.mean(1))
 
@@ -29,7 +29,7 @@ def eigen_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> T
     "the strongest pattern that gradient times feature map have in common; so it does know the class",
 )
 def eigen_grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
-    """Projection of dy/dA * A on its first principal component over positions, turned to rise with HiResCAM."""
+    """Projection of dy/dA * A on its first principal component over positions, rising with HiResCAM."""
     product = gradient * activations
     return _first_component(product, product.sum(1))
 
@@ -50,6 +50,6 @@ def _first_component(values: Tensor, direction: Tensor) -> Tensor:
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    # On the CPU: not every device has it, and the matrix is small.
+    # On the CPU: not every device supports it, and the matrix is small.
     size, vectors = torch.linalg.eigh(matrix.cpu())
     return size.to(matrix.device), vectors.to(matrix.device)

@@ -1,17 +1,17 @@
 """Class activation maps: pure, batched functions of feature maps and of the gradient of a score.
 
-Every method that needs the maps alone takes `(activations, gradient, heads)`:
+A method that does not rerun the network takes `(activations, gradient, heads)`:
 
 - activations: (N, C, h, w) feature maps A, with no graph below;
-- gradient: (N, C, h, w), of each picture's score y with respect to A;
-- heads: N functions, one a picture, from (M, C, h', w') feature maps to (M,) scores.
+- gradient: (N, C, h, w), of each image's score y with respect to A;
+- heads: N functions, one for each image, from (M, C, h', w') feature maps to (M,) scores.
 
-It returns (N, h, w), signed where the method tells for from against; what is shown is its positive part. Scores are
-logits or differences of logits, never a softmax, whose gradient mixes in the other classes and vanishes where the
-network is sure.
+It returns (N, h, w), signed if the method distinguishes evidence for from evidence against; the positive part is shown.
+Scores are logits or differences of logits, never a softmax, whose gradient mixes in the other classes and vanishes
+where the network is certain.
 
-After a head that pools globally first, the gradient is the same at every position. Then `grad_cam`, `hires_cam` and
-`xgrad_cam` are one and the same map: the mean of a constant is the constant, and so is its mean weighted by A.
+If the head pools globally first, the gradient is the same at every position. Then `grad_cam`, `hires_cam` and
+`xgrad_cam` are the same map: the mean of a constant is the constant, and so is its mean weighted by A.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def grad_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Te
 )
 def grad_cam_pp(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -> Tensor:
     """sum_k w_k A_k with w_k = sum_xy alpha_k ReLU(dy/dA_k), alpha_k = g^2 / (2 g^2 + g^3 sum_xy A_k) (eq. 19)."""
-    # Divided by g^2, which underflows where the gradient is small; where g is negative, the ReLU takes all.
+    # Both are divided by g^2, which underflows for small gradients; where g is negative, the ReLU makes the weight 0.
     positive = gradient.relu()
     below = 2 + positive * activations.sum((2, 3), keepdim=True)
     alpha = 1 / torch.where(below.abs() < EPS, EPS, below)

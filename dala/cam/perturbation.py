@@ -1,15 +1,16 @@
-"""Methods that run the whole network again and again: slow, and independent of the feature maps' gradient.
+"""Perturbation methods: they run the whole network many times, and need no gradient.
 
 They take `(x, activations, networks, progress)`:
 
 - x: (N, 3, H, W), the network's input;
-- activations: (N, C, h, w), where the method masks by them;
-- networks: N functions, one a picture, from (M, 3, H, W) inputs to (M,) scores;
-- progress: called with (done, total) network calls after each; what it raises cancels the method.
+- activations: (N, C, h, w) feature maps, used as masks or for their grid;
+- networks: N functions, one for each image, from (M, 3, H, W) inputs to (M,) scores;
+- progress: called with (done, total) network runs after each chunk; an exception raised in it cancels the method.
+
+They return signed maps (N, h, w).
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,8 +22,7 @@ from dala.progress import Progress
 
 __all__ = ["occlusion", "score_cam"]
 
-CHUNK = 8
-T = TypeVar("T")
+CHUNK = 8  # images in one run of the network
 
 
 @method(
@@ -35,7 +35,7 @@ T = TypeVar("T")
 def score_cam(x: Tensor, activations: Tensor, networks: Sequence[Head], progress: Progress) -> Tensor:
     """sum_k w_k A_k with w = softmax over channels of the score of the input masked by channel k, scaled to [0, 1].
 
-    One run of the network a channel. The score of a black input, which the paper subtracts, cancels in the softmax.
+    One network run for each channel. The score of a black input, which the paper subtracts, cancels in the softmax.
     """
     n, channels = activations.shape[:2]
     weights = []
@@ -58,10 +58,10 @@ def score_cam(x: Tensor, activations: Tensor, networks: Sequence[Head], progress
     reruns=True,
 )
 def occlusion(x: Tensor, activations: Tensor, networks: Sequence[Head], progress: Progress) -> Tensor:
-    """Drop of the score when a square of the input is replaced by the mean colour: it needs nothing but the output.
+    """Drop of the score when a square of the input is replaced by the mean colour.
 
-    One square per cell of the feature maps' grid, so that the map has the same grid as the others. Squares at the lower
-    and right edge may be smaller.
+    One square for each cell of the feature maps' grid, so that the map has the grid of the other methods. Squares at
+    the lower and right edges may be smaller.
     """
     h, w = activations.shape[2:]
     height, width = -(-x.shape[2] // h), -(-x.shape[3] // w)

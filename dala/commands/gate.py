@@ -1,4 +1,4 @@
-"""`python -m dala gate`: how far the attention opens each channel on average, written beside the weights."""
+"""`python -m dala gate`: write the attention's average gate to the folder of the weights."""
 
 import argparse
 import re
@@ -20,14 +20,14 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m dala gate`."""
-    parser.description = "Measure the average gate over pictures; the app compares a patch with it, step by step."
+    parser.description = 'Measure the average gate over pictures; the tab "Step by step" compares a patch with it.'
     parser.add_argument("--data", type=Path, required=True, help="folder with pictures in or below it")
     parser.add_argument("--model", metavar="FOLDER", help="folder of the weights; default: the shipped ones")
-    parser.add_argument("--device", help="cpu, cuda, mps; default: the best there is")
+    parser.add_argument("--device", help="cpu, cuda, mps; default: the best available")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and write; the exit code, 2 if a picture could not be used.
+    """Measure and write; return the exit code, 2 if a picture could not be used.
 
     Raises:
         DataError: no pictures of the magnification that the weights expect.
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     origin = explainer.origin
     assert origin is not None  # noqa: S101  it was loaded  # nosec B101
     if origin.revision is not None:
-        return refuse(f"{origin.source}: {gate.FILE} is written beside weights in a folder; download them first.")
+        return refuse(f"{origin.source}: {gate.FILE} is written to the folder of the weights; download them first.")
     files = _at(explainer.preprocessing.magnification, pictures(args.data))
     if not files:
         raise DataError(f"{args.data}: no pictures of the magnification that the weights expect.")
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _at(magnification: str | None, files: Sequence[Path]) -> list[Path]:
-    """Without the pictures whose BreakHis name states another magnification than these, such as "100X"."""
+    """The pictures without those whose BreakHis name states another magnification, such as "100X"."""
     wanted = re.findall(r"(\d+)X", magnification or "")
     named = {file: BREAKHIS_NAME.fullmatch(file.stem) for file in files}
     return [file for file, name in named.items() if not wanted or not name or name["zoom"] in wanted]

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         files.check(args.json)
     explainer = Explainer.load(args.model, args.device)
-    explanation = explainer.explain(args.image, args.target, (args.method,))
+    explanation = explainer.explain(args.image, args.target, methods=(args.method,))
     with tqdm(unit="run", disable=None) as bar:
         found = trust_verdict.check(
             explainer, explanation, args.method, args.baseline, lambda d, t: _advance(bar, d, t)

@@ -1,4 +1,4 @@
-"""Runs a network stage by stage: once, without a graph below the layers asked about, within the memory there is."""
+"""Runs a network stage by stage, once, without a graph below the explained layers."""
 
 import copy
 import time
@@ -10,27 +10,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from dala import cam
 from dala.cam.targets import Score, total_score
 from dala.models.dala_resnet import STAGES, DALAResNet50
+from dala.progress import Progress
 
-__all__ = ["Engine", "Pass", "folded"]
+__all__ = ["Choose", "Engine", "Pass", "folded"]
 
 Stage = Callable[[Tensor], Tensor]
+Choose = Callable[[Tensor], Sequence[tuple[str, Score]]]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What a forward and a small backward pass leave of N pictures.
+    """The result of a forward and a small backward pass of N images.
 
     Attributes:
         logits: (N, classes).
-        activations, gradients: by layer, (N, C, h, w); the gradients are of each picture's score.
-        gates: by stage that scales its channels, (N, C), by how much.
-        seconds: that the passes took.
-        device: the type of device that they ran on.
+        titles, scores: one for each image, what is explained.
+        activations, gradients: by layer, (N, C, h, w); the gradients are of each image's own score.
+        gates: by stage with an attention, (N, C), the factors by which it scales its channels.
+        seconds: duration of both passes.
+        device: type of the device that they ran on.
     """
 
     logits: Tensor
+    titles: tuple[str, ...]
+    scores: tuple[Score, ...]
     activations: dict[str, Tensor]
     gradients: dict[str, Tensor]
     gates: dict[str, Tensor]
@@ -40,23 +46,23 @@ class Pass:
     def to(self, device: torch.device) -> "Pass":
         """The same with its tensors on another device."""
         a, g, gates = (
-            {k: v.to(device) for k, v in kept.items()} for kept in (self.activations, self.gradients, self.gates)
+            {k: v.to(device) for k, v in tensors.items()} for tensors in (self.activations, self.gradients, self.gates)
         )
         return replace(self, logits=self.logits.to(device), activations=a, gradients=g, gates=gates)
 
 
 class Engine:
-    """A network cut into stages. Keeps no state between calls, sets no hook, touches no parameter's gradient.
+    """A network cut into stages. Keeps no state between calls, registers no hook, changes no parameter's gradient.
 
     Args:
         stages: functions by name, in the order of the data.
         head: from the last stage's output to (N, classes) logits.
-        device: where inputs are moved to; the stages are there already.
+        device: to which inputs are moved; the stages are already there.
 
     Attributes:
-        half: run what lies below the layer asked about in fp16, with half the memory; from the layer on, fp32. On by
-            default on CUDA. Maps then part from fp32's by up to 1 % of their maximum, and EigenGrad-CAM's, whose
-            components can lie close together, by up to 3 % (tests/explain/test_engine.py); bf16 has fewer digits.
+        half: run the stages below the explained layer in fp16, with half the memory; from the layer on, fp32. Default
+            on CUDA. Maps then differ from fp32's by up to 1 % of their maximum; EigenGrad-CAM's, whose components can
+            be close together, by up to 3 % (tests/explain/test_engine.py). bf16 is less precise.
     """
 
     def __init__(self, stages: Mapping[str, Stage], head: Stage, device: torch.device) -> None:
@@ -65,7 +71,7 @@ class Engine:
 
     @classmethod
     def of(cls, model: DALAResNet50, device: torch.device) -> "Engine":
-        """Of a copy of a network as it is now, folded and moved to a device."""
+        """An engine of a copy of the network as it is now, folded and moved to a device."""
         fast = folded(model).to(memory_format=torch.channels_last).to(device)
         return cls({name: getattr(fast, name) for name in STAGES}, fast.head, device)
 
@@ -75,7 +81,7 @@ class Engine:
         rest = names[names.index(layer) + 1 :]
 
         def run(x: Tensor) -> Tensor:
-            x = x.clone()  # a stage may write into what it is given
+            x = x.clone()  # a stage may change its input in place
             for name in rest:
                 x = self.stages[name](x)
             return self.last(x)
@@ -83,19 +89,19 @@ class Engine:
         return run
 
     def network(self, x: Tensor, half: bool = False) -> Tensor:
-        """(N, 3, H, W) -> (N, classes) logits, without a graph; `half` in bf16 where the device is a CPU."""
+        """(N, 3, H, W) -> (N, classes) logits, without a graph; `half` uses bf16 if the device is a CPU."""
         with torch.no_grad(), self._mixed(half):
             for stage in self.stages.values():
                 x = stage(x)
             return self.last(x).float()
 
-    def run(self, x: Tensor, layers: Sequence[str], choose: Callable[[Tensor], list[Score]]) -> Pass:
+    def run(self, x: Tensor, layers: Sequence[str], choose: Choose) -> Pass:
         """One forward pass, and one backward pass that ends at the lowest of the layers.
 
         Args:
-            x: (N, 3, H, W) normalised pictures.
+            x: (N, 3, H, W) normalised images.
             layers: names of stages, one or more; several share both passes.
-            choose: from the logits to one score a picture.
+            choose: called once with the logits, (N, classes); returns title and score for each image.
         """
         began = time.perf_counter()
         x = x.to(self.device, memory_format=torch.channels_last)
@@ -108,23 +114,58 @@ class Engine:
                 x = self.stages[name](x)
         with torch.enable_grad():
             a = x.float().detach().requires_grad_()
-            kept = {names[lowest]: a}
-            a = a.clone()  # a stage may write into what it is given
+            outputs = {names[lowest]: a}
+            a = a.clone()  # a stage may change its input in place
             for name in names[lowest + 1 :]:
                 gates |= self._gate(name, a)
                 a = self.stages[name](a)
-                kept |= {name: a} if name in layers else {}
+                outputs |= {name: a} if name in layers else {}
             logits = self.last(a)
-            total = total_score(choose(logits.detach()), logits)
-            gradients = torch.autograd.grad(total, list(kept.values()))
+            titles, scores = zip(*choose(logits.detach()), strict=True)
+            total = total_score(scores, logits)
+            gradients = torch.autograd.grad(total, list(outputs.values()))
         return Pass(
             logits=logits.detach(),
-            activations={name: a.detach() for name, a in kept.items()},
-            gradients=dict(zip(kept, gradients, strict=True)),
+            titles=titles,
+            scores=scores,
+            activations={name: a.detach() for name, a in outputs.items()},
+            gradients=dict(zip(outputs, gradients, strict=True)),
             gates=gates,
             seconds=time.perf_counter() - began,
             device=self.device.type,
         )
+
+    @torch.no_grad()
+    def maps(
+        self,
+        methods: Sequence[str],
+        layer: str,
+        x: Tensor | None,
+        activations: Tensor,
+        gradient: Tensor,
+        scores: Sequence[Score],
+        progress: Progress | None = None,
+    ) -> dict[str, Tensor]:
+        """Signed maps by method, (N, h, w) on the CPU.
+
+        Args:
+            methods: names from `dala.cam.METHODS`.
+            layer: whose activations, (N, C, h, w), and gradient of the scores, (N, C, h, w), these are.
+            x: (N, 3, H, W) normalised images; needed by methods that rerun the network.
+            scores: one for each image.
+            progress: called by methods that rerun the network.
+        """
+        head = self.head(layer)
+        heads = [_after(head, score) for score in scores]
+        networks = [_after(self.network, score) for score in scores]
+        inputs = None if x is None else x.to(self.device)
+        maps = {}
+        for name in methods:
+            if cam.METHODS[name].reruns:
+                maps[name] = cam.METHODS[name](inputs, activations, networks, progress or _ignore)
+            else:
+                maps[name] = cam.METHODS[name](activations, gradient, heads)
+        return {name: values.float().cpu() for name, values in maps.items()}
 
     @torch.no_grad()
     def _gate(self, name: str, x: Tensor) -> dict[str, Tensor]:
@@ -137,11 +178,19 @@ class Engine:
         return torch.autocast(self.device.type, torch.float16, enabled=self.half)
 
 
+def _after(function: Stage, score: Score) -> Stage:
+    return lambda x: score(function(x))
+
+
+def _ignore(done: int, total: int) -> None:
+    """A progress function that does nothing."""
+
+
 def folded(model: DALAResNet50) -> DALAResNet50:
     """A copy of a network in evaluation mode whose batch-norms are folded into the convolutions before them.
 
-    Fewer passes over memory, the same function to float32's rounding: where the feature maps would part by more than
-    1e-5 of their largest value, the copy is left unfolded.
+    Fewer passes over memory, the same function up to float32 rounding: if the feature maps would differ by more than
+    1e-5 of their largest value, the copy is not folded.
     """
     plain, result = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
     # torchvision registers each batch-norm right after its convolution.
@@ -152,5 +201,5 @@ def folded(model: DALAResNet50) -> DALAResNet50:
                 setattr(module, second, nn.Identity())
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(next(model.parameters()).device)
     with torch.no_grad():
-        expected, got = plain.features(x), result.features(x)
-    return result if (got - expected).abs().max() <= 1e-5 * expected.abs().max() else plain
+        expected, actual = plain.features(x), result.features(x)
+    return result if (actual - expected).abs().max() <= 1e-5 * expected.abs().max() else plain

@@ -1,40 +1,71 @@
-"""What travels: everything that one pass of the network says about a picture."""
+"""The result of explaining one image: logits, maps, and the features that they were made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from PIL import Image
 from torch import Tensor
 
 from dala import cam
+from dala.errors import DalaError
 from dala.heatmaps import resize, thresholds
 from dala.images import tissue
 
-__all__ = ["Explanation"]
+__all__ = ["Explanation", "Features", "FeaturesError"]
 
 POOLED = "the head pools globally first: the gradient is equal everywhere"
 
 
+class FeaturesError(DalaError):
+    """Features that an explanation was stored without."""
+
+
 @dataclass(frozen=True, eq=False)
-class Explanation:
-    """All that one forward pass and one small backward pass say about a picture.
+class Features:
+    """What the network computed at the layer that is explained.
 
     Attributes:
-        picture: RGB, at the size (W, H) at which the network saw it.
-        original_size: (width, height) of the picture that was given.
+        activations: (1, C, h, w), the feature maps.
+        gate: (C,), the factor in (0, 1) by which the layer's attention scaled each channel; None if it has none.
+        gradient: (1, C, h, w), of the score with respect to the activations; None if it was dropped. The network above
+            the layer computes it again in milliseconds (`Explainer.retarget`).
+    """
+
+    activations: Tensor
+    gate: Tensor | None = None
+    gradient: Tensor | None = None
+
+    def cpu(self) -> "Features":
+        """The same on the CPU."""
+        gate, gradient = (None if t is None else t.cpu() for t in (self.gate, self.gradient))
+        return Features(self.activations.cpu(), gate, gradient)
+
+    def flat_gradient(self) -> bool:
+        """Whether the gradient is known to be the same at every position, but for rounding."""
+        if self.gradient is None:
+            return False
+        spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
+        return bool(spread <= 1e-5 * self.gradient.abs().max())
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What one forward pass and one small backward pass say about an image.
+
+    Attributes:
+        picture: RGB, in the size (W, H) in which it entered the network.
+        original_size: (width, height) of the image before it was resized.
         class_names: in the order of the logits.
         logits: (classes,).
-        target: what is explained, in words: a class, or "a over b" for a margin.
-        evidence: "for" the target, or "against" it: the same with the score's sign turned.
+        target: title of the score that is explained: a class, or "a over b" for a margin.
+        evidence: "for" the target, or "against" it, which turns the score's sign.
         layer: the stage whose feature maps are explained.
-        activations, gradient: (1, C, h, w), the feature maps and the gradient of the score.
         signed: maps by method before the ReLU, (h, w), in units of the score.
-        maps: their positive part: what is shown.
-        temperature: by which the logits are divided before the softmax; maps explain the logits as they are.
-        device: what the network ran on.
-        seconds: that the forward pass took, for the whole batch.
-        given: the picture, or the part of it that was chosen, before it was resized; at most 256 px a side.
-        gate: by how much the layer's attention scaled each channel, (C,), in (0, 1); None where the layer has none.
+        temperature: by which the logits are divided before the softmax; maps explain the undivided logits.
+        device: type of the device that the network ran on.
+        seconds: duration of the passes, for the whole batch.
+        features: what the maps were made from; None if only the maps are kept.
+        thumbnail: the image, or the part of it that was chosen, before it was resized; at most 256 px a side.
     """
 
     picture: Image.Image
@@ -44,49 +75,67 @@ class Explanation:
     target: str
     evidence: str
     layer: str
-    activations: Tensor
-    gradient: Tensor
     signed: dict[str, Tensor]
     temperature: float
     device: str
     seconds: float
-    gate: Tensor | None = None
-    given: Image.Image | None = None
+    features: Features | None = None
+    thumbnail: Image.Image | None = None
+
+    @property
+    def activations(self) -> Tensor:
+        """(1, C, h, w), see `Features`; FeaturesError if they are not kept."""
+        if self.features is None:
+            raise FeaturesError("This explanation holds its maps alone: explain the picture again for its features.")
+        return self.features.activations
+
+    @property
+    def gradient(self) -> Tensor:
+        """(1, C, h, w), see `Features`; FeaturesError if it is not kept."""
+        if self.features is None or self.features.gradient is None:
+            raise FeaturesError("This explanation is kept without its gradient: Explainer.retarget computes it again.")
+        return self.features.gradient
+
+    @property
+    def gate(self) -> Tensor | None:
+        """(C,), see `Features`; None also if the features are not kept."""
+        return self.features.gate if self.features else None
+
+    def without_gradient(self) -> "Explanation":
+        """The same with less memory: its features on the CPU, and without the gradient."""
+        return replace(self, features=self.features and replace(self.features, gradient=None).cpu())
 
     @cached_property
     def maps(self) -> dict[str, Tensor]:
-        """Raw maps by method, (h, w), at least 0: the positive part of `signed`."""
+        """Maps by method, (h, w), at least 0: the positive part of `signed`, which is shown."""
         return {name: signed.relu() for name, signed in self.signed.items()}
 
     @cached_property
     def probabilities(self) -> dict[str, float]:
-        """Softmax of the logits over the temperature, by class name: of this network on this preprocessing, no more."""
+        """Softmax of the logits divided by the temperature, by class name."""
         return dict(zip(self.class_names, (self.logits.double() / self.temperature).softmax(0).tolist(), strict=True))
 
     @cached_property
     def warning(self) -> str | None:
-        """One sentence if the picture that was given does not look like haematoxylin-eosin tissue, else None."""
-        return tissue.warning(self.given or self.picture)
+        """One sentence if the image does not look like haematoxylin-eosin tissue, else None."""
+        return tissue.warning(self.thumbnail or self.picture)
 
     def heat(self, method: str | None = None) -> Tensor:
-        """A map on the network's input grid, (H, W): what thresholds and pictures are made of. None: the first map."""
+        """A map resized to the network's input, (H, W), for thresholds and overlays. None: the first map."""
         return resize.upsample(self.maps[method or next(iter(self.maps))], self.picture.size[::-1])
 
     def threshold(
         self, rule: str = thresholds.DEFAULT_RULE, strength: float | None = None, method: str | None = None
     ) -> thresholds.Threshold:
-        """DT Grad-CAM: a map under one of `dala.heatmaps.thresholds.RULES`."""
+        """DT Grad-CAM: a map with one of `dala.heatmaps.thresholds.RULES` applied; None: the first map."""
         return thresholds.apply(self.heat(method), rule, strength)
 
     def words(self) -> str:
-        """What is explained, for a sentence: "malignant", "against malignant", "malignant over benign"."""
+        """Target and evidence as part of a sentence: "malignant", "against malignant", "malignant over benign"."""
         return self.target if self.evidence == "for" else f"against {self.target}"
 
     def coinciding(self) -> list[list[str]]:
-        """Groups of methods, in order, whose signed maps are the same here to 1e-4 of their largest value.
-
-        Most groups hold one method; `coincidence` says why some hold more.
-        """
+        """Groups of methods, in order, whose signed maps are equal to within 1e-4 of their largest value."""
         groups: list[list[str]] = []
         for name, signed in self.signed.items():
             for group in groups:
@@ -99,18 +148,13 @@ class Explanation:
         return groups
 
     def coincidence(self) -> str:
-        """A sentence on methods whose maps are one and the same here, and why; empty where there are none."""
-        told = []
+        """A sentence for each group of methods with equal maps, and the reason; empty if there is none."""
+        sentences = []
         for group in self.coinciding():
             if len(group) > 1:
                 titles = [cam.METHODS[name].title for name in group]
-                known = {*group} <= {"grad_cam", "hires_cam", "xgrad_cam"} and self._gradient_is_flat()
-                why = f", because {POOLED}" if known else " for this picture"
-                told.append(f"{', '.join(titles[:-1])} and {titles[-1]} are the same map at {self.layer}{why}.")
-        return " ".join(told)
-
-    def _gradient_is_flat(self) -> bool:
-        if not self.gradient.numel():  # a page's state does without it
-            return False
-        spread = (self.gradient - self.gradient.mean((2, 3), keepdim=True)).abs().max()
-        return bool(spread <= 1e-5 * self.gradient.abs().max())
+                linear = {*group} <= {"grad_cam", "hires_cam", "xgrad_cam"}
+                flat = self.features is not None and self.features.flat_gradient()
+                why = f", because {POOLED}" if linear and flat else " for this picture"
+                sentences.append(f"{', '.join(titles[:-1])} and {titles[-1]} are the same map at {self.layer}{why}.")
+        return " ".join(sentences)

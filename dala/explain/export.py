@@ -1,4 +1,4 @@
-"""An explanation as pictures, numbers and files: the same on the command line, in the app and over its API."""
+"""An explanation as images, numbers and files: the same on the command line, in the app and in its API."""
 
 import io
 import json
@@ -29,24 +29,24 @@ def pictures(
     contour: bool = False,
     shared: bool = False,
 ) -> dict[str, Image.Image]:
-    """Two overlays a method, such as `grad_cam` and `dt_grad_cam`, at the network's input size.
+    """Two overlays for each method, such as `grad_cam` and `dt_grad_cam`, in the network's input size.
 
-    `shared` draws all maps on the colour scale of the largest.
+    `shared` draws all maps on the colour scale of the map with the largest maximum.
     """
-    made = {}
+    overlays = {}
     tops = {method: float(raw.max()) for method, raw in explanation.maps.items()}
     for method, own in tops.items():
         top = max(tops.values()) if shared and own > 0 else own
         heat, picture = explanation.heat(method), explanation.picture
-        made[method] = render.overlay(picture, heat, top, None, colours, opacity)
-        made[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
-    return made
+        overlays[method] = render.overlay(picture, heat, top, None, colours, opacity)
+        overlays[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
+    return overlays
 
 
-def sheet(explanation: Explanation, made: Mapping[str, Image.Image]) -> tuple[Image.Image, dict[str, list[int]]]:
-    """All of `pictures` on one: a column a method, the map above, its DT map below; and where each of them lies.
+def sheet(explanation: Explanation, overlays: Mapping[str, Image.Image]) -> tuple[Image.Image, dict[str, list[int]]]:
+    """All of `pictures` in one image: a column for each method, the map above, its DT map below; and their boxes.
 
-    Places are (left, upper, right, lower) in pixels, as Pillow's `crop` takes them, by the names of `pictures`.
+    Boxes are (left, upper, right, lower) in pixels, as for Pillow's `crop`, by the names of `pictures`.
     """
     width, height = explanation.picture.size
     whole = Image.new("RGB", (width * len(explanation.maps), 2 * height))
@@ -54,7 +54,7 @@ def sheet(explanation: Explanation, made: Mapping[str, Image.Image]) -> tuple[Im
     for column, method in enumerate(explanation.maps):
         for row, name in enumerate((method, f"dt_{method}")):
             left, upper = column * width, row * height
-            whole.paste(made[name], (left, upper))
+            whole.paste(overlays[name], (left, upper))
             places[name] = [left, upper, left + width, upper + height]
     return whole, places
 
@@ -62,10 +62,10 @@ def sheet(explanation: Explanation, made: Mapping[str, Image.Image]) -> tuple[Im
 def thresholds(
     explanation: Explanation, rule: str = DEFAULT_RULE, strength: float | None = None, level: bool = False
 ) -> dict[str, Threshold]:
-    """Every method's map under one rule, by method.
+    """The map of every method with one threshold rule applied, by method.
 
-    `level` puts the first method alone under the rule, and the others at that percentile whose kept area is nearest to
-    its own: as the page compares maps at one kept area.
+    With `level`, the rule is applied to the first method alone; the others get the percentile whose kept area is
+    nearest to its kept area, as on the page for maps at one kept area.
     """
     first, *others = explanation.maps
     kept = {first: explanation.threshold(rule, strength, first)}
@@ -79,7 +79,7 @@ def thresholds(
 
 
 def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: Explainer) -> dict[str, Any]:
-    """Every number behind the pictures, as plain JSON."""
+    """All numbers of an explanation, as plain JSON."""
     e, origin, first = explanation, explainer.origin, next(iter(kept.values()))
     return {
         "target": e.target,
@@ -119,15 +119,15 @@ def masked(
     rule: str = DEFAULT_RULE,
     strength: float | None = None,
 ) -> tuple[dict[str, Any], Image.Image]:
-    """A raw map alone under a threshold: every number as plain JSON, and the mask, white where the map is kept.
+    """Threshold a raw map: all numbers as plain JSON, and the mask, white where the map is kept.
 
     Args:
         raw: (h, w) float32, at least 0.
-        size: (height, width) to which the map is enlarged first; (None, None) for its own.
+        size: (height, width) to which the map is resized first; (None, None) keeps its own.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
 
     Raises:
-        RawMapError, ThresholdError: half a size or one out of range; no such rule or strength.
+        RawMapError, ThresholdError: a size that is incomplete or out of range; no such rule or strength.
     """
     height, width = size
     if (height is None) != (width is None):
@@ -152,9 +152,9 @@ def masked(
 
 
 def agreement_values(explanation: Explanation, share: float = similarity.DEFAULT_SHARE) -> dict[str, Any]:
-    """How far an explanation's methods agree, as plain JSON; None where one of two maps is the same everywhere.
+    """Agreement of an explanation's methods, as plain JSON; None if one of two maps is constant.
 
-    `marked_area` is the share of the area on which a map is above 0: no region that is compared can be larger.
+    `marked_area` is the share of the area in which a map is above 0, the largest region that can be compared.
     """
     maps = torch.stack([explanation.heat(method) for method in explanation.maps])
     return {
@@ -181,22 +181,23 @@ def files(
     more: Mapping[str, Any] | None = None,
     level: bool = False,
 ) -> dict[str, bytes]:
-    """Two overlays a method, `maps.npz` (raw maps) and, last, `explanation.json`, by name.
+    """Two overlays for each method, `maps.npz` (raw maps) and, last, `explanation.json`: contents by file name.
 
     Args:
-        explanation, explainer: what to write, and what made it.
+        explanation: what to write.
+        explainer: that returned it.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
         display: `colours`, `opacity`, `contour` and `shared` of `pictures`.
         more: further entries of `explanation.json`.
-        level: of `thresholds`.
+        level: see `thresholds`.
     """
     kept = thresholds(explanation, rule, strength, level)
-    written = {}
+    contents = {}
     for name, picture in pictures(explanation, kept, **(display or {})).items():
         stream = io.BytesIO()
         picture.save(stream, "PNG")
-        written[f"{name}.png"] = stream.getvalue()
-    written["maps.npz"] = npz.pack(explanation.maps)
+        contents[f"{name}.png"] = stream.getvalue()
+    contents["maps.npz"] = npz.pack(explanation.maps)
     text = json.dumps(values(explanation, kept, explainer) | dict(more or {}), indent=2, ensure_ascii=False)
-    written["explanation.json"] = (text + "\n").encode()
-    return written
+    contents["explanation.json"] = (text + "\n").encode()
+    return contents

@@ -1,4 +1,4 @@
-"""A folder of pictures explained: decoded beside the network, resumable, shared out over machines."""
+"""Explain a folder of images: decoded by worker processes, resumable, and divided over machines."""
 
 import csv
 import io
@@ -15,35 +15,35 @@ from tqdm import tqdm
 
 from dala.data import items
 from dala.explain import export
-from dala.explain.explainer import Explainer
+from dala.explain.explainer import Explainer, Question
 from dala.files import readable, write, write_all
 from dala.heatmaps.thresholds import DEFAULT_RULE
 from dala.images import preprocessing, reading
 
 __all__ = ["Job", "explain_folder"]
 
-MARK = "explanation.json"  # written last: where it lies, the picture is finished
+FINISHED = "explanation.json"  # written last: an image is finished if it exists
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is done with every picture.
+    """What to do with every image of a folder.
 
     Attributes:
-        root, out: pictures in or below a folder; results in `out/<path below root>/`, and `out/summary.csv`. What lies
-            in `out` is never taken for a picture.
-        explain: keyword arguments of `Explainer.explain_batch`, plain JSON.
+        root, out: images in or below a folder; results in `out/<path below root>/`, and `out/summary.csv`. Files in
+            `out` are never read as images.
+        question: the same for all images; its target must be plain JSON.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
-        overwrite: do finished pictures again; those finished under other settings, by another network or of another
-            file are done again in any case.
+        overwrite: explain finished images again. An image is explained again in any case if the settings, the weights
+            or the file have changed.
         workers: processes that decode while the network runs.
-        rank, world: this machine does every `world`-th picture, from the `rank`-th on, as torchrun numbers them.
-        chunk: pictures in one forward pass.
+        rank, world: this process explains every `world`-th image, from the `rank`-th on, as torchrun numbers them.
+        chunk: images in one forward pass.
     """
 
     root: Path
     out: Path
-    explain: dict[str, Any] = field(default_factory=dict)
+    question: Question = field(default_factory=Question)
     rule: str = DEFAULT_RULE
     strength: float | None = None
     overwrite: bool = False
@@ -54,7 +54,7 @@ class Job:
 
 
 class _Decoded(Dataset[Image.Image | str]):
-    """RGB pictures, or the sentence that says why not."""
+    """RGB images; for a file that cannot be used, the error as text."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
@@ -70,14 +70,14 @@ class _Decoded(Dataset[Image.Image | str]):
 
 
 def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
-    """Explain what is not finished yet; broken files are told and passed over. The summary is written in any case.
+    """Explain the images that are not finished, and skip broken files. The summary is written in any case.
 
     Returns:
-        the sentence by file, of those that could not be used.
+        the errors of broken files, by path below the folder.
 
     Raises:
-        DataError: no pictures in or below the folder, or results that would lie among them.
-        DiskError: no room, or no permission; every picture that was finished is so still.
+        DataError: no images in or below the folder, or `out` contains the folder.
+        DiskError: no space, or no permission; images that were finished stay so.
     """
     out = job.out.resolve()
     if job.root.resolve().is_relative_to(out):
@@ -86,16 +86,16 @@ def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
     if not files:
         raise items.DataError(f"{job.root}: holds no pictures.")
     mine = files[job.rank :: job.world]
-    todo = [f for f in mine if job.overwrite or _told(job, f).get("asked") != _asked(explainer, job, f)]
+    todo = [f for f in mine if job.overwrite or _result(job, f).get("asked") != _settings(explainer, job, f)]
     errors: dict[str, str] = {}
     try:
-        _work_off(explainer, job, todo, errors)
+        _explain_files(explainer, job, todo, errors)
     finally:
         _summarise(job, mine, errors)
     return errors
 
 
-def _work_off(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict[str, str]) -> None:
+def _explain_files(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict[str, str]) -> None:
     loader = DataLoader(_Decoded(todo), batch_size=None, num_workers=min(job.workers, len(todo)))
     waiting: list[tuple[Path, Image.Image]] = []
     with tqdm(total=len(todo), unit="image", disable=None) as bar:
@@ -111,40 +111,42 @@ def _work_off(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict
 
 
 def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Image]]) -> int:
-    explanations = explainer.explain_batch([picture for _, picture in waiting], chunk=job.chunk, **job.explain)
+    """Explain and write the waiting images; empty the list, and return how many there were."""
+    explanations = explainer.explain_batch([picture for _, picture in waiting], job.question, chunk=job.chunk)
     for (file, _), explanation in zip(waiting, explanations, strict=True):
         if explanation.warning:
             tqdm.write(f"{file}: {explanation.warning}", file=sys.stderr)
-        more = {"asked": _asked(explainer, job, file)}
-        made = export.files(explanation, explainer, job.rule, job.strength, more=more)
-        # The mark goes first and comes last: killed in between, the picture is not finished.
-        write_all(_place(job, file), made, alone=True)
+        more = {"asked": _settings(explainer, job, file)}
+        contents = export.files(explanation, explainer, job.rule, job.strength, more=more)
+        # `FINISHED` is removed first and written last: if the process is killed in between, the image is not finished.
+        write_all(_place(job, file), contents, alone=True)
     done = len(waiting)
     waiting.clear()
     return done
 
 
-def _asked(explainer: Explainer, job: Job, file: Path) -> dict[str, Any]:
-    """All that a result depends on, as it comes back from JSON."""
+def _settings(explainer: Explainer, job: Job, file: Path) -> dict[str, Any]:
+    """Everything that a result depends on, as JSON returns it."""
     about = file.stat()
-    asked = {
-        "explain": job.explain,
+    settings = {
+        "explain": job.question.to_json(),
         "rule": job.rule,
         "strength": job.strength,
         "weights": explainer.origin.sha256 if explainer.origin else None,
         "bytes": about.st_size,
         "changed": about.st_mtime_ns,
     }
-    return json.loads(json.dumps(asked))
+    return json.loads(json.dumps(settings))
 
 
-def _told(job: Job, file: Path) -> dict[str, Any]:
-    mark = _place(job, file) / MARK
+def _result(job: Job, file: Path) -> dict[str, Any]:
+    """The numbers of a finished image; empty if it is not finished."""
+    finished = _place(job, file) / FINISHED
     try:
-        told = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+        result = json.loads(finished.read_text(encoding="utf-8")) if finished.is_file() else {}
     except ValueError:  # damaged after it was written: not finished
         return {}
-    return told if isinstance(told, dict) and "asked" in told else {}
+    return result if isinstance(result, dict) and "asked" in result else {}
 
 
 def _place(job: Job, file: Path) -> Path:
@@ -152,18 +154,21 @@ def _place(job: Job, file: Path) -> Path:
 
 
 def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
-    """One row a picture, finished now or earlier, in the order of the files; a name that is no UTF-8 escaped."""
+    """Write one row for each image, finished now or earlier, in the order of the files.
+
+    A name that is not valid UTF-8 is escaped.
+    """
     rows = []
     for file in files:
         name = str(file.relative_to(job.root))
         row: dict[str, Any] = {"image": readable(name), "error": errors.get(name, "")}
-        told = {} if row["error"] else _told(job, file)
-        if told:
-            row |= {key: told[key] for key in ("target", "layer", "evidence", "rule", "strength")}
-            row["warning"] = told.get("warning") or ""
-            row |= {f"probability {c}": p for c, p in told["probabilities"].items()}
+        result = {} if row["error"] else _result(job, file)
+        if result:
+            row |= {key: result[key] for key in ("target", "layer", "evidence", "rule", "strength")}
+            row["warning"] = result.get("warning") or ""
+            row |= {f"probability {c}": p for c, p in result["probabilities"].items()}
             for key in ("tau", "kept_area", "raw_max"):
-                row |= {f"{key} {method}": value for method, value in told[key].items()}
+                row |= {f"{key} {method}": value for method, value in result[key].items()}
         rows.append(row)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     job.out.mkdir(parents=True, exist_ok=True)

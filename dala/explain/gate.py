@@ -1,6 +1,6 @@
-"""How far the attention opens each channel for the average picture, kept beside the weights.
+"""The mean gate of the attention over many images, stored with the weights.
 
-A gate alone says little: what it does for one picture shows against what it does for most.
+One image's gate alone says little; it is compared with the mean.
 """
 
 import json
@@ -25,17 +25,17 @@ MOST_BYTES = 1_000_000
 
 
 class GateError(DalaError):
-    """A network without a gate, or an average that cannot be used."""
+    """A network without a gate, or a file with an average gate that cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
 class AverageGate:
-    """Mean openings of the attention's channels.
+    """The mean gate of the attention.
 
     Attributes:
-        mean: (C,), each from 0 to 1.
-        pictures: how many it is the mean of, each counted once.
-        data: which pictures, in words.
+        mean: (C,), from 0 to 1.
+        pictures: number of images that it is the mean of.
+        data: which images, in words.
     """
 
     mean: Tensor
@@ -44,10 +44,10 @@ class AverageGate:
 
 
 def measure(explainer: Explainer, pictures: Iterable[reading.Source], data: str) -> AverageGate:
-    """The mean of `Explanation.gate` over pictures, each preprocessed and seen as the app does it.
+    """The mean of `Explanation.gate` over images, which are preprocessed as in the app.
 
     Raises:
-        GateError: the network has no gate at its last layer, or there is no picture.
+        GateError: the network has no gate at its last layer, or there is no image.
         ImageError: a picture that cannot be used.
     """
     total, n = torch.zeros(()), 0
@@ -62,26 +62,26 @@ def measure(explainer: Explainer, pictures: Iterable[reading.Source], data: str)
 
 
 def write(average: AverageGate, folder: Path, sha256: str) -> Path:
-    """Write `gate.json`, with the SHA-256 of the weights it belongs to; the file.
+    """Write `gate.json` with the SHA-256 of its weights; return the path.
 
     Raises:
-        DiskError: no room, or no permission.
+        DiskError: no space, or no permission.
     """
-    told = {
+    content = {
         "sha256": sha256,
         "data": average.data,
         "pictures": average.pictures,
         "mean": [round(value, 4) for value in average.mean.tolist()],
     }
-    files.write(folder / FILE, json.dumps(told) + "\n")
+    files.write(folder / FILE, json.dumps(content) + "\n")
     return folder / FILE
 
 
 def read(file: Path, sha256: str, channels: int) -> AverageGate:
-    """What `write` wrote.
+    """Read the file of `write`.
 
     Args:
-        file: small, and perhaps from a stranger's repository.
+        file: untrusted; it may come from any repository.
         sha256: of the weights.
         channels: of the attention.
 
@@ -89,16 +89,16 @@ def read(file: Path, sha256: str, channels: int) -> AverageGate:
         GateError: not such a file, or one of other weights.
     """
     try:
-        told = read_json(file, MOST_BYTES)
+        content = read_json(file, MOST_BYTES)
         mean, pictures, data = (
-            torch.tensor(told["mean"], dtype=torch.float32),
-            int(told["pictures"]),
-            str(told["data"])[:80],
+            torch.tensor(content["mean"], dtype=torch.float32),
+            int(content["pictures"]),
+            str(content["data"])[:80],
         )
         if mean.shape != (channels,) or not ((mean >= 0) & (mean <= 1)).all() or pictures < 1:
             raise ValueError
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
         raise GateError(f"{file.name} is not an average gate: write it again with `python -m dala gate`.") from error
-    if told.get("sha256") != sha256:
+    if content.get("sha256") != sha256:
         raise GateError(f"{file.name} was measured with other weights: write it again with `python -m dala gate`.")
     return AverageGate(mean, pictures, data)

@@ -14,9 +14,9 @@ class DeviceError(DalaError):
 
 
 def find_device(name: str | None = None) -> torch.device:
-    """The device asked for, by argument or `DALA_DEVICE`, else CUDA, else MPS, else the CPU.
+    """The device named by the argument or by `DALA_DEVICE`, else CUDA, else MPS, else the CPU.
 
-    A GPU that is lent for moments is none to lie on: there the CPU, see `dala.ui.server.zero_gpu`.
+    On ZeroGPU, whose GPU is available only for seconds, the CPU; see `dala.ui.server.zero_gpu`.
 
     Raises:
         DeviceError: a device that does not exist here.
@@ -31,10 +31,10 @@ def find_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(f"The device {name!r} is not to be had here: leave it out, or use cpu.") from error
+        raise DeviceError(f"The device {name!r} is not available here: leave it out, or use cpu.") from error
     return device
 
 
 def lent_gpu() -> bool:
-    """Whether this is Hugging Face's ZeroGPU, where CUDA is there only inside a function marked by `spaces.GPU`."""
+    """Whether this is Hugging Face's ZeroGPU, where CUDA is available only in functions marked by `spaces.GPU`."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")

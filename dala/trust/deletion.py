@@ -234,7 +234,8 @@ def _places(e: Explanation, method: str) -> Tensor:
     if method in e.signed:
         signed = e.signed[method]
     else:
-        signed = cam.METHODS[method](e.activations, e.gradient, ())[0].float().cpu()
+        blank = torch.zeros(1, 1, *next(iter(e.signed.values())).shape)  # of a control, only the grid counts
+        signed = cam.METHODS[method](blank, blank, ())[0]
     order = ranking(*(resize.upsample(raw, e.picture.size[::-1]) for raw in (signed.relu(), signed)))
     places = torch.empty_like(order)
     places[order] = torch.arange(len(order))

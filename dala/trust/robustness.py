@@ -17,6 +17,7 @@ from dala import cam
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
+from dala.explain.question import Question
 from dala.heatmaps.similarity import rank_correlation
 from dala.images.stain import restained
 from dala.progress import finish
@@ -142,9 +143,10 @@ def steps(
             title = cam.METHODS[method].title
             raise StabilityError(f"{title} for {e.words()} is zero everywhere: there is nothing to compare.")
     plain = {method: e.heat(method) for method in methods}
+    asked = Question(e.target, methods, e.layer, e.evidence)
     found: dict[str, dict[str, Stability]] = {method: {} for method in methods}
     for done, (name, change) in enumerate(CHANGES.items(), 1):
-        seen = explainer.explain(change.there(e.picture), e.target, methods, e.layer, e.evidence, zoom=1.0)
+        seen = explainer.explain_image(change.there(e.picture), asked, zoom=1.0)
         for method in methods:
             heat = change.back(seen.heat(method))
             pair = torch.stack([change.seen(plain[method]), change.seen(heat)])

@@ -14,7 +14,7 @@ from dala import cam
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
-from dala.progress import finish
+from dala.progress import Tracked, finish
 from dala.trust import deletion, randomization, robustness
 from dala.trust.deletion import CONTROLS, KeepRemove
 from dala.trust.infill import DEFAULT_BASELINE
@@ -106,13 +106,9 @@ def steps(
     )
     for k, (words, run) in enumerate(parts):
         yield 100 * k // 3, 100, words
-        while True:
-            try:
-                done, total = next(run)
-            except StopIteration as end:
-                found.append(end.value)
-                break
+        for done, total in (part := Tracked(run)):
             yield (100 * k + 100 * done // total) // 3, 100, words
+        found.append(part.result)
     return Checked(method, found[0], found[1][method], found[2][method])
 
 

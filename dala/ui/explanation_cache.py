@@ -1,67 +1,44 @@
-"""What was explained last, by content: a class that drops one patch on the page has it explained once."""
+"""A cache of recent explanations: a class that opens one patch on the page has it explained once."""
 
 import hashlib
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Hashable
 from weakref import ref
 
 from PIL import Image
 
-from dala.explain.explainer import Explainer, Target
+from dala.explain.explainer import Explainer, Question
 from dala.explain.explanation import Explanation
+from dala.lru import LRU
 
-__all__ = ["RECENT", "Recent", "light"]
+__all__ = ["RECENT", "Recent"]
 
 
 class Recent:
-    """Explanations by network, pixels and question; the least recently asked for makes room.
+    """Explanations by network, pixels and question.
 
     Args:
         capacity: how many are kept, each of about 5 MB at 700x460 pixels.
     """
 
     def __init__(self, capacity: int = 32) -> None:
-        self.capacity = capacity
-        # With each the network, so that another one that got its id is not taken for it, and none is kept in memory.
-        self._kept: OrderedDict[tuple[object, ...], tuple[ref[Explainer], Explanation]] = OrderedDict()
-        self._lock = threading.Lock()
+        # The network of each, so that a later one with the same id is not mistaken for it; weak, to keep none alive.
+        self._explanations: LRU[Hashable, tuple[ref[Explainer], Explanation]] = LRU(capacity)
 
     def explain(
-        self,
-        explainer: Explainer,
-        picture: Image.Image,
-        target: Target | None = None,
-        methods: Sequence[str] = ("grad_cam",),
-        layer: str | None = None,
-        evidence: str = "for",
-        zoom: float | None = None,
+        self, explainer: Explainer, picture: Image.Image, question: Question, zoom: float | None = None
     ) -> Explanation:
-        """What `Explainer.explain` gives, but for the gradient, and off the GPU; its seconds are the first time's.
+        """The result of `Explainer.explain_image`, without its gradient and on the CPU; `seconds` is of the first call.
 
         Raises:
             ImageError, TargetError, ExplainError: see `Explainer.explain`.
         """
         pixels = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
-        asked = (picture.mode, picture.size, pixels, target, tuple(methods), layer, evidence, zoom)
-        key = (id(explainer), *asked)
-        with self._lock:
-            if key in self._kept and self._kept[key][0]() is explainer:
-                self._kept.move_to_end(key)
-                return self._kept[key][1]
-        found = light(explainer.explain(picture, target, methods, layer, evidence, zoom=zoom))
-        with self._lock:
-            self._kept[key] = ref(explainer), found
-            while len(self._kept) > self.capacity:
-                self._kept.popitem(last=False)
-        return found
-
-
-def light(explanation: Explanation) -> Explanation:
-    """The same without what a session or a cache does not need for an hour: the gradient, and a GPU's memory."""
-    e = explanation
-    return replace(e, activations=e.activations.cpu(), gradient=e.gradient.new_empty(0))
+        key = (id(explainer), picture.mode, picture.size, pixels, question, zoom)
+        network, explanation = self._explanations.get(key) or (None, None)
+        if explanation is None or network is None or network() is not explainer:
+            explanation = explainer.explain_image(picture, question, zoom).without_gradient()
+            self._explanations.put(key, (ref(explainer), explanation))
+        return explanation
 
 
 RECENT = Recent()

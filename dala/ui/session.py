@@ -13,7 +13,6 @@ from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.images import tiles
-from dala.ui.explanation_cache import light
 from dala.ui.model_cache import HOST, Shelf
 from dala.ui.server.uploads import sentence
 
@@ -49,7 +48,7 @@ class Seen:
     """The picture of a session, explained by the network of the session.
 
     Attributes:
-        explanation: without its gradient and off the GPU, since a session may keep it for an hour.
+        explanation: without its gradient and on the CPU, since a session may keep it for an hour.
         given: the picture as it was given.
         model: the network's key on the shelf.
         parts: what of the picture could be seen instead; see `dala.images.tiles.Selection`.
@@ -68,14 +67,12 @@ class Seen:
 
     @classmethod
     def of(cls, explanation: Explanation, given: Given, model: str, looked: tiles.Selection) -> "Seen":
-        """As the constructor, with what a session does not need left out."""
-        return cls(
-            light(explanation), given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials))
-        )
+        """As the constructor, from an explanation without gradient."""
+        return cls(explanation, given, model, looked.parts, looked.thumbnails, looked.patches, str(next(_serials)))
 
     def anew(self, explanation: Explanation) -> "Seen":
         """The same picture, explained otherwise."""
-        return replace(self, explanation=light(explanation), serial=str(next(_serials)))
+        return replace(self, explanation=explanation.without_gradient(), serial=str(next(_serials)))
 
 
 def held(seen: Seen | None) -> Seen:
@@ -115,11 +112,22 @@ class Page:
         outputs: Sequence[Any],
         **event: Any,
     ) -> None:
-        """Keep a tab up to date while it is open, and bring it up to date when it is opened.
+        """Update a tab while it is open, and when it is opened.
+
+        A new picture, class or network costs two requests: only the server knows which tab is open and what it needs.
+
+            browser                              server
+            upload, sample, class, ...  ──1──▶   Patch: explain → Seen(explanation, serial)
+            hidden textbox `serial`     ◀─────   new serial, `page.seen` (a state: it stays on the server)
+              its change, for each tab  ──2──▶   run: is the tab open, and is `shown` another serial?
+              a closed tab: no output   ◀─────   no:  skip
+              the open tab: its maps    ◀─────   yes: show(seen, *inputs), and `shown` = serial
+            a tab is opened             ──1──▶   `page.opened` = id of the tab
+              then                      ──2──▶   run, as above: a tab that is up to date is not computed again
 
         Args:
-            tab: it has an id.
-            show: (seen, *inputs) -> outputs; seen is None where there is no picture.
+            tab: with an id.
+            show: (seen, *inputs) -> outputs; seen is None if there is no picture.
             inputs, outputs: components.
             event: options of the events.
         """

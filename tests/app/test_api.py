@@ -32,7 +32,7 @@ def test_explain_says_what_python_says(client, small, patch_file):
         handle_file(patch_file), "malignant", "percentile", 90, method="layer_cam", layer="layer3", raw_maps=True,
         api_name="/explain",
     )  # fmt: skip
-    e = small.explain(patch_file, "malignant", ["layer_cam"], "layer3")
+    e = small.explain(patch_file, "malignant", methods=["layer_cam"], layer="layer3")
     assert numbers["probabilities"] == e.probabilities
     assert numbers["tau"] == {"layer_cam": e.threshold("percentile", 90).tau}
     np.testing.assert_array_equal(arrays(numbers["raw_maps"])["layer_cam"], e.maps["layer_cam"].numpy())
@@ -75,7 +75,7 @@ def test_compare_tells_how_far_methods_agree(client, small, patch_file):
     numbers, sheet = client.predict(
         handle_file(patch_file), "benign", methods=methods, share=0.1, raw_maps=True, api_name="/compare"
     )
-    e = small.explain(patch_file, "benign", methods)
+    e = small.explain(patch_file, "benign", methods=methods)
     kept = export.thresholds(e)
     assert numbers["agreement"] == export.agreement_values(e, 0.1)
     assert numbers["kept_area"] == {m: kept[m].kept_area for m in methods}

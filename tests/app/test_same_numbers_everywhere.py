@@ -1,4 +1,4 @@
-"""One patch, class, method and rule: the same map, threshold and probabilities wherever they are asked for."""
+"""One patch, class, method and rule: the same map, threshold and probabilities on every way to them."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ TARGET, METHOD, RULE, STRENGTH = "malignant", "layer_cam", "percentile", 85
 
 @pytest.fixture(scope="module")
 def python(small_folder, patch_file):
-    return Explainer.load(small_folder, "cpu").explain(patch_file, TARGET, [METHOD])
+    return Explainer.load(small_folder, "cpu").explain(patch_file, TARGET, methods=[METHOD])
 
 
 def command_line(folder, file, out):

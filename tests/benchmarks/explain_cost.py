@@ -33,7 +33,7 @@ def ratio(explainer: Explainer, rounds: int = 15) -> tuple[float, float, float]:
             explainer.model(x)
 
     def mapped() -> None:
-        done = explainer.engine.run(x, ("attention",), lambda logits: [lambda v: v[:, 1]])
+        done = explainer.engine.run(x, ("attention",), lambda logits: [("malignant", lambda v: v[:, 1])])
         cam.METHODS["grad_cam"](done.activations["attention"], done.gradients["attention"], [])
 
     times: list[list[float]] = []

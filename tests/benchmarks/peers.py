@@ -76,7 +76,7 @@ def medians(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
 
 def maps_of(explainer: Explainer, x: torch.Tensor, methods: tuple[str, ...]) -> dict[str, torch.Tensor]:
     """Our path from the input tensor on, as the peers' begins there."""
-    done = explainer.engine.run(x, ("attention",), lambda logits: [lambda v: v[:, TARGET]] * len(x))
+    done = explainer.engine.run(x, ("attention",), lambda logits: [("", lambda v: v[:, TARGET])] * len(x))
     head = explainer.engine.head("attention")
     heads = [lambda a: head(a)[:, TARGET]] * len(x)
     with torch.no_grad():

@@ -64,8 +64,8 @@ class Noted(Explainer):
 
     passed: list[Explanation]
 
-    def explain(self, *given: Any, **more: Any) -> Explanation:
-        self.passed.append(super().explain(*given, **more))
+    def explain_image(self, *given: Any, **more: Any) -> Explanation:
+        self.passed.append(super().explain_image(*given, **more))
         return self.passed[-1]
 
 

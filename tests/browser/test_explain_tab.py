@@ -149,8 +149,8 @@ def test_an_empty_map_says_so_in_words(browser, explainer):
 def test_a_threshold_above_the_maximum_says_something_else(browser, explainer):
     # A map with two levels has no pixel four deviations above its mean.
     class TwoLevels(Explainer):
-        def explain(self, image, *rest, **more):
-            e = super().explain(image, *rest, **more)
+        def explain_image(self, image, *rest, **more):
+            e = super().explain_image(image, *rest, **more)
             raw = torch.ones_like(e.maps["grad_cam"])
             raw[:7] = 2
             return replace(e, signed={"grad_cam": raw})

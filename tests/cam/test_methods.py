@@ -37,7 +37,7 @@ PURE = [name for name, m in cam.METHODS.items() if not m.reruns]
 
 
 class Small(nn.Module):
-    """Convolutions, and a head whose gradient differs from position to position: the methods part here."""
+    """Convolutions, and a head whose gradient differs from position to position: the methods differ here."""
 
     def __init__(self, pools=False):
         super().__init__()
@@ -126,7 +126,7 @@ def test_components_equal_pytorch_grad_cam_up_to_sign(net, x, name, kind):
         assert min(errors) <= 1e-4
 
 
-def test_grad_cam_pp_follows_the_paper_where_the_peers_part(net, x):
+def test_grad_cam_pp_follows_the_paper_where_the_peers_differ(net, x):
     """torchcam 0.5.0 divides a copy and so leaves out the denominator; pytorch-grad-cam adds 1e-6 to a denominator that
     is of the size of the squared gradient. With large gradients the latter is the paper's equation 19, and ours."""
     loud = copy.deepcopy(net)
@@ -298,7 +298,7 @@ def test_a_batch_is_its_singles(name, seed):
         assert (together - alone).abs().max() <= 1e-3 * together.abs().max() + 1e-7
 
 
-def test_the_controls_see_nothing():
+def test_the_controls_depend_on_nothing():
     activations = torch.rand(2, 4, 5, 7)
     noise, centre = (cam.METHODS[n](activations, activations, []) for n in ("random", "centre_gaussian"))
     assert torch.equal(noise, cam.METHODS["random"](activations * 9, activations, []))
@@ -308,7 +308,7 @@ def test_the_controls_see_nothing():
     assert centre[0, 2, 0] == pytest.approx(math.exp(-2 * (6 / 7) ** 2))
 
 
-def test_every_method_says_whence_it_comes():
+def test_every_method_states_its_source():
     for name, m in cam.METHODS.items():
         assert m.title
         assert m.paper, name

@@ -1,4 +1,4 @@
-"""Grad-CAM taken apart: the parts add up, and what is told of them is true."""
+"""The decomposition of Grad-CAM: the parts add up, and the sentences about them are true."""
 
 import io
 import json
@@ -122,7 +122,7 @@ def test_the_gate_is_the_attentions_own(small, patch):
 
 
 def test_a_pass_takes_its_gates_to_another_device(small, patch):
-    done = small.engine.run(small.preprocess(patch), ("attention",), lambda logits: [lambda y: y[:, 0]])
+    done = small.engine.run(small.preprocess(patch), ("attention",), lambda logits: [("benign", lambda y: y[:, 0])])
     assert done.to(torch.device("meta")).gates["attention"].device.type == "meta"
 
 
@@ -162,45 +162,45 @@ def test_a_file_that_is_no_average_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("classes", [3, 8])
-def test_every_class_of_other_networks_is_told(patch, classes):
+def test_every_class_of_other_networks_is_described(patch, classes):
     explainer = network(classes)
     e = explainer.explain(patch)
     for name in explainer.class_names:
         again = explainer.retarget(e, name)
         steps = Steps.of(again)
-        told = walkthrough.tell(again, steps)
-        assert len(told) == len(walkthrough.TITLES)
-        assert f"for {name}" in told[0].sentence
+        parts = walkthrough.tell(again, steps)
+        assert len(parts) == len(walkthrough.TITLES)
+        assert f"for {name}" in parts[0].sentence
         torch.testing.assert_close(
             steps.parts().double().sum(0).float(), again.signed["grad_cam"], rtol=1e-3, atol=1e-7
         )
 
 
-def test_the_story_tells_what_was_measured(explained, steps):
-    told = walkthrough.tell(explained, steps)
+def test_the_sentences_state_what_was_measured(explained, steps):
+    parts = walkthrough.tell(explained, steps)
     value = float(explained.logits[explained.class_names.index(explained.target)])
-    assert f"y = {value:.2f} for {explained.target}".replace("-", "−") in told[0].sentence
-    assert told[0].tiles[0].picture.size == (128, 96)
+    assert f"y = {value:.2f} for {explained.target}".replace("-", "−") in parts[0].sentence
+    assert parts[0].tiles[0].picture.size == (128, 96)
     first = steps.ranking[:MOST].tolist()
-    assert f"{100 * steps.share(first):.0f} % of the whole" in told[1].sentence
+    assert f"{100 * steps.share(first):.0f} % of the whole" in parts[1].sentence
     for number in (1, 2):
-        assert [t.title for t in told[number].tiles] == [f"channel {k}" for k in first]
-        assert all(t.picture.size == (4, 3) and t.alt for t in told[number].tiles)
+        assert [t.title for t in parts[number].tiles] == [f"channel {k}" for k in first]
+        assert all(t.picture.size == (4, 3) and t.alt for t in parts[number].tiles)
     top = float(steps.activations[first[0]].max())
-    assert told[1].tiles[0].caption == f"maximum {render.number(top, top)}"
-    assert "averages every map" in told[2].sentence
-    assert all(t.alt.endswith("everywhere") for t in told[2].tiles)
-    assert "one part in" in told[2].note
+    assert parts[1].tiles[0].caption == f"maximum {render.number(top, top)}"
+    assert "averages every map" in parts[2].sentence
+    assert all(t.alt.endswith("everywhere") for t in parts[2].tiles)
+    assert "one part in" in parts[2].note
     against = float((explained.signed["grad_cam"] < 0).float().mean())
-    assert f"{100 * against:.0f} % of the cells" in told[4].sentence
-    assert len(told[3].charts) == 2
+    assert f"{100 * against:.0f} % of the cells" in parts[4].sentence
+    assert len(parts[3].charts) == 2
 
 
 def test_own_channels_are_shown_in_their_order(explained, steps):
-    told = walkthrough.tell(explained, steps, [1961, 7])
-    assert [t.title for t in told[1].tiles] == ["channel 1961", "channel 7"]
-    assert "the 2 that you chose" in told[1].sentence
-    assert told[3].charts[0].count("<rect") == 2
+    parts = walkthrough.tell(explained, steps, [1961, 7])
+    assert [t.title for t in parts[1].tiles] == ["channel 1961", "channel 7"]
+    assert "the 2 that you chose" in parts[1].sentence
+    assert parts[3].charts[0].count("<rect") == 2
 
 
 def test_the_kept_and_the_cut_part_make_the_signed_sum(explained, steps):
@@ -219,29 +219,29 @@ def test_the_kept_and_the_cut_part_make_the_signed_sum(explained, steps):
     assert (cut[signed > 0] == zero).all()
 
 
-def test_nothing_for_a_class_is_said_and_not_drawn(none_for_benign, patch):
+def test_a_class_without_evidence_has_a_sentence_and_no_overlay(none_for_benign, patch):
     e = none_for_benign.explain(patch, "benign")
     assert e.maps["grad_cam"].max() == 0
-    told = walkthrough.tell(e, Steps.of(e))
-    assert "no positive evidence for benign is left at attention" in told[4].sentence
-    assert told[4].tiles[2].caption == "zero everywhere"
-    assert (np.asarray(told[4].tiles[2].picture) == contact_sheet.NOTHING).all()
-    assert "no positive evidence for benign at attention" in told[5].sentence
+    parts = walkthrough.tell(e, Steps.of(e))
+    assert "no positive evidence for benign is left at attention" in parts[4].sentence
+    assert parts[4].tiles[2].caption == "zero everywhere"
+    assert (np.asarray(parts[4].tiles[2].picture) == contact_sheet.NOTHING).all()
+    assert "no positive evidence for benign at attention" in parts[5].sentence
 
 
-def test_without_any_weight_that_is_what_is_said(explained, steps):
-    told = walkthrough.tell(explained, Steps(steps.activations, torch.zeros_like(steps.gradient)))
-    assert told[3].sentence.startswith("Every weight is zero")
+def test_weights_that_are_all_zero_are_stated(explained, steps):
+    parts = walkthrough.tell(explained, Steps(steps.activations, torch.zeros_like(steps.gradient)))
+    assert parts[3].sentence.startswith("Every weight is zero")
 
 
-def test_the_gate_is_told_against_the_average(explained):
+def test_the_gate_is_compared_with_the_average(explained):
     mean = explained.gate.clone()
     mean[5], mean[9] = 0.0, 1.0
-    told = walkthrough.gate(explained, gate.AverageGate(mean, 2081, "BreakHis"), [5])
-    assert "2,081 pictures (BreakHis)" in told.sentence
-    assert f"beyond the average: 5 (0.00 → {explained.gate[5]:.2f})" in told.note
-    assert f"furthest below it: 9 (1.00 → {explained.gate[9]:.2f})" in told.note
-    assert "no gate" in walkthrough.gate(replace(explained, gate=None), None, []).sentence
+    parts = walkthrough.gate(explained, gate.AverageGate(mean, 2081, "BreakHis"), [5])
+    assert "2,081 pictures (BreakHis)" in parts.sentence
+    assert f"beyond the average: 5 (0.00 → {explained.gate[5]:.2f})" in parts.note
+    assert f"furthest below it: 9 (1.00 → {explained.gate[9]:.2f})" in parts.note
+    assert "no gate" in walkthrough.gate(replace(explained, features=None), None, []).sentence
 
 
 def test_numbers_have_the_digits_of_the_largest():
@@ -277,11 +277,11 @@ def test_the_files_let_the_map_be_computed_again(small, explained, steps):
     again = np.maximum(np.einsum("k,khw->hw", arrays["weights"], arrays["activations"]), 0)
     np.testing.assert_allclose(again, explained.maps["grad_cam"].numpy(), rtol=1e-3, atol=1e-6)
     assert "gradient" not in arrays
-    told = json.loads(written["numbers.json"])
-    assert [c["channel"] for c in told["channels"]] == steps.ranking[:MOST].tolist()
-    assert (told["target"], told["rule"], told["strength"]) == (explained.target, "percentile", 80)
-    assert list(told["steps"]) == list(walkthrough.TITLES)
-    assert told["average_gate_of"] == {"data": "three", "pictures": 3}
+    numbers = json.loads(written["numbers.json"])
+    assert [c["channel"] for c in numbers["channels"]] == steps.ranking[:MOST].tolist()
+    assert (numbers["target"], numbers["rule"], numbers["strength"]) == (explained.target, "percentile", 80)
+    assert list(numbers["steps"]) == list(walkthrough.TITLES)
+    assert numbers["average_gate_of"] == {"data": "three", "pictures": 3}
 
 
 def test_the_command_writes_the_average_beside_the_weights(small, patch, patch_file, broken_file, tmp_path, capsys):

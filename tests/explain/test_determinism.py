@@ -63,15 +63,15 @@ def timeless(value):
 
 
 def same(two, *command, code=0):
-    """Run a command in both processes, with OUT as a folder of its own; their common output and files."""
-    results, number = [], next(NUMBERS)
+    """Run a command in both processes, with OUT as a folder of its own; what both printed and wrote."""
+    outputs, number = [], next(NUMBERS)
     for one, place in two:
         out = place / f"out-{number}"
         ended = one.run(*(out if part == "OUT" else str(part).replace("OUT", str(out)) for part in command))
         assert ended.code == code, ended.err
-        results.append((ended.out.replace(str(place), ""), contents(out) if out.exists() else {}))
-    assert results[0] == results[1]
-    return results[0]
+        outputs.append((ended.out.replace(str(place), ""), contents(out) if out.exists() else {}))
+    assert outputs[0] == outputs[1]
+    return outputs[0]
 
 
 @pytest.mark.slow
@@ -93,27 +93,27 @@ def test_phantoms_and_a_training_twice(two, tree, tmp_path):
 @pytest.mark.slow
 def test_trust_twice(two, tree, small_folder):
     picture = next((tree / "malignant").iterdir())
-    said, _ = same(two, "trust", picture, "--model", small_folder)
-    assert said.count("\n") > 3
+    text, _ = same(two, "trust", picture, "--model", small_folder)
+    assert text.count("\n") > 3
 
 
 @pytest.mark.slow
 def test_a_comparison_of_runs_and_a_study_twice(two, tree, small_folder, tmp_path):
     for name, network in (("a", "colour"), ("b", "probe")):
         two[0][0].run(*training(tree, tmp_path / name, "--network", network, "--split", "patient", "--folds", "2"))
-    said, _ = same(two, "compare", tmp_path / "a", tmp_path / "b", "--bootstrap", "50")
-    assert "auc" in said.lower()
+    text, _ = same(two, "compare", tmp_path / "a", tmp_path / "b", "--bootstrap", "50")
+    assert "auc" in text.lower()
     _, files = same(two, "evaluate", "explanations", "--quick", "--out", "OUT", "--phantom", small_folder)
     assert {"explanations.json", "explanations.md"} <= set(files)
 
 
 def test_a_threshold_and_the_apps_zip_twice(small, patch):
     chosen = SimpleNamespace(rule="otsu", strength=None, palette="inferno", opacity=0.5, contour=True)
-    made = []
+    results = []
     for _ in range(2):
         e = small.explain(patch, methods=("grad_cam", "layer_cam"))
-        made.append(base64.b64decode(download.explanation(e, small, chosen).split(",", 1)[1]))
-    archives = [zipfile.ZipFile(io.BytesIO(content)) for content in made]
+        results.append(base64.b64decode(download.explanation(e, small, chosen).split(",", 1)[1]))
+    archives = [zipfile.ZipFile(io.BytesIO(content)) for content in results]
     assert archives[0].namelist() == archives[1].namelist()
     assert {i.date_time for a in archives for i in a.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     for name in archives[0].namelist():
@@ -128,14 +128,14 @@ def test_a_threshold_and_the_apps_zip_twice(small, patch):
 
 
 def test_two_threads_differ_from_one_by_rounding_alone(explainer, real_or_drawn):
-    methods, before, made = [m for m in METHODS if not METHODS[m].reruns], torch.get_num_threads(), []
+    methods, before, results = [m for m in METHODS if not METHODS[m].reruns], torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            made.append([explainer.explain(picture, "malignant", methods) for picture in real_or_drawn])
+            results.append([explainer.explain(picture, "malignant", methods=methods) for picture in real_or_drawn])
     finally:
         torch.set_num_threads(before)
-    for one, two in zip(*made, strict=True):
+    for one, two in zip(*results, strict=True):
         for name in one.class_names:
             assert abs(one.probabilities[name] - two.probabilities[name]) <= PROBABILITIES
         for method in methods:

@@ -1,4 +1,4 @@
-"""Layers, targets, evidence, other networks, batches, memory: what the explainer promises beyond one Grad-CAM."""
+"""Layers, targets, evidence, other networks, batches and memory: the explainer beyond one Grad-CAM."""
 
 import copy
 
@@ -47,7 +47,7 @@ def test_every_layer_equals_captum(small, unfolded, patch, layer):
     x = small.preprocess(patch).contiguous(memory_format=torch.channels_last)
     theirs = LayerGradCam(net, net[0]).attribute(x, 1).detach()[0, 0]
     engine = Engine({name: getattr(unfolded, name) for name in names}, unfolded.head, torch.device("cpu"))
-    done = engine.run(x, (layer,), lambda logits: [lambda v: v[:, 1]])
+    done = engine.run(x, (layer,), lambda logits: [("malignant", lambda v: v[:, 1])])
     exact = cam.METHODS["grad_cam"](done.activations[layer], done.gradients[layer], [])[0]
     assert exact.shape == theirs.shape
     # At the stem positions cancel in the mean gradient, and what is left shows where sums were rounded.
@@ -70,38 +70,40 @@ def test_several_layers_share_one_forward_pass(small, patch, monkeypatch):
     runs = []
     stem = small.engine.stages["stem"]
     monkeypatch.setitem(small.engine.stages, "stem", lambda x: [runs.append(1), stem(x)][1])
-    together = small.explain_layers(patch, ("layer3", "layer4", "attention"), "malignant", SEVEN)
+    together = small.explain_layers(patch, ("layer3", "layer4", "attention"), "malignant", methods=SEVEN)
     assert runs == [1]
     for layer, e in together.items():
-        alone = small.explain(patch, "malignant", SEVEN, layer)
+        alone = small.explain(patch, "malignant", methods=SEVEN, layer=layer)
         assert e.layer == layer
         for name in SEVEN:
             torch.testing.assert_close(e.signed[name], alone.signed[name], rtol=1e-3, atol=1e-6)
 
 
-def test_what_coincides_is_said_and_parts_at_layer3(small, patch):
-    same = small.explain(patch, "malignant", SEVEN)
+def test_methods_coincide_at_the_last_layer_and_differ_at_layer3(small, patch):
+    same = small.explain(patch, "malignant", methods=SEVEN)
     assert ["grad_cam", "hires_cam", "xgrad_cam"] in same.coinciding()
     assert same.coincidence() == (
         "Grad-CAM, HiResCAM and XGrad-CAM are the same map at attention, because the head pools globally first: "
         "the gradient is equal everywhere."
     )
-    assert ["grad_cam", "hires_cam", "xgrad_cam"] in small.explain(patch, "malignant", SEVEN, "layer4").coinciding()
-    apart = small.explain(patch, "malignant", SEVEN, "layer3")
+    assert ["grad_cam", "hires_cam", "xgrad_cam"] in small.explain(
+        patch, "malignant", methods=SEVEN, layer="layer4"
+    ).coinciding()
+    apart = small.explain(patch, "malignant", methods=SEVEN, layer="layer3")
     assert all(len(group) == 1 for group in apart.coinciding())
     assert apart.coincidence() == ""
 
 
 def test_maps_that_are_merely_empty_do_not_coincide(small, patch):
-    e = small.explain(patch, "benign", ("grad_cam", "hires_cam", "ablation_cam"))
+    e = small.explain(patch, "benign", methods=("grad_cam", "hires_cam", "ablation_cam"))
     assert e.maps["grad_cam"].max() == e.maps["ablation_cam"].max() == 0
     assert e.coinciding() == [["grad_cam", "hires_cam"], ["ablation_cam"]]
 
 
 def test_evidence_against_is_the_score_turned_around(small, patch):
     linear = ("grad_cam", "hires_cam", "xgrad_cam")
-    for_it = small.explain(patch, "malignant", (*linear, "layer_cam"))
-    against = small.explain(patch, "malignant", (*linear, "layer_cam"), evidence="against")
+    for_it = small.explain(patch, "malignant", methods=(*linear, "layer_cam"))
+    against = small.explain(patch, "malignant", methods=(*linear, "layer_cam"), evidence="against")
     for name in linear:
         torch.testing.assert_close(against.signed[name], -for_it.signed[name])
         torch.testing.assert_close(for_it.maps[name] - against.maps[name], for_it.signed[name])
@@ -137,9 +139,9 @@ def test_a_score_that_depends_on_nothing_has_an_empty_map(small, patch):
 
 
 def test_retarget_keeps_methods_and_layer(small, patch):
-    first = small.explain(patch, "malignant", SEVEN, "layer3")
+    first = small.explain(patch, "malignant", methods=SEVEN, layer="layer3")
     second = small.retarget(first, ("benign", "malignant"), evidence="against")
-    direct = small.explain(patch, ("benign", "malignant"), SEVEN, "layer3", "against")
+    direct = small.explain(patch, ("benign", "malignant"), methods=SEVEN, layer="layer3", evidence="against")
     for name in SEVEN:
         torch.testing.assert_close(second.signed[name], direct.signed[name], rtol=1e-3, atol=1e-6)
     assert second.layer == "layer3"
@@ -148,7 +150,7 @@ def test_retarget_keeps_methods_and_layer(small, patch):
 def test_methods_that_rerun_report_and_can_be_cancelled(small, patch):
     seen = []
     e = small.explain(
-        patch, "malignant", ("grad_cam", "occlusion"), progress=lambda done, total: seen.append((done, total))
+        patch, "malignant", methods=("grad_cam", "occlusion"), progress=lambda done, total: seen.append((done, total))
     )
     assert seen[-1] == (12, 12)
     assert e.signed["occlusion"].shape == (3, 4)
@@ -157,16 +159,16 @@ def test_methods_that_rerun_report_and_can_be_cancelled(small, patch):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        small.explain(patch, "malignant", ("score_cam",), progress=stop)
+        small.explain(patch, "malignant", methods=("score_cam",), progress=stop)
 
 
 def test_a_batch_of_mixed_shapes_comes_in_order(small):
     sizes = [(128, 96), (96, 128), (128, 96), (110, 110), (96, 128)]
     pictures = [phantom.make(i, size=size).picture for i, size in enumerate(sizes)]
-    asked = ["malignant", "benign", None, ("malignant", "benign"), 0]
-    together = small.explain_batch(pictures, asked, SEVEN, chunk=2)
-    for picture, target, e in zip(pictures, asked, together, strict=True):
-        alone = small.explain(picture, target, SEVEN)
+    wanted = ["malignant", "benign", None, ("malignant", "benign"), 0]
+    together = small.explain_batch(pictures, wanted, methods=SEVEN, chunk=2)
+    for picture, target, e in zip(pictures, wanted, together, strict=True):
+        alone = small.explain(picture, target, methods=SEVEN)
         assert e.target == alone.target
         assert e.picture.size == alone.picture.size
         for name in SEVEN:
@@ -194,7 +196,7 @@ def test_any_network_given_its_split_point(name, patch):
         head = lambda a: net.classifier(a.relu().mean((2, 3)))  # noqa: E731
     else:
         below, layer = net.features, net.features[28]
-        # The head begins with a ReLU that writes into what it is given.
+        # The head begins with an in-place ReLU.
         below, head = net.features[:29], lambda a: net.classifier(net.avgpool(net.features[29:](a)).flatten(1))
     explainer = Explainer(
         net, features=below, head=head, class_names=["a", "b", "c", "d"], preprocessing=Preprocessing(96, 128)
@@ -242,7 +244,7 @@ def test_half_precision_is_within_one_percent(explainer, device):
     fast = Explainer(explainer.model, device)
     fast.engine.half = True
     for sample in samples.find()[:2]:
-        expected, got = (x.explain(sample.file, "malignant", SEVEN) for x in (explainer, fast))
+        expected, got = (x.explain(sample.file, "malignant", methods=SEVEN) for x in (explainer, fast))
         for name in SEVEN:
             bound = 0.03 if name == "eigen_grad_cam" else 0.01
             error = (got.signed[name] - expected.signed[name]).abs().max() / expected.signed[name].abs().max()
@@ -278,7 +280,7 @@ def test_too_little_memory_takes_halves_then_the_cpu_and_says_so(small, patch, m
     torch.testing.assert_close(e.signed["grad_cam"], got[0].signed["grad_cam"])
 
 
-def test_a_method_of_ones_own(small, patch, tmp_path, monkeypatch):
+def test_a_method_of_your_own(small, patch, tmp_path, monkeypatch):
     file = tmp_path / "own.py"
     file.write_text(
         "from dala.cam.gradient import method\n"

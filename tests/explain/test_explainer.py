@@ -45,7 +45,7 @@ def test_another_class_costs_no_forward_pass_and_changes_nothing_else(small, pat
 
 
 def everything(explainer):
-    """Weights, modes, hooks and gradients of the network given and of the copy that runs."""
+    """Weights, modes, hooks and gradients of the network and of its copy that runs."""
     parts = [
         explainer.model,
         explainer.engine.last,
@@ -122,7 +122,7 @@ def test_devices(monkeypatch):
     monkeypatch.setenv("DALA_DEVICE", "cpu")
     assert find_device().type == "cpu"
     monkeypatch.setenv("DALA_DEVICE", "abacus")
-    with pytest.raises(DeviceError, match="'abacus' is not to be had"):
+    with pytest.raises(DeviceError, match="'abacus' is not available"):
         find_device()
 
 

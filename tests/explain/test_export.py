@@ -39,13 +39,13 @@ def test_on_one_scale_every_map_is_drawn_by_the_largest_maximum(explanation):
 
 
 def test_an_empty_map_stays_bare_on_the_scale_of_another(small, patch):
-    e = small.explain(patch, lambda logits: 0 * logits.sum(1), ("grad_cam", "random"))
+    e = small.explain(patch, lambda logits: 0 * logits.sum(1), methods=("grad_cam", "random"))
     np.testing.assert_array_equal(export.pictures(e, export.thresholds(e), shared=True)["grad_cam"], e.picture)
 
 
 def test_the_files_are_as_the_switches_say(small, explanation):
     files = export.files(explanation, small, "mean_std", 1.0, {"shared": True}, level=True)
-    told = json.loads(files["explanation.json"])
+    content = json.loads(files["explanation.json"])
     level = export.thresholds(explanation, "mean_std", 1.0, level=True)
-    assert told["kept_area"] == {method: kept.kept_area for method, kept in level.items()}
-    assert told["rule"] == "mean_std"
+    assert content["kept_area"] == {method: kept.kept_area for method, kept in level.items()}
+    assert content["rule"] == "mean_std"

@@ -86,7 +86,7 @@ def test_what_an_explanation_tells(small, patch):
 
 def test_an_empty_map_has_no_value(small, patch):
     # A function of the logits that depends on none: its gradient, and so its map, is zero.
-    e = small.explain(patch, lambda logits: 0 * logits.sum(1), ("grad_cam", "random"))
+    e = small.explain(patch, lambda logits: 0 * logits.sum(1), methods=("grad_cam", "random"))
     told = export.agreement_values(e)
     for values in (told["rank_correlation"], told["overlap"]):
         assert values == {"grad_cam": {"grad_cam": None, "random": None}, "random": {"grad_cam": None, "random": 1}}

@@ -398,7 +398,7 @@ def test_a_lent_gpu_changes_no_map(small, patch, monkeypatch):
     lent = Explainer(small.model, "cpu")
     zero_gpu.lend(lent)
     methods = ("grad_cam", "layer_cam", "ablation_cam")
-    a, b = (e.explain_batch([patch, patch], ["benign", None], methods) for e in (small, lent))
+    a, b = (e.explain_batch([patch, patch], ["benign", None], methods=methods) for e in (small, lent))
     for one, two in zip(a, b, strict=True):
         assert one.target == two.target
         for method in methods:

@@ -389,7 +389,7 @@ def test_uploading_to_a_full_disk_is_one_sentence(alone, patch_file):
     with kept.full(one.pid):
         refused = upload(url, patch_file)
         assert refused.status_code == 507
-        assert refused.text == "This server's disk takes no more pictures: try again later, or tell whoever hosts it."
+        assert refused.text == "This server's disk takes no more pictures: try again later, or tell its administrator."
         event, told = ask(url, "explain", given, "benign")
         assert (event, told["error"]) == ("error", refused.text)
         assert Path(good).read_bytes() == patch_file.read_bytes()

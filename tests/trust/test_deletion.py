@@ -278,7 +278,7 @@ def test_average_drop_and_increase_are_torchcams(small, patch, monkeypatch):
     colour = tuple(round(255 * m) for m in small.preprocessing.mean)
     grey = infill.Baseline(lambda p: Image.new("RGB", p.size, colour), "", "")
     monkeypatch.setitem(BASELINES, "grey", grey)
-    e = small.explain(patch, "malignant", ("grad_cam", "centre_gaussian"))
+    e = small.explain(patch, "malignant", methods=("grad_cam", "centre_gaussian"))
     for name, raw in e.maps.items():
         found = deletion.weighted(small, e, name, baseline="grey")
         metric = ClassificationMetric(_Fixed(small, raw), _probabilities)

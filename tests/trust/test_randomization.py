@@ -10,7 +10,7 @@ from dala.trust.randomization import ORDER, Sanity, SanityError, null, sane
 
 @pytest.fixture(scope="module")
 def found(small, patch) -> dict[str, Sanity]:
-    return sane(small, small.explain(patch, "malignant", ("grad_cam", "eigen_cam", "centre_gaussian")))
+    return sane(small, small.explain(patch, "malignant", methods=("grad_cam", "eigen_cam", "centre_gaussian")))
 
 
 def test_the_steps_go_from_the_head_down(found):

@@ -34,7 +34,7 @@ def test_stains_are_changed_as_told(patch):
 
 
 def test_a_map_that_looks_at_nothing_stays(small, patch):
-    e = small.explain(patch, "malignant", ("grad_cam", "centre_gaussian"))
+    e = small.explain(patch, "malignant", methods=("grad_cam", "centre_gaussian"))
     found = stable(small, e)
     assert [s.label for s in found["grad_cam"].values()] == [c.label for c in CHANGES.values()]
     for change in found["centre_gaussian"].values():

@@ -1,4 +1,4 @@
-"""A picture that was explained is not explained again, and nobody is given another one's answer."""
+"""The cache of explanations: a picture is explained once, and no visitor gets the explanation of another picture."""
 
 import gc
 from weakref import ref
@@ -6,53 +6,56 @@ from weakref import ref
 import torch
 
 from dala import DALAResNet50, Explainer
+from dala.explain.question import Question
 from dala.phantoms import phantom
 from dala.ui.explanation_cache import Recent
 
 
 def counted(explainer, monkeypatch) -> list[int]:
-    runs, explain = [], explainer.explain
-    monkeypatch.setattr(explainer, "explain", lambda *given, **named: runs.append(1) or explain(*given, **named))
+    runs, explain = [], explainer.explain_image
+    monkeypatch.setattr(explainer, "explain_image", lambda *arguments: runs.append(1) or explain(*arguments))
     return runs
 
 
-def test_the_same_pixels_and_question_are_asked_once(small, patch, monkeypatch):
+def test_the_same_pixels_and_question_are_explained_once(small, patch, monkeypatch):
     runs, recent = counted(small, monkeypatch), Recent()
-    first = recent.explain(small, patch, "malignant")
-    assert recent.explain(small, patch.copy(), "malignant") is first
+    first = recent.explain(small, patch, Question("malignant"))
+    assert recent.explain(small, patch.copy(), Question("malignant")) is first
     assert len(runs) == 1
     assert torch.equal(first.maps["grad_cam"], Explainer.explain(small, patch, "malignant").maps["grad_cam"])
 
 
-def test_whatever_differs_is_asked_anew(small, patch, monkeypatch):
+def test_whatever_differs_is_explained_anew(small, patch, monkeypatch):
     runs, recent = counted(small, monkeypatch), Recent()
     other = patch.copy()
     other.putpixel((0, 0), (1, 2, 3))
+    plain = Question()
     questions = [
-        (patch, {}), (other, {}), (patch.transpose(0), {}), (patch, {"target": "benign"}), (patch, {"layer": "layer3"}),
-        (patch, {"methods": ("grad_cam", "layer_cam")}), (patch, {"evidence": "against", "target": "benign"}),
-        (patch, {"target": ("benign", "malignant")}), (patch, {"zoom": 1.5}),
+        (patch, plain, None), (other, plain, None), (patch.transpose(0), plain, None), (patch, plain, 1.5),
+        (patch, Question("benign"), None), (patch, Question(layer="layer3"), None),
+        (patch, Question(methods=("grad_cam", "layer_cam")), None),
+        (patch, Question("benign", evidence="against"), None), (patch, Question(("benign", "malignant")), None),
     ]  # fmt: skip
-    found = [recent.explain(small, picture, **question) for picture, question in questions]
+    results = [recent.explain(small, picture, question, zoom) for picture, question, zoom in questions]
     assert len(runs) == len(questions)
-    assert len({id(e) for e in found}) == len(questions)
+    assert len({id(e) for e in results}) == len(questions)
 
 
-def test_another_network_is_asked_itself_and_none_is_kept_for_it(small, patch):
+def test_another_network_has_its_own_explanations_and_is_not_kept_alive(small, patch):
     recent = Recent()
-    first = recent.explain(small, patch, "malignant")
+    first = recent.explain(small, patch, Question("malignant"))
     model = DALAResNet50(small.model.class_names, small.preprocessing).eval()
     other = Explainer(model, device="cpu")
-    assert recent.explain(other, patch, "malignant").probabilities != first.probabilities
+    assert recent.explain(other, patch, Question("malignant")).probabilities != first.probabilities
     gone = ref(other)
     del other
     gc.collect()
     assert gone() is None
 
 
-def test_the_least_recently_asked_makes_room(small, monkeypatch):
+def test_the_least_recently_used_is_dropped(small, monkeypatch):
     runs, recent = counted(small, monkeypatch), Recent(2)
     a, b, c = (phantom.make(seed, size=(128, 96)).picture for seed in range(3))
     for picture in (a, b, a, c, a, b):
-        recent.explain(small, picture)
+        recent.explain(small, picture, Question())
     assert len(runs) == 4

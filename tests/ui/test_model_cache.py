@@ -1,4 +1,4 @@
-"""A few networks, shared: one load for all who ask, room for few, and only from the Hub."""
+"""The cache of networks: each is loaded once for all visitors, few are kept, and all come from the Hub."""
 
 import json
 import shutil
@@ -21,16 +21,16 @@ from tests.ui.test_results import REPORT
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Networks of three and of eight classes, the first with samples."""
-    made = {}
+    networks = {}
     for n in (3, 8):
         folder = tmp_path_factory.mktemp(f"classes{n}")
         names, size = [f"class {i}" for i in range(n)], {"height": 96, "width": 128}
         DALAResNet50(names, size, {"data": "<b>elsewhere</b>"}).save_pretrained(folder)
-        made[f"you/net{n}"] = folder
-    (made["you/net3"] / "samples").mkdir()
-    phantom.make(5, size=(128, 96)).picture.save(made["you/net3"] / "samples" / "one.png")
-    (made["you/net3"] / "samples" / "samples.json").write_text('[{"file": "one.png", "caption": "one of theirs"}]')
-    return made
+        networks[f"you/net{n}"] = folder
+    (networks["you/net3"] / "samples").mkdir()
+    phantom.make(5, size=(128, 96)).picture.save(networks["you/net3"] / "samples" / "one.png")
+    (networks["you/net3"] / "samples" / "samples.json").write_text('[{"file": "one.png", "caption": "one of theirs"}]')
+    return networks
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_network_from_the_hub_by_its_commit(shelf, small, patch):
     assert [s.caption for s in shelf.samples(key)] == ["one of theirs"]
 
 
-def test_two_who_want_the_same_load_it_once(shelf):
+def test_two_visitors_load_the_same_network_once(shelf):
     keys = []
     threads = [threading.Thread(target=lambda: keys.append(shelf.add("you/net3"))) for _ in range(3)]
     for thread in threads:
@@ -63,7 +63,7 @@ def test_two_who_want_the_same_load_it_once(shelf):
     assert len(gets) == 1
 
 
-def test_the_least_recently_used_makes_room_and_comes_back_from_the_cache(shelf):
+def test_the_least_recently_used_is_dropped_and_loaded_again_from_the_cache(shelf):
     first = shelf.add("you/net3")
     shelf.add("you/net8")
     assert len(shelf) == 2
@@ -87,27 +87,27 @@ def test_a_folder_of_that_name_is_not_opened(shelf, folders, tmp_path, monkeypat
     assert len(shelf[shelf.add("you/net3")].class_names) == 3
 
 
-def test_what_is_not_there_changes_nothing(shelf):
+def test_a_missing_repository_changes_nothing(shelf):
     with pytest.raises(DalaError, match="no such repository"):
         shelf.add("you/nothing")
     assert len(shelf) == 1
 
 
 def test_the_panel_tells_where_a_network_comes_from_as_text(shelf):
-    told = model.table(shelf[shelf.add("you/net3")])
-    assert COMMIT in told
-    assert "&lt;b&gt;elsewhere&lt;/b&gt;" in told
-    assert "class 0, class 1, class 2" in told
-    assert serialization.sha256(shelf.hub.repositories["you/net3"] / "model.safetensors") in told
+    html = model.table(shelf[shelf.add("you/net3")])
+    assert COMMIT in html
+    assert "&lt;b&gt;elsewhere&lt;/b&gt;" in html
+    assert "class 0, class 1, class 2" in html
+    assert serialization.sha256(shelf.hub.repositories["you/net3"] / "model.safetensors") in html
 
 
 def test_the_report_of_a_network_from_the_hub_is_fetched_and_shown(shelf, folders):
     (folders["you/net8"] / "report.json").write_text(json.dumps(REPORT))
     try:
-        told = results.page_of(shelf[shelf.add("you/net8")])
+        html = results.page_of(shelf[shelf.add("you/net8")])
     finally:
         (folders["you/net8"] / "report.json").unlink()
-    assert "40 pictures of 6 patients" in told
+    assert "40 pictures of 6 patients" in html
     assert results.page_of(shelf[shelf.add("you/net3")]) == results.NOTHING
 
 

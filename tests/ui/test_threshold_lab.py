@@ -122,10 +122,10 @@ def test_a_measurement_that_is_stopped_leaves_nothing_behind(content, seen):
 
 
 def test_curves_of_so_many_pictures_are_remembered(content, seen, monkeypatch):
-    monkeypatch.setattr("dala.ui.tabs.threshold_lab.REMEMBERED", 1)
+    monkeypatch.setattr(content._remembered, "capacity", 1)
     for baseline in ("mean", "white"):
         measured(content, seen, baseline=baseline)
-    (kept,) = content._remembered
+    (kept,) = content._remembered._values
     assert "white" in kept
 
 

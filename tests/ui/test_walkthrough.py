@@ -46,7 +46,7 @@ def seen(content, patch_file):
 
 
 def test_a_page_without_gradient_is_taken_apart(content, seen):
-    assert seen.explanation.gradient.numel() == 0
+    assert seen.explanation.features.gradient is None
     *markups, view = content.show(seen, None)
     assert len(markups) == len(walkthrough.TITLES)
     assert view["panels"][0] == {"title": "Grad-CAM, 4×3 cells", "map": 0, "kept": False}

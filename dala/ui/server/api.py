@@ -14,7 +14,7 @@ from PIL import Image
 from dala import cam
 from dala.errors import DalaError
 from dala.explain import export
-from dala.explain.explainer import Explainer, ExplainError
+from dala.explain.explainer import Explainer, ExplainError, Question
 from dala.explain.explanation import Explanation
 from dala.heatmaps import npz, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
@@ -68,7 +68,8 @@ class Endpoints:
             the overlay of the whole map
             the overlay of what the threshold keeps
         """
-        e, kept = self._explained(image, target, over, [method], layer, evidence, rule, strength)
+        question = self._question(target, over, [method], layer, evidence)
+        e, kept = self._explained(image, question, rule, strength)
         pictures = export.pictures(e, kept)
         numbers = export.values(e, kept, self.explainer) | _raw(e, raw_maps)
         return numbers, pictures[method], pictures[f"dt_{method}"]
@@ -104,7 +105,8 @@ class Endpoints:
             every number as JSON: those of /explain by method, rank correlation, overlap, places on the picture
             one picture: a column a method, the whole map above, what the threshold keeps below
         """
-        e, kept = self._explained(image, target, over, methods, layer, evidence, rule, strength)
+        question = self._question(target, over, methods, layer, evidence)
+        e, kept = self._explained(image, question, rule, strength)
         sheet, places = export.sheet(e, export.pictures(e, kept))
         numbers = export.values(e, kept, self.explainer) | _raw(e, raw_maps)
         numbers |= {"agreement": export.agreement_values(e, share), "places": places}
@@ -138,27 +140,24 @@ class Endpoints:
         numbers, mask = export.masked(npz.read(source, name), (height, width), rule, strength)
         return numbers, mask
 
-    def _explained(
-        self,
-        image: Any,
-        target: str | None,
-        over: str | None,
-        methods: Sequence[str],
-        layer: str | None,
-        evidence: str,
-        rule: str,
-        strength: float | None,
-    ) -> tuple[Explanation, dict[str, Threshold]]:
-        check(rule, strength)
+    def _question(
+        self, target: str | None, over: str | None, methods: Sequence[str], layer: str | None, evidence: str
+    ) -> Question:
         if over and not target:
             raise ApiError("`over` needs `target`, the class whose margin is explained.")
-        wanted = (target, over) if target and over else target
-        self.explainer.check(methods, layer, evidence, wanted)
+        question = Question((target, over) if target and over else target, methods, layer, evidence)
+        self.explainer.check(question)
         for name in methods:
             method = cam.METHODS[name]
             if method.reruns or (method.per_channel and layer not in (None, self.explainer.layers[-1])):
                 raise ExplainError(f"{name} would take minutes here: use it in Python or on the command line.")
-        e = RECENT.explain(self.explainer, reading.read(picture(image)), wanted, methods, layer, evidence)
+        return question
+
+    def _explained(
+        self, image: Any, question: Question, rule: str, strength: float | None
+    ) -> tuple[Explanation, dict[str, Threshold]]:
+        check(rule, strength)
+        e = RECENT.explain(self.explainer, reading.read(picture(image)), question)
         return e, export.thresholds(e, rule, strength)
 
 

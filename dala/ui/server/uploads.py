@@ -1,4 +1,4 @@
-"""What a visitor's browser or program sends as a picture, before anything opens it."""
+"""Uploaded files and images sent as text: checked before anything opens them."""
 
 import base64
 import binascii
@@ -19,57 +19,68 @@ from dala.errors import DalaError
 from dala.files import REFUSALS, DiskError
 from dala.images.preprocessing import ImageError
 
-__all__ = ["forget_unfinished", "kept", "picture", "sentence", "taken_in", "unkept", "uploaded_file"]
+__all__ = ["file_of", "forget_unfinished", "kept", "picture", "sentence", "taken_in", "unkept", "uploaded_file"]
 
 MAX_MEGABYTES = 20
-FULL = "This server's disk takes no more pictures: try again later, or tell whoever hosts it."
+FULL = "This server's disk takes no more pictures: try again later, or tell its administrator."
 
 
 def picture(value: Any) -> Path | bytes:
-    """What `dala.images.reading.read` takes, from an uploaded file's raw value or from a picture sent as text.
+    """The source for `dala.images.reading.read`: the file of an image component's raw value, or the bytes of an image as text.
 
     Raises:
-        ImageError: neither an uploaded file nor base64 or a data URL; of a path or an address nothing is opened.
+        ImageError: neither a file nor base64 or a data URL. Text is never taken as a path or an address.
     """
-    return _sent(value) if isinstance(value, str) and value else uploaded_file(value)
+    return _decoded(value) if isinstance(value, str) and value else file_of(value)
 
 
-def uploaded_file(value: Any) -> Path:
-    """The file behind an image component's raw value, if it is one that this server took in.
+def file_of(value: Any) -> Path:
+    """The file of an image component's raw value.
 
-    The events that decode pictures skip Gradio's own decoding, whose errors say nothing to a visitor; so what it would
-    have checked is checked here.
+    `dala.ui.server.blocks.Blocks` has checked every file of a request by `uploaded_file` before an event sees it.
 
     Raises:
-        ImageError: no file, or a path outside the upload folder.
+        ImageError: no file.
     """
     path = value.get("path") if isinstance(value, dict) else None
     if not isinstance(path, str) or not path:
         raise ImageError("There is no picture: drop one, paste one, or choose a sample.")
-    file = taken_in(path)
+    return Path(path)
+
+
+def uploaded_file(value: Any) -> Path:
+    """As `file_of`, for a file that this server received.
+
+    The events that decode images skip Gradio's own preprocessing, whose errors are not meant for visitors; so its check
+    is made here.
+
+    Raises:
+        ImageError: no file, or a path outside the upload folder.
+    """
+    file = taken_in(str(file_of(value)))
     if file is None:
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
 
 
 def taken_in(path: str) -> Path | None:
-    """A path inside the upload folder, links followed; None for any other."""
+    """A path inside the upload folder, with links resolved; None for any other."""
     try:
         file = Path(path).resolve()
-    except (OSError, ValueError, RuntimeError):  # a name that is too long or holds a zero byte, a ring of links
+    except (OSError, ValueError, RuntimeError):  # too long a name, a zero byte in it, or a cycle of links
         return None
     return file if file.is_relative_to(Path(get_upload_folder()).resolve()) else None
 
 
 def forget_unfinished(seconds: float = 3600) -> None:
-    """Delete what uploads left that broke off longer ago than that: Gradio forgets its unfinished files."""
-    with suppress(FileNotFoundError):  # the folder is not there yet, or somebody else deleted a file
+    """Delete files of uploads that were interrupted longer ago than this: Gradio leaves them behind."""
+    with suppress(FileNotFoundError):  # no folder yet, or a file deleted by another process
         for file in Path(get_upload_folder()).iterdir():
             if file.is_file() and time.time() - file.stat().st_mtime > seconds:
                 file.unlink()
 
 
-def _sent(text: str) -> bytes:
+def _decoded(text: str) -> bytes:
     if len(text) > MAX_MEGABYTES * 2**20 * 4 / 3:
         raise ImageError(f"The picture has more than {MAX_MEGABYTES} MB: crop the region of interest first.")
     start, comma, rest = text.partition(",")
@@ -77,13 +88,15 @@ def _sent(text: str) -> bytes:
     try:
         return base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        told = "send the picture itself, uploaded, as base64 or as a data URL"
-        raise ImageError(f"This text is no picture: {told}; an address or a path is not taken.") from error
+        raise ImageError(
+            "This text is no picture: send the picture itself, uploaded, as base64 or as a data URL; an address or a "
+            "path is not taken."
+        ) from error
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Turn a disk that refuses into what a visitor is told.
+    """Turn the errors of a full or read-only disk into a sentence for the visitor.
 
     Raises:
         DiskError: no room, or no permission.
@@ -91,7 +104,7 @@ def kept() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Gradio wraps what the disk says into an error of its own.
+        # Gradio wraps the error of the disk into one of its own.
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError) or cause.errno not in REFUSALS - {errno.ENAMETOOLONG}:
             raise
@@ -99,7 +112,7 @@ def kept() -> Iterator[None]:
 
 
 async def unkept(request: Request, error: Exception) -> PlainTextResponse:
-    """The answer to an upload that the disk refuses; any other failure of the system stays one."""
+    """Response to an upload that the disk refuses; any other OSError is raised again."""
     try:
         with kept():
             raise error
@@ -108,5 +121,5 @@ async def unkept(request: Request, error: Exception) -> PlainTextResponse:
 
 
 def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors as the visitor sees it: Gradio takes it for markup, so that names are escaped."""
+    """One of the project's own errors for the visitor; escaped, because Gradio displays it as HTML."""
     return gr.Error(escape(str(error), quote=False), title="That did not work", duration=12, print_exception=False)

@@ -6,8 +6,7 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from dala.cam.targets import Score
-from dala.explain.engine import Engine, Pass
+from dala.explain.engine import Choose, Engine, Pass
 from dala.explain.explainer import Explainer
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import lent_gpu
@@ -15,8 +14,6 @@ from dala.models.device import lent_gpu
 __all__ = ["SECONDS", "lend"]
 
 SECONDS = 10  # a pass takes a fraction of one, the first one on a GPU several; visitors with less quota are turned away
-
-Choose = Callable[[Tensor], list[Score]]
 
 
 class _Lent(Engine):

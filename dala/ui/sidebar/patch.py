@@ -1,4 +1,4 @@
-"""The column that stays beside every tab: the patch, its scale, the samples, the class that is explained."""
+"""The sidebar of every tab: the patch, its scale, the samples, the class to explain."""
 
 import html
 import re
@@ -11,11 +11,12 @@ import gradio as gr
 from PIL import Image
 
 from dala.errors import DalaError
+from dala.explain.explainer import Question
 from dala.images import preprocessing, reading, tiles
 from dala.publishing.samples import Sample, SamplesError
 from dala.ui.explanation_cache import RECENT
 from dala.ui.model_cache import HOST
-from dala.ui.server.uploads import uploaded_file
+from dala.ui.server.uploads import file_of
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
 
 __all__ = ["Patch", "build"]
@@ -26,7 +27,7 @@ SHOWN = 8
 
 
 class Patch:
-    """The column's handlers: thin, each from what the browser sent to what its components show."""
+    """The sidebar's event handlers: from the browser's values to those of the components."""
 
     def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
         self.page = page
@@ -34,13 +35,13 @@ class Patch:
         self._samples = lru_cache(maxsize=8)(
             lambda model: own + list(samples) if model == HOST else [*page.shelf.samples(model), *samples]
         )
-        # Samples are the same for everybody: explained once, not once a visitor.
+        # Samples are the same for all visitors: each is explained once.
         self._sample = lru_cache(maxsize=32)(self._explain)
 
     def upload(self, value: Any, model: str) -> list[Any]:
         """A picture was dropped, pasted or chosen: explain the predicted class."""
         try:
-            return self._shown(self._explain(Given(uploaded_file(value)), model))
+            return self._shown(self._explain(Given(file_of(value)), model))
         except DalaError as error:
             raise sentence(error) from None
 
@@ -53,7 +54,7 @@ class Patch:
         return self._chosen(0, model)
 
     def target(self, name: str, seen: Seen | None) -> tuple[Any, ...]:
-        """Another class was chosen: the head alone runs again."""
+        """Another class was chosen: only the head runs again."""
         try:
             seen = held(seen)
             explanation = self.page.explainer(seen).retarget(seen.explanation, name)
@@ -63,7 +64,7 @@ class Patch:
         return seen, name, seen.serial
 
     def scale(self, scale: str, seen: Seen | None, model: str) -> list[Any]:
-        """The visitor tells the picture's magnification: the whole of it is seen at the weights' scale."""
+        """A magnification was chosen: the whole picture is explained at the scale of the weights."""
         return self._again(seen, model, scale=None if scale == UNKNOWN else scale, box=None)
 
     def part(self, seen: Seen | None, model: str, event: gr.SelectData) -> list[Any]:
@@ -73,15 +74,15 @@ class Patch:
         return self._again(seen, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
 
     def again(self, seen: Seen | None, model: str) -> list[Any]:
-        """Another network was chosen: it brings its own samples, and explains the picture that is there."""
+        """Another network was chosen: show its samples, and explain the current picture again."""
         return [self.gallery(model), *(self._again(seen, model) if seen else [gr.skip()] * SHOWN)]
 
     def gallery(self, model: str) -> list[tuple[Image.Image, str]]:
-        """The samples of a network, then those that everybody is offered: thumbnails and captions."""
+        """Thumbnails and captions of a network's own samples, then of the app's."""
         return [(_thumbnail(s), s.caption) for s in self._samples(model)]
 
     def restore(self, seen: Seen | None) -> Any:
-        """After a file that could not be used: the picture that is still explained."""
+        """A file could not be used: show the picture that is still explained."""
         return seen.explanation.picture if seen else None
 
     def clear(self) -> tuple[Any, ...]:
@@ -91,8 +92,8 @@ class Patch:
 
     def _chosen(self, index: int, model: str) -> list[Any]:
         sample = self._samples(model)[index]
-        told = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
-        about = " · ".join(filter(None, (told, sample.origin, sample.licence)))
+        resolution = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
+        about = " · ".join(filter(None, (resolution, sample.origin, sample.licence)))
         try:
             return self._shown(self._sample(Given(sample.file, about, sample.magnification), model))
         except DalaError as error:
@@ -109,42 +110,40 @@ class Patch:
 
     def _explain(self, given: Given, model: str) -> Seen:
         explainer = self.page.shelf[model]
-        # Told by the visitor, and of no use where the weights do not tell the scale that they expect.
+        # Without effect if the weights do not state the scale that they expect.
         scale = given.scale if explainer.preprocessing.magnification else None
         looked = tiles.select(given.file, explainer.preprocessing, scale, given.box)
-        explanation = RECENT.explain(explainer, looked.picture, zoom=looked.zoom)
+        explanation = RECENT.explain(explainer, looked.picture, Question(), looked.zoom)
         return Seen.of(explanation, given, model, looked)
 
     def _shown(self, seen: Seen) -> list[Any]:
         e = seen.explanation
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
         classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
-        lines = "  \n".join(_plain(line) for line in self._told(seen) if line)
+        lines = "  \n".join(_plain(line) for line in self._lines(seen) if line)
         parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
         return [e.picture, seen, classes, lines, seen.serial, _alert(e.warning), parts, seen.given.scale or UNKNOWN]
 
-    def _told(self, seen: Seen) -> list[str]:
-        """What ran, and how the picture's scale relates to the one that the weights expect."""
-        e, given, size = seen.explanation, seen.given, self.page.explainer(seen).preprocessing
+    def _lines(self, seen: Seen) -> list[str]:
+        """The scale, compared with the one that the weights expect; the origin; device, time and size."""
+        e, scale, size = seen.explanation, seen.given.scale, self.page.explainer(seen).preprocessing
         resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
         run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
         if not size.magnification:
-            scale = "The weights do not say which scale they expect."
-        elif given.scale == size.magnification:
-            scale = f"{given.scale}, as the weights expect."
-        elif given.scale:
-            scale = (
-                f"{given.scale}, resized to the {size.magnification} that the weights expect: details may be missing."
-            )
-        elif seen.parts and given.box is None:
-            scale = f"As large as {seen.patches:.0f} patches, shrunk to one: choose a part above."
+            line = "The weights do not say which scale they expect."
+        elif scale == size.magnification:
+            line = f"{scale}, as the weights expect."
+        elif scale:
+            line = f"{scale}, resized to the {size.magnification} that the weights expect: details may be missing."
+        elif seen.parts and seen.given.box is None:
+            line = f"As large as {seen.patches:.0f} patches, shrunk to one: choose a part above."
         else:
-            scale = f"Scale unknown: the weights expect {size.magnification}."
-        return [scale, given.about, run]
+            line = f"Scale unknown: the weights expect {size.magnification}."
+        return [line, seen.given.about, run]
 
 
 def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Textbox) -> Patch:
-    """Lay out the column in the current context and bind its handlers; `changed` tells of another network."""
+    """Lay out the sidebar in the current context and bind its handlers; `changed` changes with the network."""
     column = Patch(page, samples)
     patch = gr.Image(
         label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
@@ -178,9 +177,9 @@ def _gallery(value: Any, label: str, name: str, **options: Any) -> gr.Gallery:
 
 
 def _alert(warning: str | None) -> gr.HTML:
-    """What stands above every probability if the picture is no tissue; it enters the page anew, and so is read out."""
-    told = f"<p role='alert'>{html.escape(warning)}</p>" if warning else ""
-    return gr.HTML(told, visible=bool(warning), elem_classes="alert")
+    """The warning above the probabilities; rendered anew each time, so that screen readers announce it."""
+    text = f"<p role='alert'>{html.escape(warning)}</p>" if warning else ""
+    return gr.HTML(text, visible=bool(warning), elem_classes="alert")
 
 
 def _parts(seen: Seen) -> list[tuple[Image.Image, str]]:
@@ -197,7 +196,7 @@ def _thumbnail(sample: Sample) -> Image.Image:
 
 
 def _plain(text: str) -> str:
-    """Text of a samples file or a config, as text in Markdown."""
+    """Text of a samples file or a config, escaped for Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|&~$])", r"\\\1", text)
 
 

@@ -13,6 +13,7 @@ from dala.cam.targets import Target
 from dala.errors import DalaError
 from dala.explain import export
 from dala.explain.explanation import Explanation
+from dala.explain.question import Question
 from dala.heatmaps import similarity
 from dala.ui import link
 from dala.ui.download import SAVE, data_url, display
@@ -75,12 +76,13 @@ class Compare:
         over = over if over in others else ALONE
         layer = layer if layer in explainer.layers else explainer.layers[-1]
         target: Target = chosen if over == ALONE else (chosen, over.removeprefix("over "))
+        question = Question(target, methods, layer, evidence)
         start = _same_forward(seen, layer, last)
         if start is None:
-            e = explainer.explain(seen.explanation.picture, target, methods, layer, evidence, zoom=1.0)
+            e = explainer.explain_image(seen.explanation.picture, question, zoom=1.0)
         else:
-            e = explainer.retarget(start, target, methods, evidence)
-        e = replace(e, activations=e.activations.cpu(), gradient=e.gradient.cpu())
+            e = explainer.retarget(start, question)
+        e = replace(e, features=e.features and e.features.cpu())
         targets = gr.Dropdown(choices=[ALONE, *others], value=over)
         layers = gr.Dropdown(choices=list(explainer.layers), value=layer)
         return comparison(e), matrix(e), Compared(e, seen.explanation), targets, layers

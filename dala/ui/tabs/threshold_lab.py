@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +13,8 @@ from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.lessons import threshold_lab, threshold_lab_files
+from dala.lru import LRU
+from dala.progress import Tracked
 from dala.trust import deletion, infill
 from dala.ui import link
 from dala.ui.download import SAVE, data_url, display
@@ -53,7 +54,7 @@ class Lab:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self._remembered: OrderedDict[tuple[str, ...], deletion.KeepRemove] = OrderedDict()
+        self._remembered: LRU[tuple[str, ...], deletion.KeepRemove] = LRU(REMEMBERED)
 
     def show(self, seen: Seen | None, method: str) -> dict[str, Any] | None:
         """What the map view and its charts draw."""
@@ -83,18 +84,13 @@ class Lab:
         """
         told = {"run": event.run}
         try:
-            going = self._measuring(held(seen), method, event.baseline, bool(event.controls))
-            while True:
-                try:
-                    done, total = next(going)
-                except StopIteration as end:
-                    result: deletion.KeepRemove = end.value
-                    break
+            going = Tracked(self._measuring(held(seen), method, event.baseline, bool(event.controls)))
+            for done, total in going:
                 yield json.dumps({**told, "done": done, "total": total}), gr.skip()
         except DalaError as error:
             yield json.dumps({**told, "failed": True}), gr.skip()
             raise sentence(error) from None
-        yield json.dumps({**told, **_drawn(result)}), (_key(held(seen), method), result)
+        yield json.dumps({**told, **_drawn(going.result)}), (_key(held(seen), method), going.result)
 
     def download(self, seen: Seen | None, method: str, measured: Any, event: gr.EventData) -> str:
         """What is on screen as one zip, in a data URL: overlays, the charts as one picture, every number."""
@@ -120,14 +116,12 @@ class Lab:
         e, explainer = self._explained(seen, method), self.page.explainer(seen)
         picture = hashlib.sha256(e.picture.tobytes()).hexdigest()
         asked = (seen.model, picture, e.words(), e.layer, method, baseline, str(controls))
-        if asked not in self._remembered:
+        if (result := self._remembered.get(asked)) is None:
             result = yield from deletion.steps(
                 explainer, e, method, baseline=baseline, controls=controls, chunk=_chunk(explainer)
             )
-            self._remembered[asked] = result
-            while len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)
-        return self._remembered[asked]
+            self._remembered.put(asked, result)
+        return result
 
 
 def quick() -> dict[str, str]:

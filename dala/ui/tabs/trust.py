@@ -14,6 +14,7 @@ from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.lessons import trust_page
+from dala.progress import Tracked
 from dala.trust import verdict
 from dala.ui.download import SAVE, data_url
 from dala.ui.session import PLUMBING, ExpiredError, Page, Seen, held, sentence
@@ -72,17 +73,13 @@ class Trust:
             seen = held(seen)
             explainer = self.page.explainer(seen)
             e = explained(explainer, seen, method)
-            going = verdict.steps(explainer, e, method)
-            while True:
-                try:
-                    done, total, what = next(going)
-                except StopIteration as end:
-                    found: verdict.Checked = end.value
-                    break
+            going = Tracked(verdict.steps(explainer, e, method))
+            for done, total, what in going:
                 yield _progress(done / total, what), gr.skip()
         except DalaError as error:
             yield NOTHING, None
             raise sentence(error) from None
+        found = going.result
         told = trust_page.page(found, e)
         yield told, Asked(seen.serial, method, told, files(found, e, told))
 

@@ -101,7 +101,7 @@ class StepByStep:
 
     def _parts(self, seen: Seen, channels: str | None) -> tuple[Explanation, Steps, list[int]]:
         # The page does without the gradient: the head gives it again in a millisecond.
-        e = self.page.explainer(seen).retarget(seen.explanation, seen.explanation.target, ("grad_cam",))
+        e = self.page.explainer(seen).retarget(seen.explanation, seen.explanation.target, methods=("grad_cam",))
         steps = Steps.of(e)
         return e, steps, parse(channels, len(steps.weights))
 
