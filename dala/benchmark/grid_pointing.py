@@ -1,8 +1,8 @@
-"""Real tissue with truth by construction: four patches side by side, of which two are of the class explained.
+"""Grid pointing game (Rao et al. 2022, arXiv 2205.10435): mosaics of real patches with a known ground truth.
 
-The grid pointing game (Rao et al. 2022, arXiv 2205.10435): a map for a class should lie on the patches of that class.
-Nothing is resized: each patch keeps the scale at which the network was trained. What a map says of the seams, where
-tissue ends without a reason, counts for both sides.
+A mosaic has four patches, two of them of the explained class; a map of that class should be high on these two. Nothing
+is resized: each patch keeps the scale at which the network was trained. Heat on the seams, which are an artifact of the
+mosaic, counts for the patch on either side.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from dala.errors import DalaError
 
 __all__ = ["LAYOUTS", "MosaicError", "compose", "deal"]
 
-# Which of the four quadrants, row by row, are of the first class: every way to choose two.
+# Quadrants of the first class, row by row: every way to choose two of four.
 LAYOUTS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 
@@ -25,17 +25,17 @@ class MosaicError(DalaError):
 def compose(
     first: Sequence[Image.Image], second: Sequence[Image.Image], layout: tuple[int, int]
 ) -> tuple[Image.Image, np.ndarray]:
-    """Two patches of a class and two of another as one picture, and where the first class lies.
+    """Compose two patches of one class and two of another, with the mask of the first class.
 
     Args:
         first, second: RGB, two each, all of one size (W, H).
         layout: the quadrants of `first`, one of `LAYOUTS`.
 
     Returns:
-        (2 W, 2 H) picture, and (2 H, 2 W) bool, true on the first class: half of the area.
+        picture of size (2 W, 2 H), and mask (2 H, 2 W) bool, true on the first class, which is half of the area.
 
     Raises:
-        MosaicError: another number of patches, several sizes, or no such layout.
+        MosaicError: another number of patches, several sizes, or an unknown layout.
     """
     sizes = {p.size for p in (*first, *second)}
     if len(first) != 2 or len(second) != 2 or len(sizes) != 1 or layout not in LAYOUTS:
@@ -54,13 +54,14 @@ def compose(
 def deal(
     first: Sequence[str], second: Sequence[str], count: int, seed: int = 0
 ) -> list[tuple[tuple[int, int], tuple[int, int], tuple[int, int]]]:
-    """Which patches go into which mosaic: (two indices into first, two into second, layout), `count` times.
+    """Draw the patches of `count` mosaics: (two indices into `first`, two into `second`, layout) for each.
 
-    Patches are drawn so that groups, the patients, come up equally often, and the two of a class are of two patients
-    where there are two.
+    Groups (patients) are drawn equally often, and the two patches of a class are of two groups if there are two.
 
     Args:
-        first, second: the group of each patch of a class.
+        first, second: group of each patch, for each class.
+        count: number of mosaics.
+        seed: seed of the draws.
 
     Raises:
         MosaicError: a class with less than two patches.

@@ -1,7 +1,7 @@
-"""Which explanations deserve trust? Every method measured on truth that is known, and thresholds against thresholds.
+"""Measures of the benchmark: every method against known ground truth, and per-picture against global thresholds.
 
-A `Case` is a picture, explained, with the mask of what should be found where that is known. Everything here turns cases
-into plain numbers; where cases come from stands in `dala.benchmark.cases`, what is said of the numbers in `dala.benchmark.conclusions`.
+A `Case` is an explained picture with its ground-truth mask, where one is known. The functions turn cases into plain
+numbers; cases are made in `dala.benchmark.cases`, and conclusions are drawn in `dala.benchmark.conclusions`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,31 +13,34 @@ import torch
 from torch import Tensor
 
 from dala import cam
-from dala.evaluation.bootstrap import interval
+from dala.cam import ablation  # noqa: F401 registers its methods after those of `cam`
+from dala.evaluation.bootstrap import mean_interval
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps.localization import ceiling, iou, localise
 from dala.heatmaps.thresholds import RULES, table
-from dala.trust import deletion, randomization, robustness
+from dala.trust import (
+    deletion,
+    randomization,
+    robustness,
+)
 
-__all__ = ["METHODS", "Case", "areas", "faithfulness", "localisation", "randomised", "stays", "thresholds"]
+__all__ = ["Case", "areas", "faithfulness", "localisation", "methods", "randomised", "stays", "thresholds"]
 
 Json = dict[str, Any]
-# At which the kept areas are told, whatever the app starts with: one standard deviation, a fifth of the area, half the
-# peak.
+# Strengths for `areas`, independent of the app's defaults: one standard deviation, a fifth of the area, half the peak.
 CUSTOMARY = {"mean_std": 1.0, "otsu": None, "percentile": 80.0, "share_of_max": 0.5}
-METHODS = tuple(name for name, m in cam.METHODS.items() if not m.reruns)
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One picture of a truth.
+    """One explained picture.
 
     Attributes:
-        explainer: the network that was explained: one that saw neither the picture nor its patient.
-        explanation: with a map of every method of `METHODS` that is not zero everywhere.
-        mask: (H, W) bool on the network's input grid; None where the truth is not known to the pixel.
-        group: whose picture it is; pictures of one group stand and fall together in the bootstrap.
+        explainer: the explained network, which was trained on neither the picture nor its patient.
+        explanation: with a map of each of `methods()` that is not zero everywhere.
+        mask: (H, W) bool on the network's input grid; None if the ground truth is not known per pixel.
+        group: patient, or another group of dependent pictures; the bootstrap resamples groups.
     """
 
     explainer: Explainer
@@ -46,10 +49,15 @@ class Case:
     group: str
 
 
-def localisation(cases: Sequence[Case]) -> Json:
-    """By method, and for the mask itself on the maps' grid ("ceiling"): the mean of every measure with its interval.
+def methods() -> tuple[str, ...]:
+    """Return the names of all methods that do not rerun the whole network, in the order of the registry."""
+    return tuple(name for name, method in cam.METHODS.items() if not method.reruns)
 
-    Cases without a mask, and maps that are zero everywhere, are left out; `count` tells how many remain.
+
+def localisation(cases: Sequence[Case]) -> Json:
+    """Compute the mean of each measure with its interval, by method and for the mask on the maps' grid ("ceiling").
+
+    Cases without a mask and maps that are zero everywhere are left out; `count` is the number of the others.
     """
     rows: dict[str, list[tuple[Json, str]]] = {}
     for case in cases:
@@ -61,16 +69,16 @@ def localisation(cases: Sequence[Case]) -> Json:
         for name, heat in heats.items():
             if heat.max() > 0:
                 rows.setdefault(name, []).append((asdict(localise(heat, mask)), case.group))
-    return {name: _row(found) for name, found in rows.items()}
+    return {name: _row(measures) for name, measures in rows.items()}
 
 
 def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> Json:
-    """Does a threshold taken from each picture choose a better area than one for all pictures?
+    """Compare a threshold computed for each picture with one threshold for all pictures, by rule.
 
-    By rule: its strength is chosen for the best mean IoU with the mask on one half of the groups and scored on the
-    other, and the other way round. Beside it stands one global threshold on the raw map, the same for all pictures of
-    the scored half, set to the same mean kept area: that needs no mask. `gain` is the difference of the IoUs, picture
-    by picture.
+    The strength of the rule is chosen for the best mean IoU with the mask on one half of the groups and scored on the
+    other half, and vice versa (`own`). The global threshold is one value of the raw map for all pictures of the scored
+    half, set to the same mean kept area, which needs no mask (`global`). `gain` is the difference of the two IoUs of
+    each picture.
     """
     known = [c for c in cases if c.mask is not None and c.explanation.maps.get(method) is not None]
     known = [c for c in known if c.explanation.maps[method].max() > 0]
@@ -79,25 +87,31 @@ def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> Json:
 
 
 def areas(cases: Sequence[Case], method: str = "grad_cam") -> Json:
-    """How large the kept areas are really: quantiles over pictures, of every rule at its customary strength."""
-    told = {}
+    """Compute quantiles over pictures of the kept area, for each rule at its customary strength."""
+    result = {}
     for rule, strength in CUSTOMARY.items():
         kept = [c.explanation.threshold(rule, strength, method).kept_area for c in cases]
         low, middle, high = np.percentile(kept, (5, 50, 95))
-        told[rule] = {
+        result[rule] = {
             "strength": strength,
             "p5": float(low),
             "median": float(middle),
             "p95": float(high),
             "mean": float(np.mean(kept)),
         }
-    return told
+    return result
 
 
 def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], None] = lambda: None) -> Json:
-    """By method: areas under insertion and deletion, keep-only at 20 % of the area, average drop and increase.
+    """Compute areas under insertion and deletion, keep-only at 20 % of the area, average drop and increase, by method.
 
-    `gap` is insertion less deletion of the logit margin: a probability that stays at 1 whatever is hidden ranks none.
+    `gap` is insertion minus deletion of the logit margin, which also ranks methods where the probability stays at 1
+    whatever is hidden.
+
+    Args:
+        cases: explained pictures; maps that are zero everywhere are left out.
+        half: run the network in half precision.
+        tick: called after each case.
     """
     rows: dict[str, list[tuple[Json, str]]] = {}
     for case in cases:
@@ -105,49 +119,49 @@ def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], No
         for group in e.coinciding():
             if not e.maps[group[0]].max() > 0:
                 continue
-            found = deletion.keep_remove(case.explainer, e, group[0], deletion.COARSE, half=half, chunk=16)
+            curves = deletion.keep_remove(case.explainer, e, group[0], deletion.COARSE, half=half, chunk=16)
             change = deletion.weighted(case.explainer, e, group[0])
             row = {
-                "insertion": found.insertion(),
-                "deletion": found.deletion(),
-                "gap": found.insertion(scale="margin") - found.deletion(scale="margin"),
-                "keep_20": found.at(0.2)[0],
-                "remove_20": found.at(0.2)[1],
+                "insertion": curves.insertion(),
+                "deletion": curves.deletion(),
+                "gap": curves.insertion(scale="margin") - curves.deletion(scale="margin"),
+                "keep_20": curves.at(0.2)[0],
+                "remove_20": curves.at(0.2)[1],
                 "drop": change.drop,
                 "increase": float(change.increase),
             }
             for name in group:
                 rows.setdefault(name, []).append((row, case.group))
         tick()
-    return {name: _row(found) for name, found in rows.items()}
+    return {name: _row(measures) for name, measures in rows.items()}
 
 
 def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Json:
-    """By method: on how many pictures the map outlives the network's weights, and how far it agrees at each step."""
+    """Compute, by method, the share of pictures whose map survives random weights, and the correlation at each step."""
     rows: dict[str, list[randomization.Sanity]] = {}
     for case in cases:
         e = case.explanation
         varied = [m for m, raw in e.maps.items() if raw.max() > raw.min()]
-        for name, found in randomization.sane(case.explainer, e, varied).items():
-            rows.setdefault(name, []).append(found)
+        for name, result in randomization.sane(case.explainer, e, varied).items():
+            rows.setdefault(name, []).append(result)
         tick()
     return {
         name: {
-            "count": len(found),
-            "survives": float(np.mean([f.survives for f in found])),
-            "limit": float(np.mean([f.limit for f in found])),
+            "count": len(results),
+            "survives": float(np.mean([r.survives for r in results])),
+            "limit": float(np.mean([r.limit for r in results])),
             "steps": {
-                stage: float(np.mean([f.steps[i].correlation for f in found]))
+                stage: float(np.mean([r.steps[i].correlation for r in results]))
                 for i, stage in enumerate(randomization.ORDER)
             },
-            "blind": [s.stage for s in found[0].steps if s.blind],
+            "blind": [s.stage for s in results[0].steps if s.blind],
         }
-        for name, found in rows.items()
+        for name, results in rows.items()
     }
 
 
 def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Json:
-    """By method and kind of change: the mean rank correlation of the map with the map, mapped back."""
+    """Compute the mean rank correlation of the map with the map of a changed picture, by method and kind of change."""
     rows: dict[str, dict[str, list[float]]] = {}
     for case in cases:
         marked = [m for m, raw in case.explanation.maps.items() if raw.max() > 0]
@@ -158,10 +172,10 @@ def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Jso
     return {name: {kind: float(np.mean(v)) for kind, v in kinds.items()} for name, kinds in rows.items()}
 
 
-def _row(found: Sequence[tuple[Json, str]]) -> Json:
-    groups = [group for _, group in found]
-    told = {key: list(interval([row[key] for row, _ in found], groups)) for key in found[0][0]}
-    return {"count": len(found), **told}
+def _row(measures: Sequence[tuple[Json, str]]) -> Json:
+    groups = [group for _, group in measures]
+    means = {key: list(mean_interval([row[key] for row, _ in measures], groups)) for key in measures[0][0]}
+    return {"count": len(measures), **means}
 
 
 def _halves(groups: Sequence[str]) -> list[np.ndarray]:
@@ -176,7 +190,7 @@ def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method
     masks = [c.mask for c in cases if c.mask is not None]
     tables = [table(heat, rule) for heat in heats]
     strengths = [strength for strength, _, _ in tables[0]]
-    # By picture and strength.
+    # (cases, strengths)
     scored = np.array([_ious(h, m, [tau for _, tau, _ in t]) for h, m, t in zip(heats, masks, tables, strict=True)])
     own, everywhere, kept, chosen = np.zeros(len(cases)), np.zeros(len(cases)), np.zeros(len(cases)), []
     for fit, score in (halves, halves[::-1]):
@@ -189,15 +203,15 @@ def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method
     return {
         "count": len(cases),
         "strengths": chosen,
-        "kept_area": list(interval(kept.tolist(), groups)),
-        "own": list(interval(own.tolist(), groups)),
-        "global": list(interval(everywhere.tolist(), groups)),
-        "gain": list(interval((own - everywhere).tolist(), groups)),
+        "kept_area": list(mean_interval(kept.tolist(), groups)),
+        "own": list(mean_interval(own.tolist(), groups)),
+        "global": list(mean_interval(everywhere.tolist(), groups)),
+        "gain": list(mean_interval((own - everywhere).tolist(), groups)),
     }
 
 
 def _ious(heat: Tensor, mask: Tensor, taus: Sequence[float]) -> list[float]:
-    """IoU of a mask with what each of several thresholds keeps of a map."""
+    """Compute the IoU of a mask with the region that each threshold keeps of a map."""
     # NumPy's sort of a million values takes a fraction of PyTorch's time.
     inside, everything = (np.sort(values.numpy().ravel()) for values in (heat[mask], heat))
     wanted = np.asarray(taus, np.float32)
@@ -207,7 +221,7 @@ def _ious(heat: Tensor, mask: Tensor, taus: Sequence[float]) -> list[float]:
 
 
 def _global(heats: Sequence[Tensor], area: float) -> float:
-    """The threshold above 0 for which these maps together keep a share of the area."""
+    """Return the threshold above 0 at which these maps together keep a share of the area."""
     falling = np.sort(np.concatenate([h.numpy().ravel() for h in heats]))[::-1]
     at = falling[min(len(falling) - 1, max(0, round(area * len(falling)) - 1))]
     return max(float(at), float(torch.finfo(torch.float32).tiny))

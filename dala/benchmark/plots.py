@@ -1,4 +1,4 @@
-"""The pictures of the study's report: data in, PNG files out."""
+"""Figures of the benchmark's report, as PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -10,34 +10,35 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dala import cam
-from dala.benchmark.conclusions import CONTROLS, TRUTHS
+from dala.benchmark.conclusions import TRUTHS
 from dala.evaluation import plots
 from dala.heatmaps import thresholds
+from dala.style import ACCENT, GREY, LINE, TEXT, clean_axes
+from dala.trust.deletion import CONTROLS
 
 __all__ = ["draw"]
 
 Json = dict[str, Any]
-ACCENT, GREY, TEXT, LINE = "#0f766e", "#8a847b", "#22201d", "#b0aaa0"
 
 
 def draw(report: Json, folder: Path) -> dict[str, str]:
-    """Write every picture for which there are numbers; file names with their alternative texts, in order.
+    """Write the figures, and return their file names with their alternative texts, in order.
 
     Raises:
         DiskError: a folder that cannot be written to.
     """
     truths = report["truths"]
     masked = {n: t for n, t in truths.items() if t.get("localisation")}
-    made = {
-        "explanations_localisation": (_localisation(masked), "Pixel AUC of every method beside its ceiling"),
-        "explanations_thresholds": (_gains(masked), "IoU gained by a threshold of each picture's own"),
+    figures = {
+        "explanations_localisation": (_localisation(masked), "Pixel AUC of every method, with the ceiling of the grid"),
+        "explanations_thresholds": (_gains(masked), "IoU gained by a threshold computed for each picture"),
         "explanations_weights": (
             _weights({n: t for n, t in truths.items() if t.get("sanity")}),
-            "Rank correlation as the weights are made random",
+            "Rank correlation with weights randomized step by step",
         ),
     }
-    plots.save({name: figure for name, (figure, _) in made.items()}, folder)
-    return {f"{name}.png": alt for name, (_, alt) in made.items()}
+    plots.save({name: figure for name, (figure, _) in figures.items()}, folder)
+    return {f"{name}.png": alt for name, (_, alt) in figures.items()}
 
 
 def _localisation(truths: Json) -> Figure:
@@ -97,14 +98,12 @@ def _figure(columns: int, height: float) -> tuple[Figure, list[Axes]]:
     figure = Figure((4.8 * columns, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     panels = list(np.atleast_1d(figure.subplots(1, columns, sharey=True)))
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(LINE)
-        axes.tick_params(labelsize=9, colors=TEXT, color=LINE)
+        clean_axes(axes, 9)
     return figure, panels
 
 
 def _line(method: str) -> dict[str, Any]:
-    """The style of a method's line, the same in every panel."""
+    """Return the line style of a method, equal in every panel."""
     if method in CONTROLS:
         return {"color": LINE, "linewidth": 1.6, "linestyle": (0, (3, 2))}
     place = [m for m in cam.METHODS if m not in CONTROLS].index(method)

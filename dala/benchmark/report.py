@@ -1,4 +1,4 @@
-"""The study's report as Markdown: the answers on one page, then every table."""
+"""The report of the benchmark as Markdown: conclusions, then every table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from dala import cam
 from dala.benchmark.conclusions import TRUTHS, verdict
 from dala.heatmaps import thresholds
+from dala.markdown import interval, table
 
 __all__ = ["markdown"]
 
@@ -14,17 +15,17 @@ KINDS = ("flip", "turn", "shift", "stain")
 
 
 def markdown(report: Json) -> str:
-    """The report: the answers on one page, then every table."""
-    told, truths = report["answers"], report["truths"]
+    """Format `explanations.json` as Markdown: conclusions, then every table."""
+    answers, truths = report["answers"], report["truths"]
     parts = [
         "# Do these explanations deserve trust?\n",
-        f"Made by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Figures are means over pictures; in "
-        "brackets the 95 % interval of a bootstrap over patients (over phantoms where there are no patients).\n",
-        "## The answers\n",
-        f"**Does a threshold taken from each picture choose a better area than one for all?** {told['threshold']}\n",
-        f"**Which rule?** {told['rule_words']}\n",
-        f"**How large are the kept areas?** {told['areas']}\n",
-        f"**Which method first?** {told['first_words']}\n",
+        f"Written by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Numbers are means over pictures, "
+        "with a 95 % interval of a bootstrap over patients (phantoms, where there are no patients) in brackets.\n",
+        "## Conclusions\n",
+        f"**Does a threshold taken from each picture choose a better area than one for all?** {answers['threshold']}\n",
+        f"**Which rule?** {answers['rule_words']}\n",
+        f"**How large are the kept areas?** {answers['areas']}\n",
+        f"**Which method first?** {answers['first_words']}\n",
     ]
     for name, truth in truths.items():
         parts += [f"## {TRUTHS[name].capitalize()}\n", _explained(truth)]
@@ -54,8 +55,8 @@ def _localisation(truth: Json) -> str:
         for n, row in rows.items()
     ]
     return (
-        "Where the maps lie. The ceiling is the mask itself, seen on the maps' grid. A phantom's focus keeps off the "
-        "rim, so that there the centred Gaussian knows something.\n\n" + _table(head, body)
+        "Localization. The ceiling is the mask itself on the maps' grid. The focus of a phantom is never at the "
+        "border, which favours the centred Gaussian.\n\n" + _table(head, body)
     )
 
 
@@ -73,7 +74,9 @@ def _thresholds(truth: Json) -> str:
         ]
         for rule, row in rows.items()
     ]
-    return "A threshold of each picture's own against one for all, at the same mean kept area.\n\n" + _table(head, body)
+    return "A threshold computed for each picture against one for all, at the same mean kept area.\n\n" + _table(
+        head, body
+    )
 
 
 def _areas(truth: Json) -> str:
@@ -85,7 +88,7 @@ def _areas(truth: Json) -> str:
         for rule, row in truth["areas"].items()
     ]  # fmt: skip
     head = ["rule", "strength", "5th percentile", "median", "95th percentile"]
-    return "How much of the area each rule keeps at its customary strength.\n\n" + _table(head, body)
+    return "Kept area of each rule at its customary strength.\n\n" + _table(head, body)
 
 
 def _faithfulness(truth: Json) -> str:
@@ -104,7 +107,7 @@ def _faithfulness(truth: Json) -> str:
     ]
     keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap")
     body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
-    return "What the network says when parts are hidden under the mean colour.\n\n" + _table(head, body)
+    return "Output of the network when parts are replaced by the mean colour.\n\n" + _table(head, body)
 
 
 def _sanity(truth: Json) -> str:
@@ -112,7 +115,7 @@ def _sanity(truth: Json) -> str:
     if not rows:
         return ""
     stages = list(next(iter(rows.values()))["steps"])
-    head = ["method", "outlives the weights", "unrelated maps", *stages]
+    head = ["method", "unchanged by random weights", "unrelated maps", *stages]
     body = [
         [
             _title(n), f"{100 * row['survives']:.0f} %", f"{row['limit']:.2f}",
@@ -120,12 +123,9 @@ def _sanity(truth: Json) -> str:
         ]
         for n, row in rows.items()
     ]  # fmt: skip
-    note = (
-        "\\* the method never asks the head, and cannot react to its weights."
-        if any(r["blind"] for r in rows.values())
-        else ""
-    )
-    lead = "Rank correlation with the map of the trained network, as weights are made random from the head down.\n\n"
+    blind = any(row["blind"] for row in rows.values())
+    note = "\\* the method does not use the head, so that it cannot react to its weights." if blind else ""
+    lead = "Rank correlation with the map of the trained network, with weights randomized from the head down.\n\n"
     return lead + _table(head, body) + note + "\n"
 
 
@@ -134,7 +134,7 @@ def _stability(truth: Json) -> str:
     if not rows:
         return ""
     body = [[_title(n), *(f"{row[k]:.2f}" for k in KINDS)] for n, row in rows.items()]
-    return "Rank correlation of the map of a changed picture, mapped back, with the map.\n\n" + _table(
+    return "Rank correlation of the map with the map of a changed picture, mapped back.\n\n" + _table(
         ["method", *KINDS], body
     )
 
@@ -144,9 +144,8 @@ def _title(name: str) -> str:
 
 
 def _figure(value: Sequence[float]) -> str:
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
+    return interval(value[0], value[1], value[2], bound_digits=3)
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
-    return "\n".join(lines) + "\n"
+    return table(head, body) + "\n"

@@ -1,4 +1,4 @@
-"""`python -m dala compare`."""
+"""`dala compare`: compare cross-validated runs."""
 
 import argparse
 import json
@@ -7,15 +7,17 @@ from pathlib import Path
 from dala import files
 from dala.evaluation.comparison import CompareError, compare, markdown
 from dala.evaluation.predictions import Predictions
-from dala.files import read_json
+from dala.hub import report
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `run` reads."""
+    """Declare the command's arguments."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders with a predictions.csv")
-    parser.add_argument("--against", type=Path, metavar="RUN", help="run the others are tested against; default: first")
+    parser.add_argument(
+        "--against", type=Path, metavar="RUN", help="run against which the others are tested; default: first"
+    )
     parser.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help="resamples of patients (default: 1000)"
     )
@@ -24,22 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table of the runs, and write it where asked to.
+    """Print the table of the runs and write the files that the arguments name; return the exit code.
 
     Raises:
-        CompareError, MetricsError, PredictionsError: runs that cannot be read or compared.
+        CompareError, MetricsError, PredictionsError, ReportError: runs that cannot be read or compared.
         DiskError: files that cannot be written.
     """
     against = args.against or args.runs[0]
     folders = list(dict.fromkeys(folder.resolve() for folder in (*args.runs, against)))
-    titles = {folder: _title(folder) for folder in folders}
-    told = list(titles.values())
-    # Of runs of one network, the folders' names tell the recipes apart.
-    titles = {folder: folder.name if told.count(title) > 1 else title for folder, title in titles.items()}
+    reported = [_title(folder) for folder in folders]
+    # Runs of one network have the same title: their folders' names tell them apart.
+    titles = {f: f.name if reported.count(title) > 1 else title for f, title in zip(folders, reported, strict=True)}
     by_title = {title: folder for folder, title in titles.items()}
     if len(by_title) < len(folders):
         twice = next(f for f in folders if by_title[titles[f]] != f)
-        raise CompareError(f"{twice} and {by_title[titles[twice]]} are both called {titles[twice]}.")
+        raise CompareError(f"{twice} and {by_title[titles[twice]]} are both called {titles[twice]}; rename one folder.")
     predictions = {titles[folder]: Predictions.read(folder / "predictions.csv") for folder in folders}
     result = compare(predictions, titles[against.resolve()], args.bootstrap)
     table = markdown(result)
@@ -53,11 +54,4 @@ def run(args: argparse.Namespace) -> int:
 
 def _title(folder: Path) -> str:
     file = folder / "report.json"
-    if not file.exists():
-        return folder.name
-    try:
-        report = read_json(file)
-    except (OSError, ValueError) as error:
-        raise CompareError(f"{file} is not JSON.") from error
-    title = report.get("title") if isinstance(report, dict) else None
-    return title if isinstance(title, str) and title else folder.name
+    return (report.read(file).get("title") if file.exists() else None) or folder.name

@@ -1,4 +1,4 @@
-"""`python -m dala data check`: what a data set holds, what is wrong with it, and how its patients would be split."""
+"""`dala data check`: contents of a data set, its problems, and a split of its patients."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ from dala.data.items import DataError, Item
 __all__ = ["add_arguments", "run"]
 
 HELP = "check a data set: counts, broken files, duplicates, patient-wise folds"
+# Longest list that is printed in full, and number of patients named in a sentence.
 MOST, FEW = 40, 8
 
 
@@ -30,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     check.add_argument("--folds", type=_at_least_two, default=5, metavar="K", help="default: 5")
     check.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
-    check.add_argument("--workers", type=_count, default=0, help="threads that decode besides this one (default: 0)")
-    check.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
+    check.add_argument("--workers", type=_count, default=0, help="additional threads that decode (default: 0)")
+    check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; the exit code.
+    """Print the result and return the exit code.
 
     Raises:
-        DataError: the folder does not hold such a data set.
+        DataError: the folder does not contain such a data set.
         DiskError: the JSON file cannot be written.
     """
     dataset = datasets.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
@@ -51,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
         **_counts(dataset),
         "skipped": {_name(p, args.root): s for p, s in dataset.skipped.items()},
         "near_distance": duplicates.NEAR,
-        "exact": [[_told(i, dataset, args.root) for i in group] for group in copies.exact],
+        "exact": [[_row(i, dataset, args.root) for i in group] for group in copies.exact],
         "near": [
-            {"distance": p.distance, "pictures": [_told(i, dataset, args.root) for i in (p.first, p.second)]}
+            {"distance": p.distance, "pictures": [_row(i, dataset, args.root) for i in (p.first, p.second)]}
             for p in copies.near
         ],
         "two_labels": [[_name(i.path, args.root) for i in group] for group in copies.two_labels],
@@ -74,7 +75,7 @@ class _Folds:
 
 
 def _counts(dataset: Dataset) -> dict[str, Any]:
-    """Pictures and patients by class and by magnification, and pictures by patient."""
+    """Count pictures and patients by class and by magnification, and pictures by patient."""
     names = dataset.class_names
     by_class, patients = _by_class(dataset.items, names), {i.patient: Counter[str]() for i in dataset.items}
     zooms: dict[str, Counter[str]] = {}
@@ -101,9 +102,9 @@ def _by_class(items: Sequence[Item], names: Sequence[str]) -> dict[str, dict[str
 
 
 def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
-    """Patients and pictures on the held-out side of every fold, or the sentence that says why there are no folds."""
+    """Count patients and pictures on the held-out side of every fold, or say why there are no folds."""
     if not dataset.grouped:
-        return _Folds([], f"A patient-wise split needs to know the patients: list them in {groups.NAME}.")
+        return _Folds([], f"A patient-wise split needs the patients: list them in {groups.NAME}.")
     try:
         sides = splits.folds(dataset.items, k=k, seed=seed)
     except DataError as error:
@@ -116,7 +117,7 @@ def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
     )
 
 
-def _told(item: Item, dataset: Dataset, root: Path) -> dict[str, str]:
+def _row(item: Item, dataset: Dataset, root: Path) -> dict[str, str]:
     return {
         "picture": _name(item.path, root),
         "class": dataset.class_names[item.label],
@@ -130,8 +131,8 @@ def _name(path: Path, root: Path) -> str:
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     known = facts["grouped"]
-    told = f" of {len(facts['patients'])} patients" if known else "; the patients are not known"
-    yield f"{facts['root']}: {facts['pictures']} pictures{told}"
+    patients = f" of {len(facts['patients'])} patients" if known else "; the patients are not known"
+    yield f"{facts['root']}: {facts['pictures']} pictures{patients}"
     yield from _table(facts)
     if known:
         rows = sorted(facts["patients"].items(), key=lambda row: (list(row[1]), row[0]))
@@ -149,27 +150,27 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
 def _copies(facts: dict[str, Any]) -> Iterator[str]:
     across = "across patients or classes" if facts["grouped"] else "in the data set (patients unknown)"
     yield from _listed("Pictures with two labels", [" = ".join(group) for group in facts["two_labels"]])
-    yield from _listed(f"Identical pictures {across}", [" = ".join(map(_who, group)) for group in facts["exact"]])
+    yield from _listed(f"Identical pictures {across}", [" = ".join(map(_title, group)) for group in facts["exact"]])
     yield from _listed(
         f"Pictures that look alike {across}, at most {facts['near_distance']} of 256 bits apart",
-        [f"{pair['distance']}: " + " ~ ".join(map(_who, pair["pictures"])) for pair in facts["near"]],
+        [f"{pair['distance']}: " + " ~ ".join(map(_title, pair["pictures"])) for pair in facts["near"]],
     )
     yield f"Pictures that repeat another of the same patient and class: {facts['repeated_within_patient']}"
-    yield f"Pictures too uniform to be compared for likeness: {facts['blank']}"
+    yield f"Pictures too uniform for a perceptual hash: {facts['blank']}"
 
 
-def _who(told: dict[str, str]) -> str:
-    return f"{told['picture']} ({told['class']}, {told['patient']})"
+def _title(row: dict[str, str]) -> str:
+    return f"{row['picture']} ({row['class']}, {row['patient']})"
 
 
 def _split(facts: dict[str, Any]) -> Iterator[str]:
     if facts["no_folds"]:
         yield f"No folds: {facts['no_folds']}"
         return
-    yield f"Patient-wise, {len(facts['folds'])} folds; each holds out"
+    yield f"Patient-wise split into {len(facts['folds'])} folds; held-out side of each:"
     for n, fold in enumerate(facts["folds"], 1):
-        told = ", ".join(f"{c} {v['pictures']} of {v['patients']}" for c, v in fold["classes"].items())
-        yield f"  fold {n}: {len(fold['patients'])} patients; pictures of patients: {told}"
+        classes = ", ".join(f"{c} {v['pictures']} of {v['patients']}" for c, v in fold["classes"].items())
+        yield f"  fold {n}: {len(fold['patients'])} patients; pictures of patients: {classes}"
 
 
 def _table(facts: dict[str, Any]) -> Iterator[str]:
@@ -192,11 +193,11 @@ def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads")
     return int(text)
 
 
 def _at_least_two(text: str) -> int:
     if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of folds; at least 2")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds of at least 2")
     return int(text)

@@ -5,7 +5,6 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from dala.data.datasets import Dataset
 from dala.data.items import DataError
 from dala.evaluation import inference, metrics, plots, summary
 from dala.evaluation.predictions import Predictions
+from dala.hub.report import Provenance, Report, Scores
 from dala.models import device
 
 __all__ = ["add_arguments", "run"]
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     model = loaded.model.to(device.find_device(args.device)).to(memory_format=torch.channels_last)
     raw = _predictions(dataset, args.data, inference.logits(model, dataset.items, args.workers))
     scaled = replace(raw, logits=raw.logits / model.temperature)
-    report = _report(args, loaded, raw, scaled) | {"skipped": len(dataset.skipped)}
+    report = _report(args, loaded, raw, scaled)
+    report["skipped"] = len(dataset.skipped)
     _write(args.out, raw, scaled, report)
     report_command.print_scores(report["scores"])
     print(CAUTION)
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(
     args: argparse.Namespace, loaded: models.LoadedModel, raw: Predictions, scaled: Predictions
-) -> dict[str, Any]:
+) -> Report:
     return {
         "title": loaded.source,
         "network": "dala",
@@ -114,16 +115,17 @@ def _predictions(dataset: Dataset, root: Path, logits: np.ndarray) -> Prediction
     )
 
 
-def _provenance(args: argparse.Namespace, predictions: Predictions) -> dict[str, Any]:
+def _provenance(args: argparse.Namespace, predictions: Predictions) -> Provenance:
+    magnification: Provenance = {"magnification": args.magnification} if args.format == "breakhis" else {}
     return {
         "data": args.format,
-        **({"magnification": args.magnification} if args.format == "breakhis" else {}),
+        **magnification,
         "images": len(predictions.picture),
         "patients": len(np.unique(predictions.patient)),
     }
 
 
-def _scores(raw: Predictions, scaled: Predictions, n: int) -> dict[str, Any]:
+def _scores(raw: Predictions, scaled: Predictions, n: int) -> Scores:
     scores = summary.summary(scaled, n)
     before = metrics.report(raw.label, raw.probabilities(), raw.patient)
     # The temperature came with the weights: none was fitted on these pictures.
@@ -132,7 +134,7 @@ def _scores(raw: Predictions, scaled: Predictions, n: int) -> dict[str, Any]:
     return scores
 
 
-def _write(folder: Path, raw: Predictions, scaled: Predictions, report: dict[str, Any]) -> None:
+def _write(folder: Path, raw: Predictions, scaled: Predictions, report: Report) -> None:
     scores = report["scores"]
     folder.mkdir(parents=True, exist_ok=True)
     raw.write(folder / "predictions.csv")

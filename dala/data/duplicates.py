@@ -1,4 +1,4 @@
-"""The same picture twice: what leaks from training into testing although no patient's id does."""
+"""Duplicate pictures, which leak from training into testing even if no patient does."""
 
 import hashlib
 from collections import defaultdict
@@ -15,19 +15,19 @@ __all__ = ["NEAR", "Duplicates", "Fingerprint", "Pair", "find", "fingerprint"]
 
 HASH_SIZE = 16
 BITS = HASH_SIZE**2
-# Measured on BreakHis at 100X (429 pictures): JPEG of quality 30 or half the size moves at most 8 of the 256 bits,
-# 20 % more light at most 34, while the nearest of 85,156 pairs of two patients differ in 90. Of
-# 76 million pairs of IDC patches of two patients, one differs in 54 bits, the next in 78.
+# Largest distance of near duplicates. Measured on BreakHis at 100X (429 pictures): JPEG of quality 30 or half the size
+# changes at most 8 of the 256 bits, 20 % more brightness at most 34, while the nearest of 85,156 pairs of two patients
+# differ in 90. Of 76 million pairs of IDC patches of two patients, one differs in 54 bits, the next in 78.
 NEAR = 40
-# Grey levels. Under it a picture is empty glass, whose hash is that of the lamp: of 12,415 IDC patches the
-# blank one has 1.5, and the next 5.7.
+# Standard deviation in grey levels below which a picture is blank, and its hash only shows the illumination: of 12,415
+# IDC patches the blank one has 1.5, and the next 5.7.
 BLANK = 3.0
 ROWS = 512
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What two pictures are compared by: a digest of size and pixels, and a perceptual hash, None for a blank one."""
+    """Digest of size and pixels, and the bits of a perceptual hash, None for a blank picture."""
 
     pixels: str
     bits: np.ndarray | None
@@ -35,7 +35,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures that look alike, and in how many of the 256 bits of their hashes they differ."""
+    """Two near duplicates, and the number of the 256 bits in which their hashes differ."""
 
     first: Item
     second: Item
@@ -49,8 +49,8 @@ class Duplicates:
     Attributes:
         exact: groups of pixel-identical pictures that span several patients or classes.
         near: pairs across patients or classes that look alike and are not identical, nearest first.
-        within: how many pictures repeat another of the same patient and class, pixel by pixel.
-        blank: how many pictures are too uniform to be compared for likeness.
+        within: number of pictures that are identical to another of the same patient and class.
+        blank: number of pictures too uniform for a perceptual hash.
     """
 
     exact: list[list[Item]]
@@ -60,15 +60,15 @@ class Duplicates:
 
     @property
     def two_labels(self) -> list[list[Item]]:
-        """The groups of identical pictures that carry more than one label."""
+        """Groups of identical pictures with more than one label."""
         return [group for group in self.exact if len({i.label for i in group}) > 1]
 
 
 def fingerprint(picture: Image.Image) -> Fingerprint:
-    """A picture's fingerprint.
+    """Compute the fingerprint of a picture.
 
-    The perceptual hash (pHash: signs of the lowest 16x16 frequencies of the grey picture against their median) stands
-    re-encoding, scaling and light; not turning, mirroring or a crop of more than a few per cent.
+    The perceptual hash (pHash: signs of the lowest 16x16 frequencies of the grey picture against their median) is
+    robust to re-encoding, scaling and brightness, but not to rotation, mirroring or a crop of more than a few per cent.
 
     Args:
         picture: RGB.
@@ -81,19 +81,19 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
 
 
 def find(items: Sequence[Item], fingerprints: Sequence[Fingerprint], near: int = NEAR) -> Duplicates:
-    """The pictures that occur more than once, across patients and classes.
+    """Find pictures that occur more than once, across patients and classes.
 
-    The cost is quadratic in the pictures, at 2 s and 100 MB for 12,500 of them on one core; taking their
+    The cost is quadratic in the number of pictures: 2 s and 100 MB for 12,500 of them on one core; computing their
     fingerprints costs more.
 
     Args:
         items: labelled pictures.
-        fingerprints: theirs, in the same order.
-        near: the largest distance of two pictures that look alike.
+        fingerprints: one for each item, in the same order.
+        near: largest distance of near duplicates, in bits.
     """
     copies: dict[str, list[Item]] = defaultdict(list)
-    for item, print_ in zip(items, fingerprints, strict=True):
-        copies[print_.pixels].append(item)
+    for item, own in zip(items, fingerprints, strict=True):
+        copies[own.pixels].append(item)
     exact = [group for group in copies.values() if len({_side(i) for i in group}) > 1]
     within = sum(len(group) - len({_side(i) for i in group}) for group in copies.values())
     return Duplicates(exact, _near(items, fingerprints, near), within, sum(f.bits is None for f in fingerprints))
@@ -104,7 +104,7 @@ def _side(item: Item) -> tuple[str, int]:
 
 
 def _near(items: Sequence[Item], fingerprints: Sequence[Fingerprint], near: int) -> list[Pair]:
-    # Of identical pictures of one patient and class one is enough: each would pair with the same others.
+    # One of identical pictures of a patient and class is enough: the others have the same pairs.
     first = {(f.pixels, _side(i)): n for n, (i, f) in enumerate(zip(items, fingerprints, strict=True))}
     kept = sorted(n for n in first.values() if fingerprints[n].bits is not None)
     if not kept:
@@ -120,8 +120,8 @@ def _near(items: Sequence[Item], fingerprints: Sequence[Fingerprint], near: int)
 
 
 def _close(bits: np.ndarray, near: int) -> Iterator[tuple[int, int, int]]:
-    """Pairs of rows of bits (n, 256) that differ in at most `near` places, and in how many."""
-    # As +1 and -1 the scalar product counts agreements less differences: BLAS compares a block of rows at once.
+    """Yield (row, row, distance) for pairs of rows of bits (n, 256) that differ in at most `near` bits."""
+    # With bits as +1 and -1, the scalar product is agreements minus differences: BLAS compares a block of rows at once.
     signs = np.where(bits, np.float32(1), np.float32(-1))
     for start in range(0, len(signs), ROWS):
         distance = (BITS - signs[start : start + ROWS] @ signs[start:].T) / 2

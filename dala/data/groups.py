@@ -1,4 +1,4 @@
-"""`groups.csv`: which patient each picture is of, for data sets whose folders do not tell."""
+"""`groups.csv`: the patient of each picture, for data sets whose folders do not name it."""
 
 import csv
 from collections import Counter
@@ -14,13 +14,13 @@ NAME = "groups.csv"
 
 
 def assign(root: Path, items: Sequence[Item]) -> list[Item]:
-    """The pictures with the patients and slides that `groups.csv` in the root gives them.
+    """Assign patients and slides from `groups.csv` in the root.
 
-    Its columns are picture, patient and, if wanted, slide (else the patient's id). A picture is named by its path
-    relative to the root, with `/`, or by its file name if no other bears it.
+    Its columns are picture, patient and optionally slide (default: the patient). A picture is named by its path
+    relative to the root, with `/`, or by its file name if that is unique.
 
     Raises:
-        DataError: no such table, a picture without row or patient or with two rows, or a row without picture.
+        DataError: no valid table, a picture without row or patient or with two rows, or a row without picture.
     """
     file = root / NAME
     by_name = {i.path.relative_to(root).as_posix(): i for i in items}
@@ -35,13 +35,13 @@ def assign(root: Path, items: Sequence[Item]) -> list[Item]:
             raise DataError(f"{file}, line {line}: there is no picture {picture!r} in the data set.")
         path = by_name[picture].path
         if not patient:
-            raise DataError(f"{file}, line {line}: {picture} has no patient.")
+            raise DataError(f"{file}, line {line}: {picture} has no patient; fill in the column.")
         if path in groups:
-            raise DataError(f"{file}, line {line}: {picture} is named a second time; keep one row a picture.")
+            raise DataError(f"{file}, line {line}: {picture} has a second row; keep one row for each picture.")
         groups[path] = patient, row.get("slide") or patient
     missing = [i.path.relative_to(root).as_posix() for i in items if i.path not in groups]
     if missing:
-        raise DataError(f"{file}: {len(missing)} pictures have no row, the first of them {missing[0]}.")
+        raise DataError(f"{file}: {len(missing)} pictures have no row, the first of them {missing[0]}; add them.")
     return [replace(i, patient=groups[i.path][0], slide=groups[i.path][1]) for i in items]
 
 

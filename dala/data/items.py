@@ -1,4 +1,4 @@
-"""Labelled pictures on disk, and who they are of."""
+"""Labelled pictures on disk, with their patients."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import numpy as np
 
 from dala.errors import DalaError
 
-__all__ = ["DataError", "Item", "LeakageError", "assert_disjoint", "balanced_weights", "names"]
+__all__ = ["DataError", "Item", "LeakageError", "balanced_weights", "names"]
 
 # SOB_B_A-14-22549AB-100-001.png: biopsy, class, tumour type, year, slide id, magnification, sequence number
 BREAKHIS_NAME = re.compile(
@@ -24,7 +24,7 @@ class DataError(DalaError):
 
 
 class LeakageError(DataError):
-    """A patient who stands on both sides of a split."""
+    """A patient with pictures on both sides of a split."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,8 @@ class Item:
     magnification: str | None = None
 
 
-def assert_disjoint(*sides: Sequence[Item]) -> None:
-    """Raise LeakageError if a patient has pictures on more than one side."""
-    seen: Counter[str] = Counter()
-    for side in sides:
-        seen.update(set(_patients(side)))
-    shared = sorted(p for p, n in seen.items() if n > 1)
-    if shared:
-        raise LeakageError(f"Patients on more than one side of the split: {', '.join(shared)}.")
-
-
 def balanced_weights(items: Sequence[Item]) -> np.ndarray:
-    """Sampling weights (n,), sum 1, under which every class, and within it every patient, is drawn equally often."""
+    """Return sampling weights (n,), sum 1: every class, and within a class every patient, is drawn equally often."""
     count = Counter((i.label, i.patient) for i in items)
     patients = Counter(label for label, _ in count)
     weights = np.array([1 / (patients[i.label] * count[i.label, i.patient]) for i in items])
@@ -57,13 +47,9 @@ def balanced_weights(items: Sequence[Item]) -> np.ndarray:
 
 
 def names(items: Sequence[Item]) -> dict[Path, str]:
-    """What each picture is called in a report: its file's name or, where they repeat, its path below what all share."""
+    """Name each picture for a report: by its file name, or by its path below the common folder if names repeat."""
     paths = [i.path for i in items]
     if len({p.name for p in paths}) == len(paths):
         return {p: p.name for p in paths}
     common = os.path.commonpath([p.parent for p in paths])
     return {p: p.relative_to(common).as_posix() for p in paths}
-
-
-def _patients(items: Sequence[Item]) -> list[str]:
-    return sorted({i.patient for i in items})

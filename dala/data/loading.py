@@ -1,4 +1,4 @@
-"""What a network, and what colour alone, sees in labelled pictures."""
+"""Load labelled pictures at the network's scale; logits and colour statistics of them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +15,11 @@ __all__ = ["at_scale", "picture_loader", "read"]
 
 
 def read(item: Item) -> Image.Image:
-    """The RGB picture of an item; DataError naming the file if it cannot be used."""
+    """Read the RGB picture of an item.
+
+    Raises:
+        DataError: it cannot be used; the message names the file.
+    """
     try:
         return reading.read(item.path)
     except ImageError as error:
@@ -23,14 +27,17 @@ def read(item: Item) -> Image.Image:
 
 
 def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
-    """The picture of an item as a network is trained on it: as the app sees it, or resized to the training scale where
-    its magnification is known to be another; of one that shows much more tissue than a patch its middle.
+    """Read the picture of an item at the training scale.
+
+    A picture of another known magnification is resized to the training scale, and cropped to its centre if it shows
+    much more tissue than a patch; any other is fitted as in the app.
 
     Raises:
-        DataError: it cannot be used, or too little is left of it.
+        DataError: it cannot be used, or too small a part of it is left.
     """
-    picture, own = read(item), item.magnification
-    zoom = zoom_of(own, preprocessing) if own and own != preprocessing.magnification else None
+    picture, magnification = read(item), item.magnification
+    differs = magnification and magnification != preprocessing.magnification
+    zoom = zoom_of(magnification, preprocessing) if magnification and differs else None
     if not zoom:
         return fit(picture, preprocessing)
     most = MOST_AREAS * preprocessing.height * preprocessing.width
@@ -54,5 +61,5 @@ class _Pictures(Dataset[torch.Tensor]):
 
 
 def picture_loader(items: Sequence[Item], preprocessing: Preprocessing, workers: int | None) -> Iterable[torch.Tensor]:
-    """The pictures one by one, as the app preprocesses them: an iterable of (1, 3, H, W) float32 tensors."""
+    """Iterate over the pictures, preprocessed as in the app: (1, 3, H, W) float32 tensors."""
     return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers or 0)

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals and paired tests by resampling patients, whose pictures are not independent."""
+"""Bootstrap over patients: confidence intervals and paired tests, as pictures of one patient are not independent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from dala.evaluation.calibration import calibration_gaps
 from dala.evaluation.metrics import FIGURES, NAN, MetricsError, Patients, checked, figures, ranked
 
-__all__ = ["Difference", "interval", "intervals", "paired"]
+__all__ = ["Difference", "intervals", "mean_interval", "paired"]
 
 BLOCK = 2**22
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much one classifier's figure is above another's, its 95 % interval and two-sided p; nan where undefined."""
+    """Difference of two classifiers in one metric, its 95 % interval and two-sided p; nan where undefined."""
 
     value: float
     low: float
@@ -31,22 +31,25 @@ def intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals of `figures` over patients, whose pictures are not independent of each other.
+    """Compute percentile bootstrap intervals of `dala.evaluation.metrics.figures` over patients.
 
-    A resample draws, with replacement and within each class, as many patients as the class has, each with all his or
-    her pictures and the same ones in all partitions (cluster bootstrap; Davison and Hinkley 1997, section 3.8).
-    ECE grows with fewer distinct pictures, so its interval is too high rather than too low.
+    A resample draws patients with replacement, as many of each class as there are; a patient brings all pictures, and
+    all partitions share the draw (cluster bootstrap; Davison and Hinkley 1997, section 3.8). ECE grows with fewer
+    distinct pictures, so that its interval is biased upwards.
 
     Args:
         labels: (n,) class indices.
         probabilities: (n, classes), or (partitions, n, classes) of repeated scorings of the same pictures.
         patients: (n,) ids.
         n: number of resamples.
-        seed: of the resamples.
-        level: in (0, 1).
+        seed: seed of the resamples.
+        level: confidence level in (0, 1).
+
+    Returns:
+        name of the metric -> (low, high); nan where undefined.
 
     Raises:
-        MetricsError: see `report`; or fewer than one resample.
+        MetricsError: as `dala.evaluation.metrics.report`; or fewer than one resample.
     """
     drawn = _bootstrap(labels, probabilities, patients, n, seed)
     return {name: _interval(values, level) for name, values in drawn.items()}
@@ -55,16 +58,16 @@ def intervals(
 def paired(
     labels: np.ndarray, a: np.ndarray, b: np.ndarray, patients: np.ndarray, n: int = 1000, seed: int = 0
 ) -> dict[str, Difference]:
-    """How much `a` is above `b` in AUC, balanced accuracy and AUC of patients, on the same resampled patients.
+    """Test `a` minus `b` in AUC, balanced accuracy and AUC of patients, on the same resamples of the patients.
 
     p is twice the smaller share of resamples in which the difference is at most, or at least, zero; no less than 1 / n.
 
     Args:
         labels, patients, n, seed: as in `intervals`.
-        a, b: probabilities as in `intervals`, of one shape.
+        a, b: probabilities as in `intervals`, of equal shape.
 
     Raises:
-        MetricsError: see `intervals`.
+        MetricsError: as `intervals`; or shapes that differ.
     """
     if np.shape(a) != np.shape(b):
         raise MetricsError("Only classifiers that scored the same pictures in as many partitions can be paired.")
@@ -79,6 +82,29 @@ def paired(
     return result
 
 
+def mean_interval(
+    values: Sequence[float], groups: Sequence[str] | None = None, n: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Compute a mean and its 95 % percentile bootstrap interval (cluster bootstrap if there are groups).
+
+    Args:
+        values: one for each picture.
+        groups: one for each picture, such as the patient; groups are resampled whole. Default: values are resampled.
+        n: number of resamples.
+        seed: seed of the resamples.
+
+    Returns:
+        (mean, low, high).
+    """
+    samples = np.asarray(values, float)
+    _, index = np.unique(np.arange(len(samples)) if groups is None else np.asarray(groups), return_inverse=True)
+    total, count = np.bincount(index, samples), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(total), size=(n, len(total)))
+    means = total[drawn].sum(1) / count[drawn].sum(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(samples.mean()), float(low), float(high)
+
+
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
     values = values[~np.isnan(values)]
     if not len(values):
@@ -90,35 +116,34 @@ def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
 def _bootstrap(
     labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, n: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """The `FIGURES` (n,) of n resamples of the patients, each the mean over partitions."""
-    labels, partitions, who = checked(labels, probabilities, patients)
+    """Return the `FIGURES` (n,) of n resamples of the patients, each a mean over partitions."""
+    labels, partitions, groups = checked(labels, probabilities, patients)
     if n < 1:
         raise MetricsError("A bootstrap needs one resample or more.")
-    random, draws = np.random.default_rng(seed), np.zeros((n, len(who.labels)))
-    for c in np.unique(who.labels):
-        members = np.flatnonzero(who.labels == c)
+    random, draws = np.random.default_rng(seed), np.zeros((n, len(groups.labels)))
+    for c in np.unique(groups.labels):
+        members = np.flatnonzero(groups.labels == c)
         draws[:, members] = random.multinomial(len(members), np.full(len(members), 1 / len(members)), n)
-    # Blocks keep the (resamples, pictures) tables of a large data set in memory.
+    # Blocks keep the (resamples, pictures) tables of a large data set small enough for memory.
     blocks = np.array_split(draws, -(-draws.shape[0] * len(labels) // BLOCK))
-    rows = [[_resampled(labels, p, who, block) for block in blocks] for p in partitions]
+    rows = [[_resampled(labels, p, groups, block) for block in blocks] for p in partitions]
     return {name: np.mean([np.concatenate([block[name] for block in row]) for row in rows], axis=0) for name in FIGURES}
 
 
 def _resampled(
-    labels: np.ndarray, probabilities: np.ndarray, who: Patients, draws: np.ndarray
+    labels: np.ndarray, probabilities: np.ndarray, groups: Patients, draws: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The `FIGURES` (m,) where each patient stands `draws` (m, k) times among the patients, for all m at once.
+    """Return the `FIGURES` (m,) of m resamples at once; `draws` (m, k) says how often each of k patients is drawn.
 
-    The same numbers as scikit-learn's functions give with these weights, one call of which takes as long as hundreds of
-    rows here.
+    Equal to scikit-learn's functions with these weights, one call of which takes as long as hundreds of rows here.
     """
-    weights, right = draws[:, who.index], probabilities.argmax(1) == labels
-    total, mine = weights.sum(1), [labels == c for c in np.unique(labels)]
+    weights, right = draws[:, groups.index], probabilities.argmax(1) == labels
+    total, of_class = weights.sum(1), [labels == c for c in np.unique(labels)]
     rest = ranked(probabilities.shape[1])
     error = ((np.eye(probabilities.shape[1])[labels] - probabilities)[:, rest] ** 2).sum(1)
     auc, average_precision = _rankings(labels, probabilities, weights)
     with np.errstate(invalid="ignore"):
-        recalls = [weights[:, m] @ right[m] / weights[:, m].sum(1) for m in mine]
+        recalls = [weights[:, m] @ right[m] / weights[:, m].sum(1) for m in of_class]
     return {
         "auc": auc,
         "balanced_accuracy": np.mean(recalls, axis=0),
@@ -126,8 +151,8 @@ def _resampled(
         "average_precision": average_precision,
         "brier": weights @ error / total,
         "ece": np.abs(weights @ calibration_gaps(labels, probabilities)).sum(1) / total,
-        "patient_auc": _rankings(who.labels, who.mean(probabilities), draws)[0],
-        "patient_score": draws @ who.mean(right) / draws.sum(1),
+        "patient_auc": _rankings(groups.labels, groups.mean(probabilities), draws)[0],
+        "patient_score": draws @ groups.mean(right) / draws.sum(1),
     }
 
 
@@ -144,32 +169,13 @@ def _rankings(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
 
 def _ranking(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-scores, kind="stable")
-    # Pictures of one score stand above a threshold together.
+    # Pictures with equal scores pass a threshold together.
     first = np.flatnonzero(np.diff(scores[order], prepend=np.inf))
     hits = np.add.reduceat(weights[:, order] * positive[order], first, axis=1)
     misses = np.add.reduceat(weights[:, order] * ~positive[order], first, axis=1)
-    found = hits.cumsum(1)
+    cumulative = hits.cumsum(1)
     with np.errstate(invalid="ignore"):
-        auc = ((found - hits / 2) * misses).sum(1) / (found[:, -1] * misses.sum(1))
-        precision = found / np.maximum(found + misses.cumsum(1), 1e-12)
-        average_precision = (hits * precision).sum(1) / found[:, -1]
+        auc = ((cumulative - hits / 2) * misses).sum(1) / (cumulative[:, -1] * misses.sum(1))
+        precision = cumulative / np.maximum(cumulative + misses.cumsum(1), 1e-12)
+        average_precision = (hits * precision).sum(1) / cumulative[:, -1]
     return auc, average_precision
-
-
-def interval(
-    values: Sequence[float], groups: Sequence[str] | None = None, n: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean, and the 95 % interval of a bootstrap (percentiles) over groups, or over the values where there are none.
-
-    Args:
-        values: one a picture.
-        groups: whose pictures stand or fall together: the patients, as the pictures of one resemble each other.
-        n, seed: of the resamples.
-    """
-    given = np.asarray(values, float)
-    _, index = np.unique(np.arange(len(given)) if groups is None else np.asarray(groups), return_inverse=True)
-    total, count = np.bincount(index, given), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(total), size=(n, len(total)))
-    means = total[drawn].sum(1) / count[drawn].sum(1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(given.mean()), float(low), float(high)

@@ -1,4 +1,4 @@
-"""How far a network's confidence can be believed, and temperature scaling (Guo et al. 2017, arXiv 1706.04599)."""
+"""Calibration error and temperature scaling (Guo et al. 2017, arXiv 1706.04599)."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -20,9 +20,9 @@ BINS = 10
 
 
 def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(n, bins): whether right, less the confidence, in the column of the picture's bin; 0 in the others.
+    """Compute correctness (0 or 1) minus confidence, in the column of the picture's bin: (n, bins), 0 in other columns.
 
-    Confidence is the predicted class's probability; its bins are equally wide, open below and closed above.
+    Confidence is the probability of the predicted class; bins are equally wide, open below and closed above.
     """
     confidence = probabilities.max(1)
     bins = np.digitize(confidence, np.arange(1, BINS) / BINS, right=True)
@@ -33,28 +33,29 @@ def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 def expected_calibration_error(
     labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """Mean distance of accuracy from confidence over ten bins, by the weight of their pictures, in [0, 1].
+    """Compute the mean distance of accuracy and confidence over ten bins, weighted by their pictures, in [0, 1].
 
     Guo et al. 2017, equation 3.
 
     Args:
         labels: (n,) class indices.
         probabilities: (n, classes), rows sum to 1.
-        weights: (n,) of the pictures; default: equal.
+        weights: (n,), one for each picture; default: equal.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     return float(np.abs(weights @ calibration_gaps(labels, probabilities)).sum() / weights.sum())
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """The T in `TEMPERATURES` for which softmax(logits / T) has the least weighted negative log likelihood.
+    """Fit the temperature T: the minimum of the weighted negative log likelihood of softmax(logits / T).
 
-    Guo et al. 2017, section 4.2. The likelihood is log-concave in 1 / T, so there is one minimum.
+    Guo et al. 2017, section 4.2. T is within `TEMPERATURES`. The likelihood is log-concave in 1 / T, so that there is
+    one minimum.
 
     Args:
         logits: (n, classes).
         labels: (n,) class indices.
-        weights: (n,) of the pictures; default: equal.
+        weights: (n,), one for each picture; default: equal.
     """
     logits = np.asarray(logits, np.float64)
     weights = np.ones(len(labels)) if weights is None else weights / np.mean(weights)
@@ -63,12 +64,12 @@ def temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | No
     def loss(log_t: float) -> float:
         return -float(np.mean(weights * log_softmax(logits / np.exp(log_t), axis=1)[rows, labels]))
 
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    result = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(result.x))
 
 
 def balanced_weights(labels: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """(n,) weights, sum 1, under which every class, and within it every patient, weighs the same."""
+    """Return weights (n,), sum 1: every class, and within a class every patient, has the same weight."""
     pairs, index, count = np.unique(
         np.stack([labels.astype(str), patients.astype(str)], 1), axis=0, return_inverse=True, return_counts=True
     )
@@ -78,10 +79,10 @@ def balanced_weights(labels: np.ndarray, patients: np.ndarray) -> np.ndarray:
 
 
 def cross_fitted(predictions: Predictions) -> np.ndarray:
-    """Calibrated probabilities (m, classes): no label of a fold has a part in its own temperature.
+    """Compute calibrated probabilities (m, classes) without using the labels of a fold for its own temperature.
 
-    Within each partition the temperature of a fold is fitted on the held-out predictions of the other folds, under
-    `balanced_weights`. A partition of one fold stays at T = 1.
+    Within each partition the temperature of a fold is fitted on the held-out predictions of the other folds, with
+    `balanced_weights`. A partition with one fold keeps T = 1.
     """
     logits, fold = predictions.logits.astype(np.float64), predictions.fold
     scale = np.ones(len(fold))

@@ -1,12 +1,12 @@
-"""Which of several cross-validated runs is better, and whether the data can tell."""
-
-from typing import Any
+"""Compare cross-validated runs, with paired tests on the same resampled patients."""
 
 import numpy as np
 
 from dala.errors import DalaError
 from dala.evaluation import bootstrap, metrics
 from dala.evaluation.predictions import Predictions
+from dala.hub.report import Comparison, ComparisonRow, Difference, PairedTests, ValueInterval
+from dala.markdown import interval, table
 
 __all__ = ["CompareError", "compare", "markdown"]
 
@@ -17,61 +17,62 @@ COLUMNS = {
     "accuracy": "Accuracy",
     "patient_score": "Patient score",
 }
-DIFFERENCES = {"auc": "Δ AUC of images", "balanced_accuracy": "Δ balanced accuracy"}
+DIFFERENCES = ("Δ AUC of images", "Δ balanced accuracy")
 
 
 class CompareError(DalaError):
-    """Runs that cannot be compared; the message says what differs."""
+    """Runs that cannot be compared; the message says in what they differ."""
 
 
-def compare(runs: dict[str, Predictions], against: str, n: int = 1000) -> dict[str, Any]:
-    """Figures of each run with 95 % intervals, and paired tests of each against one of them; plain JSON.
+def compare(runs: dict[str, Predictions], against: str, n: int = 1000) -> Comparison:
+    """Compute metrics of each run with 95 % intervals, and test each run against one of them; plain JSON.
 
-    A figure is the mean over a run's partitions. Both intervals and tests resample patients (`dala.evaluation.bootstrap`); a test
-    takes the partitions that both runs have. Probabilities are those of the logits as they are, without calibration.
+    A metric is the mean over the partitions of a run. Intervals and tests resample patients (`dala.evaluation.bootstrap`); a test
+    uses the partitions that both runs have. Probabilities are not calibrated.
 
     Args:
         runs: predictions by title.
-        against: title of the run that the others are tested against.
+        against: title of the run against which the others are tested.
         n: number of resamples.
 
     Returns:
         `against`, `resamples` and `runs`: by title `partitions`, `folds` (of each partition), `figures` (value, low,
-        high by name) and, but for `against` itself, `difference` (`partitions` that were paired, and value, low, high,
-        p by name). Undefined figures are None.
+        high by name) and, except for `against`, `difference` (number of paired `partitions`, and value, low, high, p
+        by name). Undefined numbers are None.
 
     Raises:
-        CompareError: a partition, or a run, with other pictures or another split.
+        CompareError: a partition or a run with other pictures or another split.
         MetricsError: fewer than one resample.
     """
     if against not in runs:
         raise CompareError(f"There is no run {against}.")
     parts = {title: _by_partition(title, run) for title, run in runs.items()}
-    # Every refusal before the first bootstrap.
+    # Check everything before the first bootstrap, which takes long.
     shared = {title: _shared(title, own, against, parts[against]) for title, own in parts.items()}
-    result = {}
+    result: dict[str, ComparisonRow] = {}
     for title, own in parts.items():
         result[title] = _row(list(own.values()), n)
         if title != against:
             pairs = [(own[k], parts[against][k]) for k in shared[title]]
-            result[title]["difference"] = {"partitions": len(pairs), **_difference(pairs, n)}
+            result[title]["difference"] = _difference(pairs, n)
     return {"against": against, "resamples": n, "runs": result}
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """What `compare` returned as one Markdown table with a sentence on how to read it."""
-    head = ["Run", *COLUMNS.values(), "Partitions × folds", *DIFFERENCES.values()]
-    lines = [head, ["---"] * len(head)]
+def markdown(result: Comparison) -> str:
+    """Format the result of `compare` as a Markdown table with a sentence on how to read it."""
+    rows = []
     for title, run in result["runs"].items():
         cells = [_interval(run["figures"][name]) for name in COLUMNS]
         folds = sorted(set(run["folds"]))
         count = f"{run['partitions']} × {'/'.join(map(str, folds))}"
-        tests = [_test(run.get("difference"), name, result["resamples"]) for name in DIFFERENCES]
-        lines.append([title.replace("|", "\\|"), *cells, count, *tests])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        paired = run.get("difference")
+        tests = [paired["auc"], paired["balanced_accuracy"]] if paired else [None] * len(DIFFERENCES)
+        rows.append([title, *cells, count, *(_test(test, result["resamples"]) for test in tests)])
+    head = ["Run", *COLUMNS.values(), "Partitions × folds", *DIFFERENCES]
     return (
-        f"{table}\n\nIn brackets: 95 % interval of {result['resamples']} bootstrap resamples of the patients. "
-        f"Δ: above {result['against']}, on the same resamples of the partitions that both have; "
+        f"{table(head, rows)}\n\n"
+        f"In brackets: 95 % interval of {result['resamples']} bootstrap resamples of the patients. "
+        f"Δ: difference to {result['against']}, on the same resamples of the partitions that both have; "
         "p is two-sided and not corrected for the number of runs.\n"
     )
 
@@ -100,11 +101,12 @@ def _same_pictures(one: str, a: Predictions, other: str, b: Predictions) -> None
 
 
 def _shared(title: str, own: dict[int, Predictions], against: str, others: dict[int, Predictions]) -> list[int]:
-    """The partitions that both have."""
+    """Return the partitions that both runs have."""
     first, other = next(iter(own.values())), next(iter(others.values()))
     if first.class_names != other.class_names:
         raise CompareError(
-            f"{title} tells {', '.join(first.class_names)} apart, {against} {', '.join(other.class_names)}."
+            f"{title} has the classes {', '.join(first.class_names)}, and {against} {', '.join(other.class_names)}: "
+            "only runs with equal classes can be compared."
         )
     _same_pictures(title, first, against, other)
     shared = [k for k in own if k in others]
@@ -125,7 +127,7 @@ def _stack(parts: list[Predictions]) -> np.ndarray:
     return np.stack([part.probabilities() for part in parts])
 
 
-def _row(parts: list[Predictions], n: int) -> dict[str, Any]:
+def _row(parts: list[Predictions], n: int) -> ComparisonRow:
     labels, patients, probabilities = parts[0].label, parts[0].patient, _stack(parts)
     values = metrics.figures(labels, probabilities, patients)
     intervals = bootstrap.intervals(labels, probabilities, patients, n)
@@ -139,13 +141,19 @@ def _row(parts: list[Predictions], n: int) -> dict[str, Any]:
     }
 
 
-def _difference(pairs: list[tuple[Predictions, Predictions]], n: int) -> dict[str, Any]:
+def _difference(pairs: list[tuple[Predictions, Predictions]], n: int) -> PairedTests:
     first = pairs[0][0]
     own, others = (_stack(list(side)) for side in zip(*pairs, strict=True))
     tests = bootstrap.paired(first.label, own, others, first.patient, n)
-    return {
+    rows: dict[str, Difference] = {
         name: {"value": _plain(d.value), "low": _plain(d.low), "high": _plain(d.high), "p": _plain(d.p)}
         for name, d in tests.items()
+    }
+    return {
+        "partitions": len(pairs),
+        "auc": rows["auc"],
+        "balanced_accuracy": rows["balanced_accuracy"],
+        "patient_auc": rows["patient_auc"],
     }
 
 
@@ -153,15 +161,13 @@ def _plain(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 6)
 
 
-def _interval(figure: dict[str, Any], sign: str = "") -> str:
-    if figure["value"] is None or figure["low"] is None:
-        return "–"
-    return f"{figure['value']:{sign}.3f} [{figure['low']:{sign}.2f}, {figure['high']:{sign}.2f}]"
+def _interval(figure: ValueInterval, sign: bool = False) -> str:
+    return "–" if figure["low"] is None else interval(figure["value"], figure["low"], figure["high"], sign=sign)
 
 
-def _test(difference: dict[str, Any] | None, name: str, n: int) -> str:
-    if difference is None or difference[name]["p"] is None:
+def _test(difference: Difference | None, n: int) -> str:
+    if difference is None or difference["p"] is None:
         return "–"
-    p = difference[name]["p"]
-    told = f"p ≤ {p:.2g}" if p <= 1 / n else f"p = {p:.3f}"
-    return f"{_interval(difference[name], '+')}, {told}"
+    p = difference["p"]
+    text = f"p ≤ {p:.2g}" if p <= 1 / n else f"p = {p:.3f}"
+    return f"{_interval(difference, sign=True)}, {text}"

@@ -14,7 +14,7 @@ __all__ = ["logits"]
 
 @torch.inference_mode()
 def logits(model: DALAResNet50, items: Sequence[Item], workers: int | None = 0, bf16: bool = False) -> np.ndarray:
-    """Logits (n, classes) of the network in evaluation mode, each picture whole and as in the app."""
+    """Compute logits (n, classes) float32 in evaluation mode, of whole pictures preprocessed as in the app."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

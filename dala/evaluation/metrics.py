@@ -1,4 +1,4 @@
-"""One report from labels and probabilities, for training, evaluation, comparison and the card."""
+"""Metrics of a classifier from labels and probabilities, by picture and by patient."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,29 +24,29 @@ _iba = make_index_balanced_accuracy(alpha=0.1, squared=True)(geometric_mean_scor
 
 
 class MetricsError(DalaError):
-    """Labels, probabilities and patients that do not belong together."""
+    """Labels, probabilities and patients that do not fit together."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of a classifier under one weighting of the pictures; nan where the labels do not define one.
+    """Metrics of a classifier under one weighting of the pictures; nan where undefined.
 
-    All lie in [0, 1] but Brier's score of more than two classes, in [0, 2]. Higher is better but for `brier` and `ece`.
-    Means over classes are over those that have pictures.
+    All are in [0, 1], except the Brier score of more than two classes, in [0, 2]. Higher is better, except for `brier`
+    and `ece`. Means over classes use the classes that have pictures.
 
     Attributes:
-        auc: area under the ROC curve, of the last class for two classes, one-vs-rest macro for more.
-        average_precision: of the last class for two classes, macro for more.
-        balanced_accuracy: mean of the classes' recalls.
+        auc: area under the ROC curve, of the last of two classes, one-vs-rest macro for more.
+        average_precision: of the last of two classes, macro for more.
+        balanced_accuracy: mean recall of the classes.
         precision: macro; 0 for a class that is never predicted.
         precision_per_class: one for each class.
         recall: one for each class.
-        specificity: of the last class for two classes, macro for more.
+        specificity: of the last of two classes, macro for more.
         f1: macro.
-        gmean: geometric mean of the classes' recalls (Kubat and Matwin 1997).
+        gmean: geometric mean of the recalls (Kubat and Matwin 1997).
         iba: index of balanced accuracy, alpha 0.1, of the squared geometric mean of sensitivity and specificity, mean
             over classes (Garcia et al. 2009).
-        brier: squared error of the last class's probability for two classes, summed over classes for more.
+        brier: squared error of the probability of the last of two classes, summed over classes for more.
         ece: expected calibration error, see `dala.evaluation.calibration.expected_calibration_error`.
     """
 
@@ -67,16 +67,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Report(Scores):
-    """What `report` gives: its own figures weigh every picture the same.
+    """Result of `report`; its own metrics give every picture the same weight.
 
     Attributes:
-        images, patients, slides: how many there are; slides is None where no slide ids were given.
-        by_patient: the figures where every patient weighs the same, and in one every picture.
-        patient_auc: AUC of the patients, scored by the mean of their pictures' probabilities.
-        patient_score: mean over patients of the share of their pictures that is classified right (Spanhol et al. 2016).
-        slide_score: the same over slides; nan where no slide ids were given.
+        images, patients, slides: counts; slides is None without slide ids.
+        by_patient: metrics with the same weight for every patient, and within a patient for every picture.
+        patient_auc: AUC of patients, scored by the mean probabilities of their pictures.
+        patient_score: mean over patients of the share of correctly classified pictures (Spanhol et al. 2016).
+        slide_score: the same over slides; nan without slide ids.
         patients_right: number of patients whose mean probability is highest for their class.
-        patient_accuracy: their share.
+        patient_accuracy: share of these patients.
     """
 
     images: int
@@ -89,13 +89,8 @@ class Report(Scores):
     patients_right: int
     patient_accuracy: float
 
-    @property
-    def by_image(self) -> Scores:
-        """The figures where every picture weighs the same: the report itself."""
-        return self
-
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON in four digits, undefined figures null; those of `by_image` lie flat beside the counts."""
+        """Convert to plain JSON in four digits; undefined numbers are None."""
         return {k: _plain(v) for k, v in asdict(self).items()}
 
 
@@ -112,33 +107,31 @@ def _plain(value: Any) -> Any:
 def report(
     labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, slides: np.ndarray | None = None
 ) -> Report:
-    """Figures of a classifier on scored pictures, by picture and by patient.
-
-    A patient's label is that of most of the pictures.
+    """Compute all metrics, by picture and by patient; the label of a patient is that of most pictures.
 
     Args:
         labels: (n,) class indices.
         probabilities: (n, classes), rows sum to 1.
         patients: (n,) ids.
-        slides: (n,) ids of the slides the pictures come from, where known.
+        slides: (n,) slide ids, if known.
 
     Raises:
-        MetricsError: no pictures, shapes that do not agree, or a label that is no class.
+        MetricsError: no pictures, shapes that do not agree, or a label that is not a class index.
     """
-    labels, probabilities, who = checked(labels, probabilities, patients)
+    labels, probabilities, groups = checked(labels, probabilities, patients)
     if len(probabilities) != 1:
-        raise MetricsError("A report is of one partition.")
+        raise MetricsError("A report needs the probabilities of one partition, not of several.")
     right = probabilities[0].argmax(1) == labels
-    means = who.mean(probabilities[0])
-    patients_right = means.argmax(1) == who.labels
+    means = groups.mean(probabilities[0])
+    patients_right = means.argmax(1) == groups.labels
     return Report(
         **asdict(_scores(labels, probabilities[0], np.ones(len(labels)))),
         images=len(labels),
-        patients=len(who.labels),
+        patients=len(groups.labels),
         slides=None if slides is None else len(np.unique(slides)),
-        by_patient=_scores(labels, probabilities[0], 1 / who.count[who.index]),
-        patient_auc=_auc(who.labels, means),
-        patient_score=float(who.mean(right).mean()),
+        by_patient=_scores(labels, probabilities[0], 1 / groups.count[groups.index]),
+        patient_auc=_auc(groups.labels, means),
+        patient_score=float(groups.mean(right).mean()),
         slide_score=NAN if slides is None else float(Patients(labels, slides).mean(right).mean()),
         patients_right=int(patients_right.sum()),
         patient_accuracy=float(patients_right.mean()),
@@ -146,28 +139,32 @@ def report(
 
 
 def figures(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) -> dict[str, float]:
-    """The `FIGURES` of `report`, each the mean over partitions; arguments as in `intervals`."""
+    """Compute the `FIGURES` of `report` as means over partitions; arguments as in `dala.evaluation.bootstrap.intervals`."""
     labels, partitions, _ = checked(labels, probabilities, patients)
     reports = [report(labels, p, patients) for p in partitions]
     return {name: float(np.mean([getattr(r, name) for r in reports])) for name in FIGURES}
 
 
 class Patients:
-    """Whose the pictures are: `index` (n,) into the sorted ids; `count` of pictures and `labels` (k,) of the ids."""
+    """Pictures by patient: `index` (n,) into the k sorted ids, and `count` of pictures and `labels` (k,) of the ids."""
 
     def __init__(self, labels: np.ndarray, patients: np.ndarray) -> None:
         _, self.index, self.count = np.unique(patients, return_inverse=True, return_counts=True)
         self.labels = np.array([np.bincount(labels[self.index == k]).argmax() for k in range(len(self.count))])
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """(n, ...) values of pictures to (k, ...) means of patients."""
+        """Average values (n, ...) of pictures to means (k, ...) of patients."""
         return np.stack([values[self.index == k].mean(0) for k in range(len(self.count))])
 
 
 def checked(
     labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, Patients]:
-    """Labels (n,), probabilities (partitions, n, classes) and patients; MetricsError if they do not belong together."""
+    """Return labels (n,), probabilities (partitions, n, classes) and patients.
+
+    Raises:
+        MetricsError: they do not fit together.
+    """
     labels, partitions = np.asarray(labels), np.asarray(probabilities, np.float64)
     partitions = partitions[None] if partitions.ndim == 2 else partitions
     if partitions.ndim != 3 or not partitions.size or not len(labels):
@@ -175,7 +172,7 @@ def checked(
     if not len(labels) == partitions.shape[1] == len(patients):
         raise MetricsError(
             f"{len(labels)} labels, {partitions.shape[1]} rows of probabilities and {len(patients)} patients "
-            "do not belong together."
+            "do not fit together; give one of each for every picture."
         )
     if labels.min() < 0 or labels.max() >= partitions.shape[2]:
         raise MetricsError(f"A label is outside 0 to {partitions.shape[2] - 1}.")
@@ -183,13 +180,13 @@ def checked(
 
 
 def ranked(classes: int) -> np.ndarray:
-    """Classes that a ranking is of: of two the last says it all, more are taken one against the rest."""
+    """Return the classes that ranking metrics use: the last of two, each of more (one-vs-rest)."""
     return np.arange(classes) if classes > 2 else np.array([1])
 
 
 def _scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> Scores:
     predicted, classes = probabilities.argmax(1), probabilities.shape[1]
-    # A class that no picture has is no part of a mean over classes.
+    # Means over classes use only the classes that have pictures.
     present, rest = np.unique(labels), ranked(classes)
     several = len(present) > 1
     # imbalanced-learn counts true negatives from the number of rows: the weights have to add up to it.

@@ -1,4 +1,4 @@
-"""The pictures of a model card. Each function: data in, one `Figure` out, 8 inches wide or less."""
+"""Figures of a model card: each function returns one `Figure`, at most 8 inches wide."""
 
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,21 @@ from sklearn.metrics import roc_curve
 from dala import files
 from dala.evaluation import calibration, metrics
 from dala.evaluation.predictions import Predictions
+from dala.hub.report import Figures
+from dala.style import ACCENT, GREY, LINE, PALE, TEXT, clean_axes, png
 
 __all__ = ["confusion", "protocols", "reliability", "roc", "save"]
 
-# The theme's accent, text and surfaces: a card must not need the app's packages.
-ACCENT, GREY, PALE, TEXT, LINE = "#0f766e", "#8a847b", "#d9d4cc", "#22201d", "#b0aaa0"
-DPI = 150
 GRID = np.linspace(0, 1, 501)
 PANELS = {"auc": "AUC of pictures", "balanced_accuracy": "Balanced accuracy"}
 
 
 def roc(predictions: Predictions, baseline: Predictions | None = None) -> Figure:
-    """ROC curve of each partition, thin, and their mean; of more than two classes one against the rest, macro.
+    """Draw the ROC curve of each partition, thin, and their mean; for more than two classes one-vs-rest, macro.
 
     Args:
         predictions: of the network.
-        baseline: of colour alone, drawn beside it.
+        baseline: of colour alone, drawn in grey.
     """
     figure = _figure(6.4, 6.0)
     axes = _axes(figure)
@@ -46,8 +45,8 @@ def roc(predictions: Predictions, baseline: Predictions | None = None) -> Figure
         axes.plot(x, y, color=colour, linewidth=2.6, label=f"{name}, AUC {auc:.3f}")
     last = predictions.class_names[-1]
     several = len(predictions.class_names) > 2
-    who = "other classes" if several else predictions.class_names[0]
-    axes.set_xlabel(f"False positives, % of {who}")
+    negatives = "other classes" if several else predictions.class_names[0]
+    axes.set_xlabel(f"False positives, % of {negatives}")
     axes.set_ylabel(f"True positives, % of {'the class' if several else last}")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     _percent(axes, "xy")
@@ -56,11 +55,11 @@ def roc(predictions: Predictions, baseline: Predictions | None = None) -> Figure
 
 
 def reliability(before: Predictions, after: Predictions) -> Figure:
-    """Reliability diagram over the ten bins of the expected calibration error, with counts below.
+    """Draw a reliability diagram over the ten bins of the expected calibration error, with counts below.
 
     Args:
-        before: with the network's own logits.
-        after: with calibrated ones.
+        before: with logits as they are.
+        after: with calibrated logits.
     """
     figure = _figure(6.4, 6.4)
     upper, lower = figure.subplots(2, 1, height_ratios=(3.2, 1), sharex=True)
@@ -87,11 +86,11 @@ def reliability(before: Predictions, after: Predictions) -> Figure:
 
 
 def confusion(counts: Any, class_names: list[str]) -> Figure:
-    """Confusion matrix, in per cent of each true class and in counts.
+    """Draw a confusion matrix, in per cent of each true class and in counts.
 
     Args:
-        counts: (classes, classes), a row for each true class; means over partitions need not be whole.
-        class_names: of the rows and columns.
+        counts: (classes, classes), a row for each true class; means over partitions may be fractions.
+        class_names: names of the rows and columns.
     """
     values = np.asarray(counts, float)
     share = values / np.maximum(values.sum(1, keepdims=True), 1e-12)
@@ -116,13 +115,13 @@ def confusion(counts: Any, class_names: list[str]) -> Figure:
     return figure
 
 
-def protocols(rows: dict[str, dict[str, dict[str, list[float | None]]]], classes: int = 2) -> Figure:
-    """AUC and balanced accuracy under each split, of the network beside colour alone, with 95 % intervals.
+def protocols(rows: dict[str, dict[str, Figures]], classes: int = 2) -> Figure:
+    """Draw AUC and balanced accuracy of each classifier under each split, with 95 % intervals.
 
     Args:
-        rows: split -> classifier -> figures as `dala.evaluation.summary.summary` gives them; the first classifier of the first
-            split is drawn in the accent, others in grey.
-        classes: how many there are; chance, the dotted line, depends on it.
+        rows: split -> classifier -> "figures" of `dala.evaluation.summary.summary`; the first classifier is drawn in the accent
+            colour, others in grey.
+        classes: number of classes, which sets the chance level (dotted line).
     """
     figure = _figure(8, 4.4)
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
@@ -151,31 +150,30 @@ def protocols(rows: dict[str, dict[str, dict[str, list[float | None]]]], classes
 
 
 def save(figures: dict[str, Figure], folder: Path) -> None:
-    """Write each as `name.png`, the same bytes for the same data.
+    """Write each figure as `name.png`; equal data gives equal bytes.
 
     Raises:
         DiskError: a folder that cannot be written to.
     """
     for name, figure in figures.items():
-        with files.whole(folder / f"{name}.png") as part:
-            figure.savefig(part, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+        files.write(folder / f"{name}.png", png(figure))
 
 
 def _curve(part: Predictions) -> np.ndarray:
-    chances = part.probabilities()
-    classes = [c for c in range(chances.shape[1]) if 0 < (part.label == c).sum() < len(part.label)]
+    probabilities = part.probabilities()
+    classes = [c for c in range(probabilities.shape[1]) if 0 < (part.label == c).sum() < len(part.label)]
     # Of two classes the last says it all.
-    ranked = classes if chances.shape[1] > 2 else classes[1:]
-    curves = [roc_curve(part.label == c, chances[:, c], drop_intermediate=False) for c in ranked]
+    ranked = classes if probabilities.shape[1] > 2 else classes[1:]
+    curves = [roc_curve(part.label == c, probabilities[:, c], drop_intermediate=False) for c in ranked]
     if not curves:
         return np.full(len(GRID), np.nan)
     return np.mean([np.interp(GRID, fpr, tpr) for fpr, tpr, _ in curves], axis=0)
 
 
 def _bins(run: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean confidence, share right and count of each bin; over all partitions."""
-    chances = run.probabilities()
-    confidence, right = chances.max(1), chances.argmax(1) == run.label
+    """Return mean confidence, accuracy and count of each bin, over all partitions."""
+    probabilities = run.probabilities()
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == run.label
     bins = np.digitize(confidence, np.arange(1, calibration.BINS) / calibration.BINS, right=True)
     count, mean, share = (np.bincount(bins, w, calibration.BINS) for w in (None, confidence, right))
     return mean / np.maximum(count, 1), share / np.maximum(count, 1), count
@@ -194,9 +192,7 @@ def _axes(figure: Figure) -> Axes:
 
 
 def _styled(axes: Axes) -> Axes:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(labelsize=11, colors=TEXT, color=LINE)
+    clean_axes(axes, 11)
     axes.xaxis.label.set(size=12, color=TEXT)
     axes.yaxis.label.set(size=12, color=TEXT)
     return axes

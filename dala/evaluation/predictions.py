@@ -1,4 +1,4 @@
-"""What a cross-validated run leaves behind: the logits of every picture, by a network that was not trained on it."""
+"""Held-out predictions of a cross-validated run: logits of every picture, by a network not trained on it."""
 
 import csv
 from collections.abc import Sequence
@@ -18,22 +18,23 @@ __all__ = ["Predictions", "PredictionsError"]
 COLUMNS = ("partition", "fold", "picture", "label", "patient", "slide", "magnification")
 NUMBERS = ("partition", "fold", "label")
 LOGIT = "logit:"
-BYTES = "surrogateescape"  # a file's name that is no UTF-8 comes back as it was
+# Keeps file names that are not valid UTF-8.
+BYTES = "surrogateescape"
 
 
 class PredictionsError(DalaError):
-    """Predictions that cannot be used; the message says what is wrong with them."""
+    """Predictions that cannot be used; the message says what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Held-out predictions of m pictures; a picture stands once in each partition of the data into folds.
+    """Held-out predictions, one row for each picture in each partition of the data into folds; m rows in all.
 
     Attributes:
         class_names: at least two.
-        partition: (m,) int, which repetition of the cross-validation.
-        fold: (m,) int, the fold of the partition that the picture was held out in.
-        picture: (m,) str, a name that is the same in every partition and run.
+        partition: (m,) int, repetition of the cross-validation.
+        fold: (m,) int, fold of the partition in which the picture was held out.
+        picture: (m,) str, name of the picture, equal in every partition and run.
         label: (m,) int, class index.
         patient: (m,) str.
         slide: (m,) str.
@@ -41,8 +42,8 @@ class Predictions:
         logits: (m, classes) float32, finite.
 
     Raises:
-        PredictionsError: lengths that do not agree, labels outside the classes, logits that are not finite, or a
-            picture that a partition has twice.
+        PredictionsError: unequal lengths, labels outside the classes, logits that are not finite, or a picture that
+            occurs twice in a partition.
     """
 
     class_names: tuple[str, ...]
@@ -75,31 +76,36 @@ class Predictions:
                 raise PredictionsError(f"Partition {one[0]} has picture {one[1]} twice.")
 
     def probabilities(self) -> np.ndarray:
-        """(m, classes) float64, rows sum to 1."""
+        """Softmax of the logits: (m, classes) float64, rows sum to 1."""
         values: np.ndarray = softmax(self.logits.astype(np.float64), axis=1)
         return values
 
     def partitions(self) -> list[Self]:
-        """One for each partition, in their order, sorted by picture so that the rows of all of them line up."""
+        """Split by partition, in order; each part is sorted by picture, so that equal rows are the same picture."""
         rows = [np.flatnonzero(self.partition == k) for k in np.unique(self.partition)]
-        return [self._take(r[np.argsort(self.picture[r])]) for r in rows]
+        return [self.take(r[np.argsort(self.picture[r])]) for r in rows]
 
-    def _take(self, rows: np.ndarray) -> Self:
+    def take(self, rows: np.ndarray) -> Self:
+        """Select rows, by index or by a boolean mask."""
         return replace(self, **{name: getattr(self, name)[rows] for name in (*COLUMNS, "logits")})
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """All the rows of all the parts; PredictionsError where there are none or their classes differ."""
+        """Join rows of several predictions.
+
+        Raises:
+            PredictionsError: no parts, or classes that differ.
+        """
         if len({p.class_names for p in parts}) != 1:
             raise PredictionsError("Only predictions of the same classes can be joined.")
         names = [f.name for f in fields(cls) if f.name != "class_names"]
         return cls(parts[0].class_names, **{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
     def write(self, file: Path) -> None:
-        """One CSV, UTF-8: a row for each picture and partition, of each logit the digits that give its float32 back.
+        """Write a UTF-8 CSV; logits have as many digits as restore their float32.
 
         Raises:
-            DiskError: no room, or no permission; what was there is there still.
+            DiskError: no room, or no permission; an existing file is kept.
         """
         logits = self.logits.astype(np.float32)
         with whole(file) as part, part.open("w", encoding="utf-8", errors=BYTES, newline="") as stream:
@@ -110,10 +116,11 @@ class Predictions:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """What `write` wrote.
+        """Read a file written by `write`.
 
         Raises:
-            PredictionsError: no such file, columns missing, numbers that cannot be read, or see the class.
+            PredictionsError: no such file, missing columns, or values that cannot be read or that the class
+                rejects.
         """
         try:
             with file.open(encoding="utf-8", errors=BYTES, newline="") as stream:
@@ -145,5 +152,5 @@ def _numbers(table: list[dict[str, str]], names: list[str], kind: type[np.number
             try:
                 values[k, c] = kind(row[name])
             except (ValueError, OverflowError) as error:
-                raise PredictionsError(f"{row[name]!r} in column {name} of row {k + 1} is no number.") from error
+                raise PredictionsError(f"{row[name]!r} in column {name} of row {k + 1} is not a number.") from error
     return values

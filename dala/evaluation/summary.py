@@ -1,48 +1,34 @@
-"""All figures of a cross-validated run as plain JSON: what `report.json` tells under "scores"."""
+"""Summary of a cross-validated run: the key "scores" of `report.json`."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from dala.evaluation import bootstrap, calibration, metrics
 from dala.evaluation.predictions import Predictions
+from dala.hub.report import Figures, FoldRow, MagnificationRow, PatientRow, Scores
 
 __all__ = ["by_patient", "calibrated", "confusion", "summary"]
 
-OF_FOLDS = ("images", "patients", "auc", "balanced_accuracy", "accuracy")
 
+def summary(predictions: Predictions, n: int = 1000) -> Scores:
+    """Summarize a run as plain JSON in four digits; undefined numbers are None.
 
-def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
-    """Figures of a run as plain JSON in four digits; undefined ones are None.
-
-    Brier score, ECE and the probabilities of `by_patient` are calibrated, see `calibrated`; all else is of the logits
-    as they are: a temperature changes no predicted class, and one for each fold would shuffle the ranking of pictures
-    across folds, that AUC and average precision pool. Pooled over networks that differ, they may lie below those of
-    the single folds.
+    Brier score, ECE and the probabilities of `by_patient` are calibrated, see `calibrated`; everything else uses the
+    logits as they are. A temperature changes no predicted class, but one for each fold would reorder pictures across
+    folds, which AUC and average precision pool. As the networks of the folds differ, the pooled AUC may be below that
+    of each fold.
 
     Args:
         predictions: of one or more partitions.
-        n: resamples of the patients for the intervals.
-
-    Returns:
-        - `class_names`; `images`, `patients`, `slides`: distinct ones; `partitions`; `folds` of a partition;
-        - `figures`: name -> [value, low, high], the mean over partitions and its 95 % interval over patients; low and
-          high are None where the partitions hold out different pictures, which no resample can bring together;
-        - `uncalibrated`: `brier` and `ece` at T = 1;
-        - `temperatures`: of each partition's folds;
-        - `by_partition`: `dala.evaluation.metrics.Report` of each;
-        - `by_fold`: of each partition's folds `images`, `patients`, `auc`, `balanced_accuracy`, `accuracy`;
-        - `by_magnification`: by name `images`, `patients` and `figures`; empty where none is known;
-        - `by_patient`: see the function;
-        - `confusion`: mean over partitions of the function's counts.
+        n: bootstrap resamples of the patients.
 
     Raises:
         MetricsError: fewer than one resample.
     """
     scaled, parts = calibrated(predictions), predictions.partitions()
-    folds = [[_take(part, part.fold == k) for k in np.unique(part.fold)] for part in parts]
+    folds = [[part.take(part.fold == k) for k in np.unique(part.fold)] for part in parts]
     before = [_report(part) for part in parts]
     whole = _figures(parts, scaled.partitions(), n)
     return {
@@ -56,7 +42,7 @@ def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
         "uncalibrated": {k: _plain(np.mean([getattr(r, k) for r in before])) for k in ("brier", "ece")},
         "temperatures": _temperatures(predictions),
         "by_partition": [r.to_json() for r in before],
-        "by_fold": [[{k: _report(fold).to_json()[k] for k in OF_FOLDS} for fold in part] for part in folds],
+        "by_fold": [[_fold_row(_report(fold)) for fold in part] for part in folds],
         "by_magnification": _by_magnification(predictions, scaled, whole, n),
         "by_patient": by_patient(scaled),
         "confusion": np.mean([confusion(part) for part in parts], axis=0).round(4).tolist(),
@@ -64,51 +50,56 @@ def summary(predictions: Predictions, n: int = 1000) -> dict[str, Any]:
 
 
 def calibrated(predictions: Predictions) -> Predictions:
-    """The same with logits over the temperature that `dala.evaluation.calibration.cross_fitted` fits on the other folds."""
+    """Divide logits by the temperature that `dala.evaluation.calibration.cross_fitted` fits on the other folds."""
     probabilities = calibration.cross_fitted(predictions)
-    # A softmax of logarithms of probabilities is these probabilities; a logarithm of zero is no logit.
+    # The softmax of log probabilities gives these probabilities back; the logarithm of zero is not finite.
     return replace(predictions, logits=np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)))
 
 
-def by_patient(predictions: Predictions) -> list[dict[str, Any]]:
-    """One row for each patient, worst first.
-
-    Returns:
-        `patient`, `slides`, `label` (name of the class that most of the pictures have), `images`, `right` (share of the
-        pictures that is classified right) and `probability` (mean of the true class), both over all partitions.
-    """
-    chances = predictions.probabilities()
-    right = chances.argmax(1) == predictions.label
-    own = chances[np.arange(len(chances)), predictions.label]
-    rows = []
+def by_patient(predictions: Predictions) -> list[PatientRow]:
+    """Score each patient over all partitions; one row each, worst first."""
+    probabilities = predictions.probabilities()
+    right = probabilities.argmax(1) == predictions.label
+    of_label = probabilities[np.arange(len(probabilities)), predictions.label]
+    rows: list[PatientRow] = []
     for patient in np.unique(predictions.patient):
-        mine = predictions.patient == patient
+        inside = predictions.patient == patient
         rows.append(
             {
                 "patient": str(patient),
-                "slides": np.unique(predictions.slide[mine]).tolist(),
-                "label": predictions.class_names[int(np.bincount(predictions.label[mine]).argmax())],
-                "images": len(np.unique(predictions.picture[mine])),
-                "right": _plain(right[mine].mean()),
-                "probability": _plain(own[mine].mean()),
+                "slides": np.unique(predictions.slide[inside]).tolist(),
+                "label": predictions.class_names[int(np.bincount(predictions.label[inside]).argmax())],
+                "images": len(np.unique(predictions.picture[inside])),
+                "right": round(float(right[inside].mean()), 4),
+                "probability": round(float(of_label[inside].mean()), 4),
             }
         )
     return sorted(rows, key=lambda row: (row["right"], row["probability"], row["patient"]))
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """(classes, classes) counts of pictures, a row for each true class and a column for each predicted one."""
+    """Count pictures: (classes, classes), a row for each true class and a column for each predicted one."""
     counts = np.zeros((len(predictions.class_names),) * 2, int)
     np.add.at(counts, (predictions.label, predictions.logits.argmax(1)), 1)
     return counts
 
 
-def _figures(parts: Sequence[Predictions], scaled: Sequence[Predictions], n: int) -> dict[str, list[float | None]]:
-    raw, confident = _intervals(parts, n), _intervals(scaled, n)
-    return {name: (confident if name in ("brier", "ece") else raw)[name] for name in metrics.FIGURES}
+def _fold_row(report: metrics.Report) -> FoldRow:
+    return {
+        "images": report.images,
+        "patients": report.patients,
+        "auc": _plain(report.auc),
+        "balanced_accuracy": _plain(report.balanced_accuracy),
+        "accuracy": _plain(report.accuracy),
+    }
 
 
-def _intervals(parts: Sequence[Predictions], n: int) -> dict[str, list[float | None]]:
+def _figures(parts: Sequence[Predictions], scaled: Sequence[Predictions], n: int) -> Figures:
+    raw, after = _intervals(parts, n), _intervals(scaled, n)
+    return {name: (after if name in ("brier", "ece") else raw)[name] for name in metrics.FIGURES}
+
+
+def _intervals(parts: Sequence[Predictions], n: int) -> Figures:
     reports = [_report(part) for part in parts]
     means = {name: float(np.mean([getattr(r, name) for r in reports])) for name in metrics.FIGURES}
     first, bounds = parts[0], dict.fromkeys(metrics.FIGURES, (metrics.NAN, metrics.NAN))
@@ -121,9 +112,9 @@ def _intervals(parts: Sequence[Predictions], n: int) -> dict[str, list[float | N
 def _temperatures(predictions: Predictions) -> list[list[float]]:
     result = []
     for k in np.unique(predictions.partition):
-        part = _take(predictions, predictions.partition == k)
+        part = predictions.take(predictions.partition == k)
         folds = np.unique(part.fold)
-        rest = [_take(part, part.fold != fold) for fold in folds] if len(folds) > 1 else []
+        rest = [part.take(part.fold != fold) for fold in folds] if len(folds) > 1 else []
         fitted = [
             calibration.temperature(r.logits, r.label, calibration.balanced_weights(r.label, r.patient)) for r in rest
         ]
@@ -132,22 +123,19 @@ def _temperatures(predictions: Predictions) -> list[list[float]]:
 
 
 def _by_magnification(
-    predictions: Predictions, scaled: Predictions, whole: dict[str, list[float | None]], n: int
-) -> dict[str, Any]:
+    predictions: Predictions, scaled: Predictions, whole: Figures, n: int
+) -> dict[str, MagnificationRow]:
     names = [str(name) for name in np.unique(predictions.magnification) if name]
-    result = {}
+    result: dict[str, MagnificationRow] = {}
     for name in sorted(names, key=lambda name: (len(name), name)):
-        mine = predictions.magnification == name
-        some = _take(predictions, mine)
-        counts = {"images": len(np.unique(some.picture)), "patients": len(np.unique(some.patient))}
-        figures = whole if mine.all() else _figures(some.partitions(), _take(scaled, mine).partitions(), n)
-        result[name] = {**counts, "figures": figures}
+        inside = predictions.magnification == name
+        part = predictions.take(inside)
+        result[name] = {
+            "images": len(np.unique(part.picture)),
+            "patients": len(np.unique(part.patient)),
+            "figures": whole if inside.all() else _figures(part.partitions(), scaled.take(inside).partitions(), n),
+        }
     return result
-
-
-def _take(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    names = [f.name for f in fields(Predictions) if f.name != "class_names"]
-    return replace(predictions, **{name: getattr(predictions, name)[rows] for name in names})
 
 
 def _report(part: Predictions) -> metrics.Report:

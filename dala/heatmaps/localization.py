@@ -1,7 +1,7 @@
-"""Localization: measures of a map against a ground-truth mask.
+"""Localization: how far a map agrees with a ground-truth mask.
 
-They measure how far a map agrees with a mask, not whether the network used what the mask marks. A map's grid is coarse:
-every figure is reported with its ceiling, that of the mask itself on the map's grid.
+Agreement does not show that the network used what the mask marks. The grid of a map is coarse, so each measure is
+reported with its ceiling: the measure of the mask itself on that grid.
 """
 
 from dataclasses import dataclass
@@ -12,26 +12,27 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from dala.errors import DalaError
 from dala.heatmaps import resize
+from dala.heatmaps.similarity import average_ranks
 
 __all__ = ["Localisation", "LocalisationError", "ceiling", "iou", "localise", "pixel_auc"]
 
 
 class LocalisationError(DalaError):
-    """A mask that marks nothing or everything, or one of another size than the map."""
+    """A mask that is empty or full or of another size than the map, or a map that is zero everywhere."""
 
 
 @dataclass(frozen=True)
 class Localisation:
-    """Measures of one map on one mask, each in [0, 1].
+    """Measures of one map against one mask; each in [0, 1].
 
     Attributes:
         energy: share of the map's sum inside the mask (relevance mass accuracy, Arras et al. 2022, arXiv 2003.07258;
-            energy-based pointing game, Wang et al. 2020, arXiv 1910.01279). A map that sees nothing has the mask's
-            share of the area.
-        pointing: 1 if the map's maximum lies inside the mask (pointing game, Zhang et al. 2018, arXiv 1608.00507), of
-            several equal maxima the share that does.
-        auc: how often a pixel inside is ranked above one outside, ties half; 0.5 is chance.
-        area_iou: intersection over union of the mask with as many of the map's highest pixels.
+            energy-based pointing game, Wang et al. 2020, arXiv 1910.01279). A uniform map has the mask's share of the
+            area.
+        pointing: 1 if the maximum of the map is inside the mask (pointing game, Zhang et al. 2018, arXiv 1608.00507);
+            of several equal maxima the share that is.
+        auc: probability that a pixel inside is ranked above one outside, ties count half; 0.5 is chance.
+        area_iou: intersection over union of the mask with as many pixels, the highest of the map.
     """
 
     energy: float
@@ -41,20 +42,20 @@ class Localisation:
 
 
 def localise(heat: Tensor, mask: Tensor) -> Localisation:
-    """Measure a map against a mask on one grid.
+    """Measure a map against a mask on the same grid.
 
     Args:
         heat: (H, W), at least 0, with a positive maximum.
         mask: (H, W) bool, neither empty nor full.
 
     Raises:
-        LocalisationError: another size, an empty or full mask, or a map that is zero everywhere.
+        LocalisationError: sizes that differ, an empty or full mask, or a map that is zero everywhere.
     """
     _check(heat, mask)
     values = heat.double()
     top = values == values.max()
     count = int(mask.sum())
-    # Of equal values at the edge of the area none is preferred: each counts with the share that still fits.
+    # Of equal values at the edge of the area each counts with the share that still fits.
     edge = float(np.sort(values.numpy().ravel())[-count])
     above, at = values > edge, values == edge
     part = (count - int(above.sum())) / int(at.sum())
@@ -68,21 +69,28 @@ def localise(heat: Tensor, mask: Tensor) -> Localisation:
 
 
 def pixel_auc(values: Tensor, mask: Tensor) -> float:
-    """Area under the ROC curve of pixels inside a mask against those outside, ranked by a map; ties count half."""
-    # Of the ranks of the pixels inside, equal values sharing the average of theirs (Mann-Whitney).
-    every, within = np.sort(values.numpy().ravel()), values[mask].numpy()
-    ranks = (np.searchsorted(every, within, "left") + np.searchsorted(every, within, "right") + 1) / 2
-    n = len(within)
-    return float((ranks.sum() - n * (n + 1) / 2) / (n * (len(every) - n)))
+    """Compute the area under the ROC curve of pixels inside a mask against those outside, ranked by a map.
+
+    Ties count half.
+
+    Args:
+        values: (H, W) map.
+        mask: (H, W) bool, neither empty nor full.
+    """
+    # Mann-Whitney: the rank sum of the pixels inside.
+    ranks = average_ranks(values.numpy().ravel())
+    inside = ranks[mask.numpy().ravel()]
+    n = len(inside)
+    return float((inside.sum() - n * (n - 1) / 2) / (n * (len(ranks) - n)))
 
 
 def iou(kept: Tensor, mask: Tensor) -> float:
-    """Intersection over union of the region that a threshold keeps and a mask, (H, W) bool each; 0 of nothing kept."""
+    """Compute the intersection over union of a kept region and a mask, (H, W) bool each; 0 if nothing is kept."""
     return float((kept & mask).sum() / (kept | mask).sum().clamp(min=1))
 
 
 def ceiling(mask: Tensor, grid: tuple[int, int]) -> Tensor:
-    """(H, W) the best map that a grid can hold: the mask's share of each cell, upsampled as every map is.
+    """Return the best map (H, W) that a grid can hold: the mask's share of each cell, upsampled like any map.
 
     Args:
         mask: (H, W) bool on the network's input grid.
@@ -94,8 +102,12 @@ def ceiling(mask: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def _check(heat: Tensor, mask: Tensor) -> None:
     if heat.shape != mask.shape:
-        raise LocalisationError(f"The mask is of {tuple(mask.shape)} and the map of {tuple(heat.shape)} pixels.")
+        raise LocalisationError(
+            f"The mask has {tuple(mask.shape)} and the map {tuple(heat.shape)} pixels; they have to be equal."
+        )
     if not mask.any() or mask.all():
-        raise LocalisationError("A mask that marks nothing or everything tells nothing about a map.")
+        raise LocalisationError(
+            "A mask that marks nothing or everything cannot measure a map; use one that marks a part."
+        )
     if not heat.max() > 0:
-        raise LocalisationError("A map that is zero everywhere points nowhere.")
+        raise LocalisationError("A map that is zero everywhere cannot be measured; leave it out.")

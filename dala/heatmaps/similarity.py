@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dala.errors import DalaError
 
-__all__ = ["DEFAULT_SHARE", "AgreementError", "overlap", "rank_correlation"]
+__all__ = ["DEFAULT_SHARE", "AgreementError", "average_ranks", "overlap", "rank_correlation"]
 
 DEFAULT_SHARE = 0.2
 
@@ -29,7 +29,7 @@ def rank_correlation(maps: Tensor) -> Tensor:
         (n, n) float64 from -1 to 1; nan for a constant map, which ranks nothing.
     """
     # NumPy sorts float32 in a tenth of the time that torch takes.
-    ranks = torch.from_numpy(np.stack([_average_ranks(values) for values in maps.flatten(1).numpy(force=True)]))
+    ranks = torch.from_numpy(np.stack([average_ranks(values) for values in maps.flatten(1).numpy(force=True)]))
     centred = ranks - ranks.mean(1, keepdim=True)
     length = centred.norm(dim=1)
     return (centred @ centred.T / (length[:, None] * length)).clamp(-1, 1)
@@ -81,7 +81,8 @@ class _Regions:
         return self._cached[area]
 
 
-def _average_ranks(values: np.ndarray) -> np.ndarray:
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks (n,) float64 from 0 of values (n,); equal values share the average of their ranks."""
     order = np.argsort(values)
     ordered = values[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from dala.images import limits
 from dala.images.preprocessing import MIN_SIDE, ImageError
 
-__all__ = ["Source", "pictures", "read"]
+__all__ = ["SUFFIXES", "Source", "pictures", "read"]
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
@@ -162,7 +162,7 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def pictures(root: Path) -> list[Path]:
-    """List the image files in and below a folder, sorted; hidden files and `__MACOSX` are left out."""
+    """List the picture files in and below a folder, sorted by path; hidden files and `__MACOSX` are skipped."""
     return sorted(
         p
         for p in root.rglob("*")

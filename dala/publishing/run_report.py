@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from dala import files
 from dala.evaluation import comparison, plots, summary
 from dala.hub.layout import SPLITS
+from dala.hub.report import ClassifierRow
 from dala.models import serialization
 from dala.publishing import card_notes, card_text, model_card
 from dala.publishing.card_notes import CardNotes
@@ -20,7 +21,6 @@ __all__ = ["Publication", "PublicationError", "Run", "assemble", "figures", "rea
 
 # Settings that are not part of a recipe: how often and on what a candidate was scored.
 SCORING = ("inner", "final", "partitions", "score_every", "resume")
-ROW = ("partitions", "folds", "figures", "confusion")
 
 
 def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
@@ -153,9 +153,15 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     return titles
 
 
-def _row(run: Run, n: int) -> dict[str, Any]:
+def _row(run: Run, n: int) -> ClassifierRow:
     scores = summary.summary(run.predictions, n)
-    return {"network": run.network, **{key: scores[key] for key in ROW}}
+    return {
+        "network": run.network,
+        "partitions": scores["partitions"],
+        "folds": scores["folds"],
+        "figures": scores["figures"],
+        "confusion": scores["confusion"],
+    }
 
 
 def _choice(run: Run, candidates: Sequence[Run], n: int) -> dict[str, Any]:

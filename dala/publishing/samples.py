@@ -12,6 +12,7 @@ from dala.errors import DalaError
 from dala.files import ROOT, read_json
 from dala.hub.cache import HubError
 from dala.hub.layout import SAMPLES, SAMPLES_LIST
+from dala.images.reading import SUFFIXES
 from dala.models import LoadedModel
 
 __all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
@@ -21,7 +22,6 @@ MOST = 24
 MOST_BYTES, MOST_LIST_BYTES = 20_000_000, 100_000
 FOLDER, LIST = SAMPLES, SAMPLES_LIST
 PLAIN_NAME = re.compile(r"[^./\\:\0][^/\\:\0]*")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 
 
 class SamplesError(DalaError):

@@ -50,7 +50,7 @@ def tree(tmp_path):
     return lambda name: grow(tmp_path / name, TREES[name])
 
 
-def told(dataset):
+def rows(dataset):
     return [(i.path.name, dataset.class_names[i.label], i.patient, i.slide) for i in dataset.items]
 
 
@@ -58,7 +58,7 @@ def test_breakhis(tree):
     root = tree("breakhis")
     binary = datasets.read(root, "breakhis")
     assert binary.class_names == ["benign", "malignant"] and binary.grouped and not binary.skipped
-    assert told(binary) == [
+    assert rows(binary) == [
         ("SOB_B_A-14-22549AB-100-001.png", "benign", "22549", "22549AB"),
         ("SOB_B_A-14-22549CD-100-001.png", "benign", "22549", "22549CD"),
         ("SOB_M_DC-14-13412-100-001.png", "malignant", "13412", "13412"),
@@ -104,7 +104,7 @@ def test_mini_ddsm(tree):
     root = tree("mini_ddsm")
     three = datasets.read(root, "mini_ddsm", classes="all")
     assert three.class_names == ["Normal", "Benign", "Cancer"] and three.grouped and not three.skipped
-    assert told(three) == [
+    assert rows(three) == [
         ("C_0029_1.LEFT_CC.jpg", "Benign", "Benign/0029", "Benign/0029"),
         ("C_0029_1.RIGHT_MLO.jpg", "Benign", "Benign/0029", "Benign/0029"),
         ("C_0029_1.LEFT_CC.jpg", "Cancer", "Cancer/0029", "Cancer/0029"),
@@ -130,19 +130,19 @@ def test_a_plain_folder(tree):
         (0, "a/two.jpg"),
         (1, "b/deep/three.png"),
     ]
-    assert dataset.skipped == {root / "loose.png": "Its place or name does not follow the layout of folder."}
+    assert dataset.skipped == {root / "loose.png": "Its path does not follow the layout of folder."}
 
 
 @pytest.mark.parametrize("name", TREES)
 def test_every_example_follows_its_own_layout(name):
     layout = datasets.FORMATS[name]
-    assert layout.find(PurePath(layout.example))
+    assert layout.parse(PurePath(layout.example))
 
 
 @pytest.mark.parametrize("name", [n for n in TREES if n != "folder"])
 def test_another_layout_is_refused_with_an_example(name, tmp_path):
     grow(tmp_path, ["x/one.png", "y/two.png"])
-    with pytest.raises(DataError, match=f"of 2 pictures none follows the layout of {name}, such as .*/"):
+    with pytest.raises(DataError, match=f"none of 2 pictures follows the layout of {name}, such as .*/"):
         datasets.read(tmp_path, name)
 
 
@@ -187,7 +187,7 @@ def test_groups_name_the_patients(tree):
     ("", "must name the columns picture,patient"),
     ("picture,patient\na/one.png,P1\n", "2 pictures have no row, the first of them a/two.jpg"),
     ("picture,patient\nnone.png,P1\n", "line 2: there is no picture 'none.png'"),
-    ("picture,patient\none.png,P1\na/one.png,P1\n", "line 3: a/one.png is named a second time"),
+    ("picture,patient\none.png,P1\na/one.png,P1\n", "line 3: a/one.png has a second row"),
     ("picture,patient\none.png\n", "line 2: one.png has no patient"),
     (b"picture,patient\none.png,\xff\n", "save it as a CSV file in UTF-8"),
 ])  # fmt: skip

@@ -25,14 +25,14 @@ def reencoded(picture, quality=60, scale=1.0):
 def find(rows):
     """Of (picture, label, patient) each."""
     items = [Item(f"{n}.png", label, patient, patient) for n, (_, label, patient) in enumerate(rows)]
-    found = duplicates.find(items, [duplicates.fingerprint(picture) for picture, _, _ in rows])
-    near = [(p.first.path, p.second.path) for p in found.near]
-    return found, [[i.path for i in group] for group in found.exact], near
+    result = duplicates.find(items, [duplicates.fingerprint(picture) for picture, _, _ in rows])
+    near = [(p.first.path, p.second.path) for p in result.near]
+    return result, [[i.path for i in group] for group in result.exact], near
 
 
 def test_different_pictures_are_no_duplicates(pictures):
-    found, exact, near = find([(p, 0, str(n)) for n, p in enumerate(pictures)])
-    assert not exact and not near and not found.two_labels and (found.within, found.blank) == (0, 0)
+    result, exact, near = find([(p, 0, str(n)) for n, p in enumerate(pictures)])
+    assert not exact and not near and not result.two_labels and (result.within, result.blank) == (0, 0)
 
 
 @pytest.mark.parametrize("change", [
@@ -54,10 +54,10 @@ def test_a_changed_copy_looks_alike(change, pictures):
 
 def test_identical_pictures(pictures):
     a, b = pictures[:2]
-    found, exact, near = find([(a, 0, "P"), (a.copy(), 1, "P"), (b, 0, "Q"), (b, 0, "R"), (b, 0, "R")])
+    result, exact, near = find([(a, 0, "P"), (a.copy(), 1, "P"), (b, 0, "Q"), (b, 0, "R"), (b, 0, "R")])
     assert exact == [["0.png", "1.png"], ["2.png", "3.png", "4.png"]] and near == []
-    assert [[i.path for i in group] for group in found.two_labels] == [["0.png", "1.png"]]
-    assert found.within == 1
+    assert [[i.path for i in group] for group in result.two_labels] == [["0.png", "1.png"]]
+    assert result.within == 1
 
 
 def test_the_size_is_part_of_the_pixels():
@@ -68,8 +68,8 @@ def test_the_size_is_part_of_the_pixels():
 def test_blank_pictures_are_counted_and_not_compared(pictures):
     rng = np.random.default_rng(0)
     blank = [Image.fromarray(rng.integers(240, 244, (60, 60, 3), dtype=np.uint8)) for _ in range(3)]
-    found, exact, near = find([(p, 0, str(n)) for n, p in enumerate([*blank, pictures[0]])])
-    assert (exact, near, found.blank) == ([], [], 3)
+    result, exact, near = find([(p, 0, str(n)) for n, p in enumerate([*blank, pictures[0]])])
+    assert (exact, near, result.blank) == ([], [], 3)
     assert find([(p, 0, str(n)) for n, p in enumerate(blank)])[2] == []
 
 
@@ -82,18 +82,18 @@ def test_blocks_compare_every_pair(monkeypatch):
     prints = [duplicates.Fingerprint(str(n), row) for n, row in enumerate(bits)]
     items = [Item(n, 0, str(n), str(n)) for n in range(90)]
     monkeypatch.setattr(duplicates, "ROWS", 16)
-    found = duplicates.find(items, prints).near
-    assert [(p.first.path, p.second.path, p.distance) for p in found] == [(0, 89, 3), (30, 64, 17), (4, 5, 40)]
+    result = duplicates.find(items, prints).near
+    assert [(p.first.path, p.second.path, p.distance) for p in result] == [(0, 89, 3), (30, 64, 17), (4, 5, 40)]
 
 
 @pytest.mark.real_data
 def test_the_real_picture_with_two_labels(real_patches):
     root = real_patches[0].parents[6]
     dataset, prints = datasets.decode(datasets.read(root, "breakhis", classes="all"), duplicates.fingerprint)
-    found = duplicates.find(dataset.items, prints)
-    assert [[i.path.stem for i in group] for group in found.two_labels] == [
+    result = duplicates.find(dataset.items, prints)
+    assert [[i.path.stem for i in group] for group in result.two_labels] == [
         ["SOB_M_DC-14-13412-100-003", "SOB_M_LC-14-13412-100-003"]
     ]
-    assert found.exact == found.two_labels and found.near == []
+    assert result.exact == result.two_labels and result.near == []
     # No pair of patients comes near the threshold, not even at twice its distance.
     assert duplicates.find(dataset.items, prints, near=2 * duplicates.NEAR).near == []

@@ -3,7 +3,7 @@ import pytest
 
 from dala.data import datasets
 from dala.data import items as data_items
-from dala.data.items import Item, LeakageError
+from dala.data.items import Item
 
 
 def some(patients=8, pictures=5):
@@ -13,12 +13,6 @@ def some(patients=8, pictures=5):
         for p in range(patients)
         for i in range(pictures + 9 * (p == 0))
     ]
-
-
-def test_leakage_is_named():
-    items = some(2)
-    with pytest.raises(LeakageError, match="00"):
-        data_items.assert_disjoint(items[:3], items[2:])
 
 
 def test_classes_and_patients_are_drawn_equally_often():

@@ -10,6 +10,7 @@ from dala.errors import DalaError
 from dala.evaluation import bootstrap, metrics
 from dala.evaluation.comparison import CompareError, compare, markdown
 from dala.evaluation.predictions import Predictions
+from dala.hub.report import ReportError
 
 
 def predictions(quality, partitions=2, folds=3, seed=0):
@@ -132,11 +133,11 @@ def test_another_split_is_refused(tmp_path):
     ("change", "sentence"),
     [
         (lambda p: replace(p, picture=np.char.replace(p.picture, "07", "99")), "1 pictures that a has not, .* as 99"),
-        (lambda p: p.partitions()[0]._take(np.arange(40)), "0 pictures that a has not, and lacks 8"),
+        (lambda p: p.partitions()[0].take(np.arange(40)), "0 pictures that a has not, and lacks 8"),
         (lambda p: replace(p, label=1 - p.label), "another label"),
         (lambda p: replace(p, patient=np.char.replace(p.patient, "p3", "p4")), "another patient"),
-        (lambda p: replace(p, class_names=("benign", "cancer")), "apart"),
-        (lambda p: p._take(np.arange(90)), "Partition 1 of b has 0 pictures"),
+        (lambda p: replace(p, class_names=("benign", "cancer")), "equal classes"),
+        (lambda p: p.take(np.arange(90)), "Partition 1 of b has 0 pictures"),
     ],
 )
 def test_other_pictures_are_refused(change, sentence):
@@ -154,7 +155,7 @@ def test_what_cannot_be_read_or_told_apart_is_refused(tmp_path):
     with pytest.raises(DalaError, match="one resample"):
         run(a, "--bootstrap", 0)
     (b / "report.json").write_text("{")
-    with pytest.raises(CompareError, match="is not JSON"):
+    with pytest.raises(ReportError, match="is not JSON"):
         run(a, b)
     with pytest.raises(DalaError, match="No such file"):
         run(a, "--bootstrap", 10, "--json", tmp_path / "no" / "o.json")

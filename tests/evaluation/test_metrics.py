@@ -32,7 +32,7 @@ def patients_of(classes, k, pictures, seed):
 def test_every_figure_by_hand_where_pictures_weigh_the_same():
     r = metrics.report(LABELS, two(MALIGNANT), PATIENTS, SLIDES)
     assert (r.images, r.patients, r.slides) == (6, 3, 5)
-    assert r.by_image.auc == r.auc == pytest.approx(8 / 9)
+    assert r.auc == pytest.approx(8 / 9)
     assert r.average_precision == pytest.approx((1 + 1 + 3 / 4) / 3)
     assert r.accuracy == pytest.approx(4 / 6)
     assert r.recall == pytest.approx([2 / 3, 2 / 3])
@@ -117,7 +117,7 @@ def test_a_weight_is_a_number_of_copies(classes):
     labels, p, patients = patients_of(classes, 4 * classes, [1, 2, 3], seed=classes)
     r = metrics.report(labels, p, patients)
     copies = (6 // np.bincount(patients))[patients]
-    for scores, repeats in ((r.by_image, np.ones_like(copies)), (r.by_patient, copies)):
+    for scores, repeats in ((r, np.ones_like(copies)), (r.by_patient, copies)):
         for name, value in oracle(np.repeat(labels, repeats), np.repeat(p, repeats, 0)).items():
             assert getattr(scores, name) == pytest.approx(value), name
 
@@ -297,3 +297,13 @@ def test_a_bootstrap_needs_resamples_and_a_pair_one_shape():
         bootstrap.intervals(*TINY, n=0)
     with pytest.raises(metrics.MetricsError, match="paired"):
         bootstrap.paired(TINY[0], TINY[1], np.stack([TINY[1]] * 2), TINY[2])
+
+
+def test_intervals_of_a_mean_are_over_groups():
+    values, groups = [0.0] * 10 + [1.0] * 10, ["a"] * 10 + ["b"] * 10
+    mean, low, high = bootstrap.mean_interval(values, groups)
+    assert (mean, low, high) == (0.5, 0, 1)
+    mean, low, high = bootstrap.mean_interval(values)
+    assert mean == 0.5
+    assert 0.2 < low < 0.4
+    assert 0.6 < high < 0.8

@@ -1,4 +1,4 @@
-"""The card's pictures show what the report tells, and are the same bytes each time."""
+"""Figures of the card show the numbers of the report, and have the same bytes each time."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dala import style
 from dala.evaluation import plots
 from dala.evaluation import summary as evaluation_summary
 from dala.evaluation.calibration import BINS
@@ -22,7 +23,7 @@ def texts(figure) -> str:
 
 
 def test_the_accent_is_the_apps():
-    assert TOKENS["color_accent"][0] == plots.ACCENT
+    assert TOKENS["color_accent"][0] == style.ACCENT
 
 
 @pytest.mark.parametrize("options", [{}, {"classes": 3}, {"partitions": 1, "folds": 1}])
@@ -57,8 +58,8 @@ def test_the_reliability_diagram_is_that_of_the_ece():
 
 
 def test_the_confusion_matrix_tells_shares_and_counts():
-    told = texts(plots.confusion([[3, 1], [0.5, 1.5]], ["a", "b"])).split("  ")
-    assert " ".join(told) == "75 % 3 25 % 1 25 % 0.5 75 % 1.5"
+    shown = texts(plots.confusion([[3, 1], [0.5, 1.5]], ["a", "b"])).split("  ")
+    assert " ".join(shown) == "75 % 3 25 % 1 25 % 0.5 75 % 1.5"
 
 
 def test_the_protocols_have_a_bar_each_and_no_invented_interval():

@@ -55,9 +55,9 @@ def by_hand() -> Predictions:
         (k, patient, slide, picture, label, right[k]) for k in (0, 1) for patient, slide, picture, label, right in rows
     ]
     partition, patient, slide, picture, label, right = map(np.array, zip(*table, strict=True))
-    told = np.where(right, label, 1 - label)
+    predicted = np.where(right, label, 1 - label)
     # A logit of log 3 is a probability of 3/4.
-    logits = np.eye(2, dtype=np.float32)[told] * np.log(3).astype(np.float32)
+    logits = np.eye(2, dtype=np.float32)[predicted] * np.log(3).astype(np.float32)
     none = np.array([""] * len(table))
     return Predictions(
         ("no", "yes"), partition, np.zeros(len(table), int), picture, label, patient, slide, none, logits
@@ -113,11 +113,11 @@ def test_counts_of_what_is_distinct():
 
 def test_confidence_is_scored_after_calibration_and_ranking_before():
     run, expected = predictions(), {}
-    for told, names in (
+    for scored, names in (
         (run, set(metrics.FIGURES) - {"brier", "ece"}),
         (evaluation_summary.calibrated(run), {"brier", "ece"}),
     ):
-        parts = told.partitions()
+        parts = scored.partitions()
         every = metrics.figures(parts[0].label, np.stack([p.probabilities() for p in parts]), parts[0].patient)
         expected |= {name: every[name] for name in names}
     summary = evaluation_summary.summary(run, 50)
