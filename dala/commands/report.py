@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from dala.hub.report import Scores
 from dala.publishing import card_notes, run_report
 from dala.publishing.run_report import Publication
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_scores(scores: dict[str, Any]) -> None:
+def print_scores(scores: Scores) -> None:
     """Print the main scores of a report with their 95 % intervals."""
     print(
         f"{scores['images']} pictures, {scores['patients']} patients; partitions: {scores['partitions']}, "
