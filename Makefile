@@ -4,6 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The page's scripts: ESLint where npm can fetch it, else their syntax where Node is, else nothing.
+ESLINT := npx --yes eslint@9
+define JAVASCRIPT
+if ! command -v node > /dev/null; then echo "JavaScript is not checked: Node is not installed."; \
+elif npm_config_fetch_retries=0 npm_config_fetch_timeout=20000 $(ESLINT) --version > /dev/null 2>&1; then $(ESLINT) dala; \
+else echo "ESLint is not available: checking the syntax alone."; \
+find dala -name '*.js' -print0 | xargs -0 -n 1 node --check; fi
+endef
+
 .PHONY: demo test test-all lint audit fuzz check chromium screenshots clean
 
 demo: $(VENV)/app
@@ -24,6 +33,7 @@ lint: $(VENV)/dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r app.py dala
+	@$(JAVASCRIPT)
 
 # Build the sdist and the wheel in dist/.
 .PHONY: package

@@ -1,4 +1,4 @@
-"""Entry point of the app and of a Space: builds the ui and launches it with every safety switch set."""
+"""The app, run as a script or by a Hugging Face Space: builds the page around a network and serves it."""
 
 import html
 import os
@@ -8,16 +8,16 @@ from contextlib import suppress
 from typing import Any
 
 if __name__ == "__main__":
-    # From the first import on, Ctrl-C and a container's stop are no traceback but an orderly end.
+    # Before the imports, which take seconds: Ctrl-C and a container's stop then end the process without a traceback.
     for _number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(_number, lambda number, _: sys.exit(128 + number))
 
-# Threads that wait for each other sleep. Spinning, as they would, takes a processor from whatever else needs it: on two
-# that a neighbour shares, an eigenvalue decomposition of 15 ms took seconds. Read once, when torch is loaded.
+# OpenMP threads that wait shall sleep. By default they spin, which takes a core from other work: on two shared cores an
+# eigenvalue decomposition of 15 ms took seconds. The variable is read once, when torch is loaded.
 os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "passive")
 
 with suppress(ImportError):
-    import spaces  # noqa: F401  on ZeroGPU it prepares torch, and has to come before it
+    import spaces  # noqa: F401  it prepares torch for ZeroGPU and has to be imported before it
 
 import gradio as gr
 
@@ -37,8 +37,8 @@ TITLE = "DALA: see what a network looks at in breast tissue"
 
 
 def build(explainer: Explainer, note: str = "") -> gr.Blocks:
-    """The whole ui around a loaded network; the note tells why it is not the one that was wanted."""
-    # Uploads leave the disk after an hour; nothing is told to anybody.
+    """Build the page around a network; `note` says why it is not the one that was configured."""
+    # Uploads are deleted after an hour; no analytics are sent.
     with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer, note))
         page = Page(Shelf(explainer), first="explain")
@@ -56,18 +56,18 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 results.build(page)
         api.build(explainer)
         gr.Markdown(
-            "A picture you send lies on this server's disk for up to an hour, and in its memory until other visits "
-            "displace it; send nothing that identifies a patient.",
+            "A picture you upload stays on this server's disk for up to an hour, and in its memory until newer ones "
+            "replace it: upload nothing that identifies a patient.",
             elem_classes="small",
         )
     return demo
 
 
 def launch(demo: gr.Blocks, **options: Any) -> Any:
-    """`demo.launch` with the switches a public demo of a medical network needs.
+    """Launch the page with the options that a public demo needs; `options` go to `gr.Blocks.launch`.
 
     Raises:
-        DalaError: a `DALA_QUEUE` that is no length of a queue.
+        DalaError: `DALA_QUEUE` is no whole number of 1 or more.
     """
     return demo.queue(max_size=_queue()).launch(
         theme=theme(),
@@ -86,7 +86,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
 
 
 def run() -> int:
-    """Serve the page until Ctrl-C or SIGTERM; the exit code."""
+    """Serve the page until Ctrl-C or SIGTERM; return the exit code."""
     try:
         explainer, note = pinned.load()
         zero_gpu.lend(explainer)
@@ -95,24 +95,24 @@ def run() -> int:
             launch(demo, prevent_thread_lock=True)
             demo.block_thread()
         finally:
-            # Visitors' open pages end, and their pictures leave the disk.
+            # Ends open sessions and deletes their pictures.
             demo.close()
     except DalaError as error:
         return refuse(str(error))
     except OSError as error:
         if error.errno in files.REFUSALS:
             return refuse(files.refused(error, error.filename or "The app's temporary folder"))
-        if error.errno is None:  # Gradio's own words for a port that is taken
+        if error.errno is None:  # raised by Gradio, where the port is taken
             return refuse(str(error))
         raise
     return 0
 
 
 def _queue() -> int:
-    given = os.environ.get("DALA_QUEUE") or "64"
-    if not given.isdecimal() or not int(given):
-        raise DalaError(f"DALA_QUEUE is how many requests may wait, 1 or more, not {given!r}.")
-    return int(given)
+    value = os.environ.get("DALA_QUEUE") or "64"
+    if not value.isdecimal() or not int(value):
+        raise DalaError(f"DALA_QUEUE is how many requests may wait, 1 or more, not {value!r}.")
+    return int(value)
 
 
 def _head(explainer: Explainer, note: str = "") -> str:

@@ -81,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(
-    args: argparse.Namespace, loaded: models.LoadedModel, raw: Predictions, scaled: Predictions
-) -> Report:
+def _report(args: argparse.Namespace, loaded: models.LoadedModel, raw: Predictions, scaled: Predictions) -> Report:
     return {
         "title": loaded.source,
         "network": "dala",

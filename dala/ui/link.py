@@ -1,4 +1,4 @@
-"""What a visitor chose stands in the page's address, so that a link shares it: settings, never the picture."""
+"""Choices are kept in the page's address, so that a link shares them: settings, never the picture."""
 
 import json
 
@@ -6,7 +6,11 @@ __all__ = ["remember"]
 
 
 def remember(name: str) -> str:
-    """JavaScript for an event that the visitor's choice sets off, and no update from here: value -> the address."""
+    """JavaScript for an `input` event, which only a visitor triggers: puts the value into the page's address.
+
+    Args:
+        name: of the query parameter.
+    """
     return """value => {
   const url = new URL(location.href);
   url.searchParams.set(NAME, value);

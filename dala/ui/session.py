@@ -1,4 +1,4 @@
-"""What one visitor looks at, and how every tab hears of it."""
+"""The state of one session: the picture that is explained, and how the tabs follow its changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from dala.ui.server.uploads import sentence
 
 __all__ = ["MODEL", "PLUMBING", "ExpiredError", "Given", "Page", "Seen", "held", "sentence"]
 
-# Events that run a network: one after the other, and the last of several choices counts.
+# Options of events that run a network: one at a time, and of several waiting choices the last one.
 MODEL: dict[str, Any] = {
     "concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private", "trigger_mode": "always_last",
 }  # fmt: skip
@@ -27,7 +27,7 @@ _serials = count(1)
 
 
 class ExpiredError(DalaError):
-    """A page was left alone for so long that its state is gone."""
+    """The state of a session was deleted, since the page was idle for too long."""
 
     def __init__(self) -> None:
         super().__init__("This explanation has expired: choose the picture again.")
@@ -35,7 +35,14 @@ class ExpiredError(DalaError):
 
 @dataclass(frozen=True)
 class Given:
-    """A picture as it was given: its file, what is known of it in words, its magnification, the part that is seen."""
+    """A picture before it is explained.
+
+    Attributes:
+        file: the uploaded file or the sample.
+        about: one line about it: pixel size, origin, licence.
+        scale: its magnification, such as "100X"; None where unknown.
+        box: the part that is explained; None for the whole.
+    """
 
     file: Path
     about: str = ""
@@ -51,10 +58,10 @@ class Seen:
         explanation: without its gradient and on the CPU, since a session may keep it for an hour.
         given: the picture as it was given.
         model: the network's key on the shelf.
-        parts: what of the picture could be seen instead; see `dala.images.tiles.Selection`.
+        parts: boxes of a large picture that can be explained instead; see `dala.images.tiles.Selection`.
         thumbnails: of the whole and of every part; none where there are no parts.
-        patches: how many patches the whole picture holds.
-        serial: differs between any two.
+        patches: how many patches the whole picture contains.
+        serial: unique; a new one for every new explanation.
     """
 
     explanation: Explanation
@@ -76,7 +83,7 @@ class Seen:
 
 
 def held(seen: Seen | None) -> Seen:
-    """What a session looks at; ExpiredError if it is gone."""
+    """Return the session's picture; ExpiredError if there is none any more."""
     if seen is None:
         raise ExpiredError
     return seen
@@ -87,10 +94,10 @@ class Page:
 
     Attributes:
         shelf: the networks.
-        seen: state: what the session looks at, a `Seen` or None.
-        model: state: key of the session's network.
-        serial: hidden; takes `Seen.serial`, so that its change tells of every new picture, class or network.
-        opened: state: id of the tab that is open.
+        seen: state, a `Seen` or None.
+        model: state, key of the session's network.
+        serial: hidden textbox with `Seen.serial`; it changes with every new picture, class or network.
+        opened: state, id of the open tab.
     """
 
     def __init__(self, shelf: Shelf, first: str) -> None:
@@ -101,7 +108,7 @@ class Page:
         self.opened = gr.State(first)
 
     def explainer(self, seen: Seen) -> Explainer:
-        """The network that explained what a session looks at."""
+        """The network that explained the session's picture."""
         return self.shelf[seen.model]
 
     def follow(

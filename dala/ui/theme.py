@@ -1,4 +1,4 @@
-"""The look: quiet surfaces, one accent, system fonts (none is fetched); the tissue is the only colourful thing."""
+"""The theme: plain surfaces, one accent colour, system fonts. Nothing is fetched; only the tissue is colourful."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import gradio as gr
 
 __all__ = ["CSS", "theme"]
 
-# Gradio's theme variables: (light, dark); None where one value serves both.
+# Gradio's theme variables: (light, dark); None where the light value serves both.
 TOKENS: dict[str, tuple[str, str | None]] = {
     "body_background_fill": ("#fbfaf8", "#171615"),
     "body_text_color": ("#22201d", "#edeae4"),
@@ -34,7 +34,7 @@ TOKENS: dict[str, tuple[str, str | None]] = {
 
 
 def theme() -> gr.themes.Base:
-    """The theme for `launch`."""
+    """The theme, for `launch`."""
     values = {name: light for name, (light, _) in TOKENS.items()}
     values |= {f"{name}_dark": dark for name, (_, dark) in TOKENS.items() if dark}
     return gr.themes.Base(

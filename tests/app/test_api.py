@@ -27,7 +27,7 @@ def client(served):
     return Client(served.local_url, verbose=False)
 
 
-def test_explain_says_what_python_says(client, small, patch_file):
+def test_explain_equals_python(client, small, patch_file):
     numbers, plain, kept = client.predict(
         handle_file(patch_file), "malignant", "percentile", 90, method="layer_cam", layer="layer3", raw_maps=True,
         api_name="/explain",
@@ -41,7 +41,7 @@ def test_explain_says_what_python_says(client, small, patch_file):
     np.testing.assert_array_equal(np.asarray(Image.open(kept)), np.asarray(expected["dt_layer_cam"]))
 
 
-def test_a_margin_and_what_speaks_against(client, small, patch_file):
+def test_a_margin_and_evidence_against(client, small, patch_file):
     over = client.predict(handle_file(patch_file), "benign", over="malignant", api_name="/explain")[0]
     assert over["target"] == "benign over malignant"
     assert over["raw_max"]["grad_cam"] == small.explain(patch_file, ("benign", "malignant")).maps["grad_cam"].max()
@@ -64,13 +64,13 @@ def test_only_the_image_is_needed(served, client, small, patch_file):
         assert {**again, "seconds": 0} == {**numbers, "seconds": 0}
 
 
-def test_a_call_of_four_values_is_answered_as_ever(served, client, patch_file):
+def test_a_call_of_the_first_four_values_is_answered(served, client, patch_file):
     path = httpx.post(f"{served.local_url}gradio_api/upload", files={"files": patch_file.open("rb")}).json()[0]
     event, (numbers, *_) = ask(served.local_url, "explain", {"path": path, **FILE}, "", "otsu", None)
     assert (event, numbers["rule"], numbers["strength"]) == ("complete", "otsu", None)
 
 
-def test_compare_tells_how_far_methods_agree(client, small, patch_file):
+def test_compare_measures_how_far_methods_agree(client, small, patch_file):
     methods = ["grad_cam", "eigen_cam", "centre_gaussian"]
     numbers, sheet = client.predict(
         handle_file(patch_file), "benign", methods=methods, share=0.1, raw_maps=True, api_name="/compare"
@@ -102,15 +102,15 @@ def test_threshold_needs_no_network(client, small, patch_file):
     assert own["size"] == list(e.maps["grad_cam"].shape)
 
 
-def test_they_are_documented_and_nothing_else_is_public(client):
+def test_the_endpoints_are_documented_and_nothing_else_is_public(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(endpoints) == ["/explain", "/compare", "/threshold"]
-    names = {name: [p["parameter_name"] for p in told["parameters"]] for name, told in endpoints.items()}
+    names = {name: [p["parameter_name"] for p in endpoint["parameters"]] for name, endpoint in endpoints.items()}
     assert names["/explain"][:4] == ["image", "target", "rule", "strength"]
     assert names["/explain"][4:] == ["over", "method", "layer", "evidence", "raw_maps"]
-    for told in endpoints.values():
-        assert told["description"]
-        for parameter in told["parameters"]:
+    for endpoint in endpoints.values():
+        assert endpoint["description"]
+        for parameter in endpoint["parameters"]:
             assert parameter["python_type"]["description"]
             assert parameter["type"]
     assert "not for diagnosis" in endpoints["/explain"]["description"]
@@ -119,7 +119,7 @@ def test_they_are_documented_and_nothing_else_is_public(client):
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "values", "words"),
+    ("endpoint", "values", "sentence"),
     [
         ("explain", {"target": "cancer"}, "no class 'cancer': choose one of benign, malignant"),
         ("explain", {"target": ["benign", "malignant"]}, "`target` has to be text"),
@@ -149,21 +149,21 @@ def test_they_are_documented_and_nothing_else_is_public(client):
         ("threshold", {"raw_map": [[1, 2]], "rule": "magic"}, "no threshold rule 'magic'"),
     ],
 )  # fmt: skip
-def test_errors_are_our_sentences(client, patch_file, endpoint, values, words):
-    given = values if endpoint == "threshold" else {"image": handle_file(patch_file)} | values
-    with pytest.raises(AppError, match=words):
-        client.predict(**given, api_name=f"/{endpoint}")
+def test_errors_are_our_sentences(client, patch_file, endpoint, values, sentence):
+    arguments = values if endpoint == "threshold" else {"image": handle_file(patch_file)} | values
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**arguments, api_name=f"/{endpoint}")
 
 
-def test_pictures_that_are_none(served, client, broken_file):
-    for image, words in (
+def test_a_value_that_is_no_picture_is_refused(served, client, broken_file):
+    for image, sentence in (
         (handle_file(broken_file), "damaged or incomplete"),
         (None, "There is no picture"),
         (base64.b64encode(b"no picture at all").decode(), "not a picture"),
         ("A" * 28_000_000, "more than 20 MB"),
         ("text, and no picture", "an address or a path is not taken"),
     ):
-        with pytest.raises(AppError, match=words):
+        with pytest.raises(AppError, match=sentence):
             client.predict(image, api_name="/explain")
     for values in ((), (3,), ([],), ({},), ({"path": 3, **FILE},)):
         assert "There is no picture" in ask(served.local_url, "explain", *values)[1]["error"]
@@ -173,11 +173,11 @@ def test_pictures_that_are_none(served, client, broken_file):
 @pytest.mark.parametrize("endpoint", ["explain", "compare"])
 def test_no_path_that_was_not_uploaded(served, endpoint, path):
     for value in ({"path": path, **FILE}, {"path": path}, {"url": path}, path):
-        event, told = ask(served.local_url, endpoint, value, None, "mean_std", None)
+        event, answer = ask(served.local_url, endpoint, value, None, "mean_std", None)
         assert event == "error"
-        assert re.search("has to be uploaded|There is no picture|is not taken", told["error"])
-        assert "root:" not in str(told)
-        assert str(Path.cwd()) not in str(told)
+        assert re.search("has to be uploaded|There is no picture|is not taken", answer["error"])
+        assert "root:" not in str(answer)
+        assert str(Path.cwd()) not in str(answer)
 
 
 def test_gradio_alone_would_fetch_an_address(elsewhere):
@@ -203,10 +203,10 @@ def test_no_event_follows_an_address(served, elsewhere):
         for value in (file, {"nested": [file]}):
             join = {"fn_index": fn._id, "session_hash": f"s{fn._id}", "data": [value] * len(fn.inputs)}
             assert httpx.post(f"{served.local_url}gradio_api/queue/join", json=join).is_success
-            told = httpx.get(
+            answer = httpx.get(
                 f"{served.local_url}gradio_api/queue/data", params={"session_hash": join["session_hash"]}, timeout=60
             ).text
-            assert "has to be uploaded" in told
+            assert "has to be uploaded" in answer
     assert not reached
 
 

@@ -26,14 +26,14 @@ def encoded(patch_file):
 
 
 def test_the_tools_are_the_endpoints(served):
-    found = talk(f"{served.local_url}gradio_api/mcp/", lambda session: session.list_tools()).tools
-    assert [tool.name for tool in found] == ["explain", "compare", "threshold"]
-    for tool in found:
+    listed = talk(f"{served.local_url}gradio_api/mcp/", lambda session: session.list_tools()).tools
+    assert [tool.name for tool in listed] == ["explain", "compare", "threshold"]
+    for tool in listed:
         assert "diagnosis" in tool.description or tool.name == "threshold"
         assert tool.inputSchema["required"] == ["raw_map" if tool.name == "threshold" else "image"]
-        for name, asked in tool.inputSchema["properties"].items():
-            assert asked["description"], name
-    schema = found[0].inputSchema["properties"]
+        for name, parameter in tool.inputSchema["properties"].items():
+            assert parameter["description"], name
+    schema = listed[0].inputSchema["properties"]
     assert schema["target"]["enum"] == ["benign", "malignant", None]
     assert schema["image"]["type"] == "string"
     assert "url" not in json.dumps(schema["image"]).lower().replace("data url", "")
@@ -47,23 +47,23 @@ def test_a_tool_answers_in_json_and_pictures(served, small, patch_file, encoded)
         assert not answer.isError
         numbers = json.loads(answer.content[0].text)
         assert numbers["tau"]["grad_cam"] == e.threshold("otsu").tau
-        found = [Image.open(io.BytesIO(base64.b64decode(c.data))) for c in answer.content if c.type == "image"]
-        for picture, name in zip(found, ("grad_cam", "dt_grad_cam"), strict=True):
+        pictures = [Image.open(io.BytesIO(base64.b64decode(c.data))) for c in answer.content if c.type == "image"]
+        for picture, name in zip(pictures, ("grad_cam", "dt_grad_cam"), strict=True):
             np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected[name]))
 
 
 def test_progress_changes_no_answer(served, encoded):
-    # Gradio takes another way where a client asks to be told of progress.
-    told = []
+    # Gradio takes another path where a client asks for progress.
+    messages = []
 
-    async def heard(progress, total, message):
-        told.append(message)
+    async def receive(progress, total, message):
+        messages.append(message)
 
     answer = talk(
         f"{served.local_url}gradio_api/mcp/",
-        lambda session: session.call_tool("explain", {"image": encoded}, progress_callback=heard),
+        lambda session: session.call_tool("explain", {"image": encoded}, progress_callback=receive),
     )
-    assert told
+    assert messages
     assert [c.type for c in answer.content] == ["text", "image", "text", "image", "text"]
     assert json.loads(answer.content[0].text)["rule"] == "mean_std"
 
@@ -90,18 +90,18 @@ def test_no_address_is_fetched_and_no_path_opened(served, patch_file, elsewhere)
     secret = patch_file.with_name("on the server.png")
     secret.write_bytes(patch_file.read_bytes())
     paths = (f"{address}/x.png", address.replace("http", "HTTP"), f"file://{secret}", str(secret), "/etc/passwd")
-    asked = [
+    calls = [
         (tool, {name: value})
         for tool, name in (("explain", "image"), ("compare", "image"), ("threshold", "raw_map"))
         for path in paths
         for value in (path, {"path": path, **FILE}, {"path": path, "url": path, **FILE}, [path], [[{"path": path}]])
     ]
-    asked += [
+    calls += [
         ("compare", {"image": "AAAA", name: {"path": str(secret), **FILE}}) for name in ("methods", "target", "rule")
     ]
 
     async def speak(session):
-        return [await session.call_tool(*one) for one in asked]
+        return [await session.call_tool(*one) for one in calls]
 
     before = uploads()
     for answer in talk(f"{served.local_url}gradio_api/mcp/", speak):
@@ -112,8 +112,8 @@ def test_no_address_is_fetched_and_no_path_opened(served, patch_file, elsewhere)
     assert uploads() == before
 
 
-def test_gradios_client_is_never_handed_a_file(served, patch_file, encoded):
-    # Without the schemas' fence, too: they are checked by another package.
+def test_gradios_client_never_gets_a_file(served, patch_file, encoded):
+    # Even if the schemas let one through: another package enforces them.
     server = served.mcp_server_obj
     for arguments in ({"image": {"path": str(patch_file), **FILE}}, {"image": encoded, "methods": [{"path": "x"}]}):
         with pytest.raises(mcp.ToolsError, match="an address or a path is not taken"):
@@ -121,7 +121,7 @@ def test_gradios_client_is_never_handed_a_file(served, patch_file, encoded):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "sentence"),
     [
         ({"image": "http://example.org/x.png"}, "an address or a path is not taken"),
         ({"image": "bm8gcGljdHVyZQ=="}, "not a picture"),
@@ -131,10 +131,10 @@ def test_gradios_client_is_never_handed_a_file(served, patch_file, encoded):
         ({"magic": 1}, "'magic' was unexpected"),
     ],
 )
-def test_errors_are_sentences(served, encoded, arguments, words):
+def test_errors_are_sentences(served, encoded, arguments, sentence):
     answer = call(served, "explain", **{"image": encoded} | arguments)
     assert answer.isError
-    assert words in answer.content[0].text
+    assert sentence in answer.content[0].text
     assert len(answer.content[0].text.splitlines()) == 1
 
 
@@ -145,7 +145,7 @@ def test_the_readmes_configuration(served):
     assert 'pip install "gradio[mcp]"' in README
 
 
-def test_a_missing_package_is_told_in_a_sentence(monkeypatch):
+def test_a_missing_package_is_one_sentence(monkeypatch):
     for value in ("", "0", "false"):
         monkeypatch.setenv("DALA_MCP", value)
         assert not mcp.offered()

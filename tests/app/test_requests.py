@@ -33,13 +33,13 @@ def post(visitor, path, body):
 
 
 def event(visitor, served, name, session, data=(), **more):
-    """One of the page's own events: what it ended with."""
+    """Send one of the page's own events; return its last message."""
     index, fn = next((i, f) for i, f in served.fns.items() if f.api_name == name)
     data = [*data, *[None] * (len(fn.inputs) - len(data))]
     body = {"fn_index": index, "session_hash": session, "data": data, **more}
     post(visitor, "queue/join", json.dumps(body))
-    told = visitor.get("gradio_api/queue/data", params={"session_hash": session}).text
-    return next(json.loads(line[6:]) for line in told.splitlines() if "process_completed" in line)
+    stream = visitor.get("gradio_api/queue/data", params={"session_hash": session}).text
+    return next(json.loads(line[6:]) for line in stream.splitlines() if "process_completed" in line)
 
 
 def uploaded(visitor, file, name="patch.png"):
@@ -59,7 +59,7 @@ def test_random_requests(served, patch_file):
     attack = Attack(served, patch_file, seed=1)
     attack.events(60)
     assert attack.bad == []
-    assert sum(attack.told.values()) > 20
+    assert sum(attack.sentences.values()) > 20
 
 
 def test_traversals_and_malformed_bodies_on_every_route(served, patch_file):
@@ -71,9 +71,9 @@ def test_traversals_and_malformed_bodies_on_every_route(served, patch_file):
 
 
 def test_no_route_is_open_that_the_page_does_not_need(served):
-    found = {path for _, path in routes(served.app)}
-    assert len(found) > 60
-    assert {path for path in found if guard.OPEN.fullmatch(path)} == {
+    paths = {path for _, path in routes(served.app)}
+    assert len(paths) > 60
+    assert {path for path in paths if guard.OPEN.fullmatch(path)} == {
         "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
         "/static/{path:path}", "/assets/{path:path}", "/svelte/{path:path}",
         *(f"/gradio_api/{path}" for path in (
@@ -83,7 +83,7 @@ def test_no_route_is_open_that_the_page_does_not_need(served):
             "call/v2/{api_name}/", "call/v2/{api_name}/{event_id}", "heartbeat/{session_hash}",
             "file={path_or_url:path}",
         )),
-        *(path for path in found if path.startswith("/gradio_api/mcp")),
+        *(path for path in paths if path.startswith("/gradio_api/mcp")),
     }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_under_a_proxys_path(path):
 @pytest.mark.parametrize(
     "path", ["run/explain", "api/explain", "process_recording", "component_server", "vibe-edit", "stream/x", "login"]
 )
-def test_what_gradio_offers_beside_is_closed(visitor, path):
+def test_gradios_other_routes_are_closed(visitor, path):
     answer = post(visitor, path, b'{"data": []}')
     assert (answer.status_code, answer.json()) == (404, {"detail": "There is no such page."})
 
@@ -133,7 +133,7 @@ def test_no_address_is_fetched_in_a_files_place(visitor, elsewhere, monkeypatch)
         ("cancel", b'{"session_hash": [], "fn_index": 1e400, "event_id": 3}'),
     ],
 )
-def test_a_malformed_request_is_told_so(visitor, path, body):
+def test_a_malformed_request_gets_a_sentence(visitor, path, body):
     answer = post(visitor, path, body)
     assert 400 <= answer.status_code < 500
     assert answer.json()["detail"]
@@ -148,14 +148,14 @@ def test_a_malformed_request_is_told_so(visitor, path, body):
         b'name="files"; filename="' + b"a" * 9000 + b'"',
     ],
 )
-def test_a_malformed_upload_is_told_so(visitor, part):
+def test_a_malformed_upload_is_refused(visitor, part):
     content = b"--x\r\nContent-Disposition: form-data; " + part + b"\r\n\r\nhi\r\n--x--"
     for query in ("", "?upload_id=x"):
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         assert visitor.post(f"gradio_api/upload{query}", content=content, headers=kind).status_code in (400, 413)
 
 
-def test_a_body_too_long_for_any_picture_is_not_waited_for(visitor):
+def test_a_body_too_long_for_any_picture_is_refused_before_its_end(visitor):
     def endless():
         for _ in range(100):
             yield b"x" * 2**20
@@ -166,7 +166,7 @@ def test_a_body_too_long_for_any_picture_is_not_waited_for(visitor):
     assert visitor.post("gradio_api/upload", files={"files": b"x" * (21 * 2**20)}).status_code == 413
 
 
-def test_millions_of_values_keep_nobody_waiting(visitor, served):
+def test_millions_of_values_delay_no_other_request(visitor, served):
     body = b'{"data": [[' + b"[]," * 3_000_000 + b"1]]}"
     waited = []
 
@@ -178,10 +178,10 @@ def test_millions_of_values_keep_nobody_waiting(visitor, served):
                 waited.append(time.perf_counter() - began)
                 time.sleep(0.05)
 
-    beside = Thread(target=look)
-    beside.start()
+    thread = Thread(target=look)
+    thread.start()
     answer = post(visitor, "call/threshold", body)
-    beside.join()
+    thread.join()
     assert answer.status_code == 413
     assert "send a raw map as NPZ" in answer.json()["detail"]
     assert max(waited) < 3
@@ -199,7 +199,7 @@ def test_a_slow_upload_blocks_nobody_and_ends(served, visitor, patch_file, monke
         assert b" 408 " in slow.recv(4096).splitlines()[0]
 
 
-def test_an_upload_that_broke_off_leaves_the_disk(served, visitor, patch_file):
+def test_an_aborted_upload_is_deleted_from_the_disk(served, visitor, patch_file):
     def unfinished():
         return {file for file in Path(get_upload_folder()).iterdir() if file.is_file()}
 
@@ -216,15 +216,15 @@ def test_an_upload_that_broke_off_leaves_the_disk(served, visitor, patch_file):
     assert Path(kept).is_file()
 
 
-def test_an_event_of_nobody_keeps_nobody_out(served, visitor):
-    # The queue told all who wait of their places, failed at the one without a session, and so at whoever came next.
+def test_an_event_without_a_session_blocks_no_other(served, visitor):
+    # Gradio sends all who wait their positions: it failed at the event without a session, and so at the next one.
     for _ in range(3):
         answer = post(visitor, "call/threshold", b'{"data": [[[1, 2]]], "session_hash": ""}')
         assert answer.is_success
     assert ask(served.local_url, "threshold", [[1, 2]])[0] == "complete"
 
 
-def test_one_readers_host_is_shown_to_nobody_else(served, visitor):
+def test_one_clients_host_header_is_shown_to_no_other(served, visitor):
     evil = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
     paths = (
         "gradio_api/info",
@@ -243,12 +243,12 @@ def test_one_readers_host_is_shown_to_nobody_else(served, visitor):
 
 
 @pytest.mark.parametrize("host", ["a b", "<script>", "x\x7f", "h:99999999", "[::1", "a, <b>"])
-def test_a_host_that_is_none(visitor, host):
+def test_an_invalid_host_is_refused(visitor, host):
     for path in ("config", "gradio_api/info"):
         assert visitor.get(path, headers={"X-Forwarded-Host": host}).status_code == 400
 
 
-def test_what_describes_the_app_tells_nothing_of_the_server(served, visitor):
+def test_descriptions_of_the_app_leak_nothing_of_the_server(served, visitor):
     for path in (
         "",
         "config",
@@ -265,7 +265,7 @@ def test_what_describes_the_app_tells_nothing_of_the_server(served, visitor):
         assert hostile.leak(f"{answer.headers} {answer.text}") is None
 
 
-def test_an_uploaded_page_is_no_page(visitor, patch_file):
+def test_an_uploaded_page_is_sent_as_a_download(visitor, patch_file):
     for name, content in (("x.svg", b"<svg onload='alert(1)'/>"), ("x.html", b"<script>alert(1)</script>")):
         path = visitor.post("gradio_api/upload", files={"files": (name, content)}).json()[0]
         answer = visitor.get(f"gradio_api/file={path}")
@@ -278,7 +278,7 @@ def test_an_uploaded_page_is_no_page(visitor, patch_file):
 
 
 @pytest.mark.parametrize("name", ["upload", "explain", "compare"])
-def test_what_gradio_does_not_decode_opens_no_file_but_an_uploaded_one(served, visitor, patch_file, name):
+def test_only_uploaded_files_are_opened(served, visitor, patch_file, name):
     inside, secret = uploaded(visitor, patch_file), patch_file.with_name("secret.png")
     secret.write_bytes(patch_file.read_bytes())
     link = Path(inside).with_name(f"link-{name}.png")
@@ -301,13 +301,15 @@ def test_what_gradio_does_not_decode_opens_no_file_but_an_uploaded_one(served, v
             [{"path": path}],
         )
         for value in (*kinds, *nested, {"path": path, "is_stream": True, "orig_name": inside}):
-            told = event(visitor, served, name, "visitor-f", [value], simple_format=True)
-            assert not told["success"], value
-            assert told["output"]["error"].startswith(("The picture has to be uploaded", "There is no picture")), value
-            assert str(secret.parent) not in str(told)
+            answer = event(visitor, served, name, "visitor-f", [value], simple_format=True)
+            assert not answer["success"], value
+            assert answer["output"]["error"].startswith(("The picture has to be uploaded", "There is no picture")), (
+                value
+            )
+            assert str(secret.parent) not in str(answer)
 
 
-def test_another_session_is_another(served, visitor, patch_file, broken_file):
+def test_sessions_are_separate(served, visitor, patch_file, broken_file):
     mine = uploaded(visitor, patch_file, "mine of all.png")
     assert event(visitor, served, "upload", "visitor-a", [{"path": mine, **FILE}])["success"]
     look = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
@@ -321,13 +323,13 @@ def test_another_session_is_another(served, visitor, patch_file, broken_file):
         text = visitor.get(path).text
         assert "mine of all" not in text
         assert "visitor-a" not in text
-    # Whoever was told the name, a digest of the content and of a secret of the server, may see it, as with a link.
+    # A client that has the name, a digest of the content and of a secret of the server, may read it, as with a link.
     guessed = Path(mine).parent.with_name("0" * 64) / "mine of all.png"
     assert visitor.get(f"gradio_api/file={guessed}").status_code == 403
     assert visitor.get(f"gradio_api/file={Path(mine).parent}").status_code == 403
 
 
-def test_nobody_cancels_anothers_event(served, visitor, patch_file):
+def test_an_event_cannot_be_cancelled_by_another_session(served, visitor, patch_file):
     picture = {"path": uploaded(visitor, patch_file), **FILE}
     call = visitor.post("gradio_api/call/explain", json={"data": [picture], "session_hash": "visitor-c"}).json()
     index = next(i for i, f in served.fns.items() if f.api_name == "explain")
@@ -339,19 +341,19 @@ def test_nobody_cancels_anothers_event(served, visitor, patch_file):
     assert "event: complete" in visitor.get(f"gradio_api/call/explain/{call['event_id']}").text
 
 
-def test_what_no_handler_foresaw_is_told_in_a_sentence(served, visitor):
+def test_an_unexpected_error_is_one_sentence(served, visitor):
     for more in ({"event_data": {"index": "x", "value": 1}}, {"event_data": None}, {"batched": True}):
-        told = event(visitor, served, "sample", "visitor-e", **more)
-        assert told["output"]["error"] == UNFIT
-        assert hostile.leak(str(told)) is None
+        answer = event(visitor, served, "sample", "visitor-e", **more)
+        assert answer["output"]["error"] == UNFIT
+        assert hostile.leak(str(answer)) is None
 
 
-def test_half_a_character_that_is_told_again(served, visitor):
-    told = event(visitor, served, "choose", "visitor-g", [None, "\ud800"])
-    assert "not in the list of choices" in told["output"]["error"]
+def test_a_lone_surrogate_in_an_error_message(served, visitor):
+    chosen = event(visitor, served, "choose", "visitor-g", [None, "\ud800"])
+    assert "not in the list of choices" in chosen["output"]["error"]
     assert event(visitor, served, "clear", "visitor-g")["success"]
     answer = post(visitor, "call/explain", b'{"data": ["AAAA", "\\ud800"]}')
     assert answer.is_success
-    heard = visitor.get(f"gradio_api/call/explain/{answer.json()['event_id']}").text
-    assert "event: error" in heard
-    assert "no class" in heard
+    stream = visitor.get(f"gradio_api/call/explain/{answer.json()['event_id']}").text
+    assert "event: error" in stream
+    assert "no class" in stream

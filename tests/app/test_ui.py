@@ -27,7 +27,7 @@ from dala.ui.tabs.compare import Compare
 from dala.ui.tabs.explain import Explain
 
 
-def test_uploaded_file_takes_only_what_lies_in_the_upload_folder(patch_file):
+def test_uploaded_file_accepts_only_files_of_the_upload_folder(patch_file):
     inside = Path(get_upload_folder()) / "x" / "patch.png"
     assert uploaded_file({"path": str(inside)}) == inside.resolve()
     for value in (
@@ -118,6 +118,7 @@ def test_methods_are_compared_from_the_forward_pass_that_was_made(compare, colum
     assert f"over {other}" in [value for _, value in targets.choices]
     margin = compare.show(seen, methods, f"over {other}", "attention", "against", last)
     assert margin[0]["words"] == f"against {seen.explanation.target} over {other}"
+    assert margin[0]["evidence"] == "against"
     assert layers.value == "attention"
 
 
@@ -149,20 +150,22 @@ def test_the_download_needs_no_gradient(page, column):
     assert zipped.startswith("data:application/zip;base64,")
 
 
-def test_the_comparison_is_downloaded_as_its_switches_stand(page, column):
+def test_the_comparison_is_downloaded_as_its_switches_are_set(page, column):
     tab, seen = Compare(page), column.first(HOST)[1]
     last = tab.show(seen, ["grad_cam", "random"], None, None, "for", None)[2]
-    told = {}
+    saved = {}
     for level in (False, True):
         chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
         event = gr.EventData(None, chosen | {"level": level, "shared": level})
         zipped = base64.b64decode(tab.download(last, seen, event).split(",")[1])
-        told[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))
-    assert told[True]["one_kept_area"] and told[True]["one_colour_scale"] and "agreement" in told[True]
-    assert told[True]["kept_area"]["grad_cam"] == told[False]["kept_area"]["grad_cam"]
-    areas = told[True]["kept_area"].values()
+        saved[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))
+    assert saved[True]["one_kept_area"] and saved[True]["one_colour_scale"] and "agreement" in saved[True]
+    assert saved[True]["kept_area"]["grad_cam"] == saved[False]["kept_area"]["grad_cam"]
+    areas = saved[True]["kept_area"].values()
     assert (
-        max(areas) - min(areas) < 0.01 < max(told[False]["kept_area"].values()) - min(told[False]["kept_area"].values())
+        max(areas) - min(areas)
+        < 0.01
+        < max(saved[False]["kept_area"].values()) - min(saved[False]["kept_area"].values())
     )
 
 
@@ -177,7 +180,7 @@ def test_a_picture_is_encoded_once_for_all_its_classes_and_methods(page, column)
     )
 
 
-def test_the_map_view_gets_the_raw_map_and_the_tables_of_threshold(small, patch):
+def test_the_map_view_gets_the_raw_map_and_the_threshold_tables(small, patch):
     e = small.explain(patch)
     sent = json.loads(json.dumps(payload(e)))
     picture = Image.open(io.BytesIO(base64.b64decode(sent["picture"].split(",")[1])))

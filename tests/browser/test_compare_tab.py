@@ -22,11 +22,11 @@ def compared(page):
 
 
 def areas(page) -> list[float]:
-    """What every panel says it keeps, in per cent."""
+    """The kept area of every panel, in per cent."""
     return [float(a) for a in re.findall(r"keeps ([\d.]+) %", page.locator("#comparison .panels").inner_text())]
 
 
-def test_methods_stand_side_by_side_and_the_switches_send_nothing(compared):
+def test_methods_are_side_by_side_and_the_switches_send_nothing(compared):
     page = compared
     assert page.locator("#comparison figure h2").all_inner_texts() == [
         "Grad-CAM",
@@ -61,7 +61,7 @@ def test_methods_that_coincide_are_one_map_with_both_names_and_the_reason(compar
     assert page.locator(".agreement tr").count() == 5
 
 
-def test_a_click_and_the_arrow_keys_tell_every_raw_value(compared):
+def test_a_click_and_the_arrow_keys_show_every_raw_value(compared):
     page = compared
     page.locator("#comparison canvas").nth(1).click(position={"x": 50, "y": 60})
     first = page.locator("#comparison .reading").all_inner_texts()
@@ -70,6 +70,14 @@ def test_a_click_and_the_arrow_keys_tell_every_raw_value(compared):
     for _ in range(8):
         page.keyboard.press("ArrowDown")
     assert page.locator("#comparison .reading").all_inner_texts() != first
+
+
+def test_evidence_against_a_class_is_named(compared):
+    page = compared
+    page.get_by_label("against", exact=True).check()
+    page.wait_for_function(
+        "() => / different maps against /.test(document.querySelector('#comparison .words').innerText)"
+    )
 
 
 def test_the_wipe_goes_by_keys_and_by_mouse(compared):
@@ -110,14 +118,14 @@ def test_the_download_holds_every_map(compared):
     with page.expect_download() as event:
         page.locator("#comparison .download").click()
     archive = zipfile.ZipFile(io.BytesIO(event.value.path().read_bytes()))
-    told = json.loads(archive.read("explanation.json"))
-    assert set(told["tau"]) == {"grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam"}
-    assert told["rule"] == thresholds.DEFAULT_RULE
+    saved = json.loads(archive.read("explanation.json"))
+    assert set(saved["tau"]) == {"grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam"}
+    assert saved["rule"] == thresholds.DEFAULT_RULE
     assert "dt_eigen_cam.png" in archive.namelist()
-    assert len(told["agreement"]["rank_correlation"]) == 4
-    # As on screen, where the switches stand.
-    assert (told["one_kept_area"], told["one_colour_scale"]) == (True, True)
-    assert [round(100 * area, 1) for area in told["kept_area"].values()] == shown
-    for index, name in enumerate(told["tau"]):
+    assert len(saved["agreement"]["rank_correlation"]) == 4
+    # As on screen, with all switches on.
+    assert (saved["one_kept_area"], saved["one_colour_scale"]) == (True, True)
+    assert [round(100 * area, 1) for area in saved["kept_area"].values()] == shown
+    for index, name in enumerate(saved["tau"]):
         saved = np.asarray(Image.open(io.BytesIO(archive.read(f"dt_{name}.png")))).astype(int)
         assert (np.abs(saved - pixels(page, index, "#comparison")).max(-1) <= 1).mean() >= 0.999

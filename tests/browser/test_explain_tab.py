@@ -30,24 +30,24 @@ def upload(page, name: str, content: bytes, mime: str = "image/png") -> None:
 
 
 def picture(seed: int, kind: str = "PNG") -> tuple[Image.Image, bytes]:
-    made = phantom.make(seed).picture
+    image = phantom.make(seed).picture
     stream = io.BytesIO()
-    made.save(stream, kind)
-    return made, stream.getvalue()
+    image.save(stream, kind)
+    return image, stream.getvalue()
 
 
 @pytest.fixture
 def uploaded(page, explainer):
-    """The page after a phantom was uploaded, and what Python says of it."""
+    """The page after a phantom was uploaded, and Python's explanation of it."""
     before = pixels(page, 0)
-    made, content = picture(7)
+    image, content = picture(7)
     upload(page, "patch.png", content)
     page.wait_for_function("() => document.querySelector('.run').innerText.includes('700')")
     for _ in range(100):
         if not np.array_equal(pixels(page, 0), before):
             break
         page.wait_for_timeout(100)
-    return page, explainer.explain(made)
+    return page, explainer.explain(image)
 
 
 def test_the_main_job(uploaded):
@@ -58,9 +58,9 @@ def test_the_main_job(uploaded):
     assert f"{e.target}  {e.probabilities[e.target]:.3f}" in page.locator(".classes").inner_text().replace(
         "\u00a0", " "
     )
-    told = render.describe("Grad-CAM", e.target, e.layer, e.heat(), e.threshold())
-    assert page.locator("#maps .words").inner_text() == told
-    assert page.locator("#maps canvas").nth(1).get_attribute("aria-label") == f"DT Grad-CAM. {told}"
+    sentence = render.describe("Grad-CAM", e.target, e.layer, e.heat(), e.threshold())
+    assert page.locator("#maps .words").inner_text() == sentence
+    assert page.locator("#maps canvas").nth(1).get_attribute("aria-label") == f"DT Grad-CAM. {sentence}"
 
 
 def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
@@ -176,24 +176,28 @@ def test_the_last_of_quick_choices_is_shown(uploaded):
             page.locator(f".classes input[value={name}]").check()
     last = e.class_names[0]
     page.wait_for_function(f"() => document.querySelector('#maps .words').innerText.includes('for {last}')")
-    page.wait_for_timeout(1500)
-    assert f"for {last}" in page.locator("#maps .words").inner_text()
+    # An earlier choice may still be answered on a busy machine; the last one has to stay.
+    shown = []
+    while shown[-4:] != [True] * 4 and len(shown) < 40:
+        page.wait_for_timeout(500)
+        shown.append(f"for {last}" in page.locator("#maps .words").inner_text())
+    assert shown[-4:] == [True] * 4
     assert page.locator(f".classes input[value={last}]").is_checked()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "sentence"),
     [
         ("broken.png", picture(1)[1][:20000], "damaged or incomplete"),
         ("page.png", b"<html><script>alert(1)</script></html>", "not a picture"),
         pytest.param("empty.png", b"", "empty", marks=pytest.mark.slow),
     ],
 )
-def test_a_bad_file_gives_our_sentence_and_loses_nothing(uploaded, name, content, words):
+def test_a_bad_file_gives_our_sentence_and_loses_nothing(uploaded, name, content, sentence):
     page, e = uploaded
     before = pixels(page, 0)
     upload(page, name, content)
-    page.wait_for_selector(f"text={words}")
+    page.wait_for_selector(f"text={sentence}")
     page.wait_for_timeout(500)
     np.testing.assert_array_equal(pixels(page, 0), before)
     assert page.locator(".patch img").count() >= 1
@@ -202,9 +206,9 @@ def test_a_bad_file_gives_our_sentence_and_loses_nothing(uploaded, name, content
 
 
 def test_a_tiff_is_shown_though_the_browser_cannot(page, explainer):
-    made, content = picture(9, "TIFF")
+    image, content = picture(9, "TIFF")
     upload(page, "patch.tif", content, "image/tiff")
-    expected = explainer.explain(made)
+    expected = explainer.explain(image)
     words = f"{expected.probabilities[expected.target]:.3f}"
     page.wait_for_function(f"() => document.querySelector('.classes').innerText.includes('{words}')")
     page.wait_for_function("() => [...document.querySelectorAll('.patch img')].some(i => i.naturalWidth === 700)")
@@ -226,8 +230,8 @@ def test_the_download_is_what_is_on_screen(uploaded):
         page.locator("#maps .download").click()
     archive = zipfile.ZipFile(event.value.path())
     assert sorted(archive.namelist()) == ["dt_grad_cam.png", "explanation.json", "grad_cam.png", "maps.npz"]
-    told = json.loads(archive.read("explanation.json"))
-    assert (told["rule"], told["strength"], told["target"]) == ("percentile", 80, e.target)
+    saved = json.loads(archive.read("explanation.json"))
+    assert (saved["rule"], saved["strength"], saved["target"]) == ("percentile", 80, e.target)
     for index, name in enumerate(("grad_cam.png", "dt_grad_cam.png")):
         saved = np.asarray(Image.open(io.BytesIO(archive.read(name)))).astype(int)
         assert (np.abs(saved - pixels(page, index)).max(-1) <= 1).mean() >= 0.999

@@ -44,7 +44,7 @@ def measure(page) -> None:
 
 
 def marks(page) -> list[str]:
-    """Where the lines at the threshold stand, and the dots on the curves."""
+    """Positions of the lines at the threshold, and of the dots on the curves."""
     return page.locator("#lab :is(.mark, .dot)").evaluate_all(
         "all => all.map(mark => [mark.getAttribute('x1'), mark.getAttribute('cx'), mark.getAttribute('cy')].join())"
     )
@@ -58,15 +58,15 @@ def test_a_key_on_the_threshold_moves_lines_dots_and_maps_without_a_request(page
     page.wait_for_timeout(500)
     requests = []
     page.on("request", lambda request: requests.append(request.url))
-    kept, before, told = pixels(page, 1, "#lab"), marks(page), cells(page)
+    kept, before, rows = pixels(page, 1, "#lab"), marks(page), cells(page)
     assert len(before) == 5  # four lines, and the dot of the kept area
     page.locator("#lab .strength input").focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
     assert all(a != b for a, b in zip(before[:3], marks(page)[:3], strict=True))
     assert (pixels(page, 1, "#lab") != kept).any()
-    assert cells(page)[0] != told[0]
-    assert cells(page)[1:] == told[1:]
+    assert cells(page)[0] != rows[0]
+    assert cells(page)[1:] == rows[1:]
     page.wait_for_timeout(500)
     assert requests == []
 
@@ -88,12 +88,12 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
     page.locator("#lab .beside").uncheck()
     measure(page)
     rows = threshold_lab.side_by_side(e, "grad_cam", measured=result)
-    for told, row in zip(cells(page), rows, strict=True):
-        assert told[3:] == [f"{100 * row.kept_area:.1f} %", f"{row.keep_only:.3f}", f"{row.remove_only:.3f}"]
+    for shown, row in zip(cells(page), rows, strict=True):
+        assert shown[3:] == [f"{100 * row.kept_area:.1f} %", f"{row.keep_only:.3f}", f"{row.remove_only:.3f}"]
     page.get_by_label("logit margin", exact=True).check()
-    for told, row in zip(cells(page), rows, strict=True):
+    for shown, row in zip(cells(page), rows, strict=True):
         margins = [f"{v:+.2f}".replace("-", "−") for v in (row.keep_only_margin, row.remove_only_margin)]
-        assert told[4:] == margins
+        assert shown[4:] == margins
     page.set_viewport_size({"width": 390, "height": 844})
     table = page.locator("#lab .charts table").bounding_box()
     assert table["x"] + table["width"] <= 390 - 24  # the page's own margin
@@ -118,7 +118,7 @@ def test_curves_are_measured_on_demand_and_are_pythons(page, small, patch, broke
 
 
 @pytest.mark.slow
-def test_another_map_forgets_the_curve_and_stands_in_the_link(page, browser):
+def test_another_map_clears_the_curve_and_is_in_the_link(page, browser):
     measure(page)
     assert "map=" not in page.url
     page.get_by_label("map", exact=True).click()
@@ -178,7 +178,7 @@ def test_the_whole_way_by_keyboard_alone(browser, served):
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_axe_finds_nothing_serious_beside_a_measured_curve(browser, served, scheme):
+def test_axe_finds_nothing_serious_with_a_measured_curve(browser, served, scheme):
     page = opened(browser, served, scheme)
     page.get_by_role("tab", name="Threshold lab").click()
     page.wait_for_selector("#lab .panels[aria-busy=false] canvas")
@@ -186,9 +186,9 @@ def test_axe_finds_nothing_serious_beside_a_measured_curve(browser, served, sche
     measure(page)
     page.locator(".words-of button:visible").click()
     page.wait_for_selector(".terms:visible")
-    found = Axe().run(page).response["violations"]
+    violations = Axe().run(page).response["violations"]
     page.close()
-    grave = {v["id"]: [n["target"] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+    grave = {v["id"]: [n["target"] for n in v["nodes"]] for v in violations if v["impact"] in ("serious", "critical")}
     assert grave == {}
 
 
@@ -196,11 +196,11 @@ def test_how_good_is_it_stays_with_a_phantom_and_with_a_broken_file(browser, ser
     page = opened(browser, served)
     page.get_by_role("tab", name="How good is it?").click()
     page.wait_for_selector(".results:visible")
-    told, before = page.locator(".results .told").all_inner_texts(), page.locator(".classes").inner_text()
-    assert "report" in told[0]
+    texts, before = page.locator(".results .told").all_inner_texts(), page.locator(".classes").inner_text()
+    assert "report" in texts[0]
     page.locator("input[type=file]").first.set_input_files(broken_file)
     page.wait_for_selector(f"text={BROKEN}")
     page.locator("input[type=file]").first.set_input_files(patch_file)
     page.wait_for_function("text => document.querySelector('.classes').innerText !== text", arg=before)
-    assert page.locator(".results .told").all_inner_texts() == told
+    assert page.locator(".results .told").all_inner_texts() == texts
     page.close()

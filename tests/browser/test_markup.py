@@ -22,12 +22,12 @@ MARKUP = (
     f"\"'><svg onload={RUN.replace(' ', '')}>",
     f"[x](javascript:{RUN.replace(' ', '')}) <iframe srcdoc='<script>parent.{RUN}</script>'>",
 )
-# Where each tab tells a class or a title.
+# Where each tab shows a class or a title.
 TABS = {
     "Explain": "#maps", "Threshold lab": "#lab", "Compare methods": "#comparison", "Step by step": "#walk",
     "Can I trust it?": "#trust", "How good is it?": ".results",
 }  # fmt: skip
-# What stands in the page of any of it, as elements.
+# What of it is in the page as elements.
 MADE = "[onerror], [onload], img[src='x'], iframe[srcdoc], a[href^='javascript'], script:not([src]):not([type])"
 
 
@@ -40,9 +40,9 @@ def hostile(small, patch, tmp_path_factory):
     )
     model.load_state_dict(small.model.state_dict())
     serialization.save(model.eval(), folder)
-    told = copy.deepcopy(REPORT) | {"title": MARKUP[0], "provenance": {"data": MARKUP[1], "magnification": MARKUP[2]}}
-    told["scores"]["by_patient"][0] |= {"patient": MARKUP[0], "label": MARKUP[3]}
-    (folder / "report.json").write_text(json.dumps(told))
+    report = copy.deepcopy(REPORT) | {"title": MARKUP[0], "provenance": {"data": MARKUP[1], "magnification": MARKUP[2]}}
+    report["scores"]["by_patient"][0] |= {"patient": MARKUP[0], "label": MARKUP[3]}
+    (folder / "report.json").write_text(json.dumps(report))
     (folder / "README.md").write_text("\n\n".join(("# A card", *MARKUP)))
     (folder / "samples").mkdir()
     patch.save(folder / "samples" / "a <b>.png")
@@ -75,13 +75,13 @@ def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
     page.locator("input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "image/png", "buffer": patch_file.read_bytes()}
     )
-    page.wait_for_function("told => document.querySelector('.run').innerText !== told", arg=serial)
+    page.wait_for_function("before => document.querySelector('.run').innerText !== before", arg=serial)
     for tab, place in TABS.items():
         page.get_by_role("tab", name=tab).click()
         if tab == "Can I trust it?":
             page.locator("#trust-ask").click()
         page.wait_for_function(
-            "([place, told]) => told.some(one => document.querySelector(place).textContent.includes(one))",
+            "([place, texts]) => texts.some(one => document.querySelector(place).textContent.includes(one))",
             arg=[place, MARKUP[:2]], timeout=90000,
         )  # fmt: skip
         for closed in ("details:not([open]) > summary", "button.label-wrap:not(.open)"):
@@ -93,8 +93,8 @@ def test_markup_is_text_in_every_tab(hostile, browser, patch_file):
     page.get_by_role("tab", name="Explain").click()
     page.wait_for_timeout(1000)
     text = page.locator("body").inner_text()
-    for where, words in (("class", MARKUP[0]), ("other class", MARKUP[1]), ("note", f"note {MARKUP[0]}")):
-        assert words in text, where
+    for where, expected in (("class", MARKUP[0]), ("other class", MARKUP[1]), ("note", f"note {MARKUP[0]}")):
+        assert expected in text, where
     assert page.evaluate("window.pwned") is None
     with page.expect_download() as download:
         page.locator("#maps .download").click()

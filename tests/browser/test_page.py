@@ -31,8 +31,10 @@ def test_axe_finds_nothing_serious_in_any_tab(browser, url, scheme):
     page.wait_for_selector("#maps .panels[aria-busy=false] canvas")
     for name in TABS:
         opened(page, name)
-        found = Axe().run(page).response["violations"]
-        grave = {v["id"]: [n["target"] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+        violations = Axe().run(page).response["violations"]
+        grave = {
+            v["id"]: [n["target"] for n in v["nodes"]] for v in violations if v["impact"] in ("serious", "critical")
+        }
         assert grave == {}, name
     page.close()
 
@@ -82,7 +84,7 @@ def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     other.close()
 
 
-def test_a_link_that_asks_for_nonsense_is_passed_over(browser, url):
+def test_invalid_settings_in_a_link_are_ignored(browser, url):
     search = "rule=magic&strength=9e9&palette=x&opacity=nan&methods=score_cam,x&layer=..&over=over"
     page = browser.new_page()
     errors = []

@@ -1,4 +1,4 @@
-"""A picture that is no tissue: the warning stands above the probabilities, and goes with the picture."""
+"""A picture that is no tissue: the warning is above the probabilities, and goes away with the picture."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Hostile requests against a running app: every answer is below 500, tells nothing of the server, and where an event
-fails, it says so in a sentence. Exit status 1 if one does not.
+"""Hostile requests against a running app. No answer may have a status of 500 or more or leak anything of the server,
+and every failed event has to end with a sentence. Exit status 1 otherwise.
 
     python tests/fuzz/requests.py --n 2000 --seed 0
 """
@@ -49,20 +49,20 @@ def routes(app: Any) -> Iterator[tuple[str, str]]:
 
 
 class Attack:
-    """Requests to one app, each judged; `bad` holds those that failed, in words."""
+    """Requests to one app, each judged; `bad` lists the failures, `sentences` counts the error messages."""
 
     def __init__(self, demo: gr.Blocks, uploaded: Path, seed: int = 0) -> None:
         self.demo, self.rng = demo, random.Random(seed)
         self.client = httpx.Client(base_url=str(demo.local_url), timeout=60)
         self.status: Counter[str] = Counter()
-        self.told: Counter[str] = Counter()
+        self.sentences: Counter[str] = Counter()
         self.bad: list[str] = []
         with uploaded.open("rb") as stream:
             self.uploaded: str = self.client.post(f"{API}/upload", files={"files": stream}).json()[0]
         first = next(i for i, fn in demo.fns.items() if any(t[1] == "load" for t in fn.targets))
         self.event(first, [None] * len(demo.fns[first].inputs), session="seen")
 
-    def ask(self, method: str, path: str, given: str = "", **options: Any) -> httpx.Response | None:
+    def ask(self, method: str, path: str, sent: str = "", **options: Any) -> httpx.Response | None:
         """One request; an answer that never ends is left after its first part."""
         try:
             request = self.client.build_request(method, path, **options)
@@ -81,15 +81,15 @@ class Attack:
             return None
         self.status[str(answer.status_code)] += 1
         text = answer.text if answer.is_closed and hasattr(answer, "_content") else ""
-        told = f"{answer.headers} {text}"
-        self.judge(f"{method} {path[:99]} {str(options)[:300]}", answer.status_code, told, given, *hostile.OURS)
+        full = f"{answer.headers} {text}"
+        self.judge(f"{method} {path[:99]} {str(options)[:300]}", answer.status_code, full, sent, *hostile.OURS)
         return answer
 
-    def judge(self, what: str, status: int, text: str, *given: str) -> None:
+    def judge(self, what: str, status: int, text: str, *sent: str) -> None:
         """Note an answer that should not be."""
-        found = hostile.leak(text, *given)
-        if status >= 500 or found:
-            self.bad.append(f"{what}: {status} {found or text[:200]}")
+        leaked = hostile.leak(text, *sent)
+        if status >= 500 or leaked:
+            self.bad.append(f"{what}: {status} {leaked or text[:200]}")
 
     def event(self, index: int, data: list[Any], session: str, **more: Any) -> None:
         """One event through the queue, to its end."""
@@ -124,11 +124,13 @@ class Attack:
         failed = re.findall(
             r'^event: error\ndata: (.*)$|"output":(\{"error":.*?\}),"success":false', text, re.MULTILINE
         )
-        for told in map(json.loads, filter(None, sum(failed, ()))):
-            sentence = told.get("error") if isinstance(told, dict) else told
+        for error in map(json.loads, filter(None, sum(failed, ()))):
+            sentence = error.get("error") if isinstance(error, dict) else error
             if not sentence:
                 self.bad.append(f"{what}: an error without a sentence")
-            self.told[re.sub(r"Value: .* is not in", "Value: … is not in", str(sentence), flags=re.DOTALL)[:70]] += 1
+            self.sentences[
+                re.sub(r"Value: .* is not in", "Value: … is not in", str(sentence), flags=re.DOTALL)[:70]
+            ] += 1
 
     def paths(self, share: float = 1.0) -> None:
         """Every route of the app, with every traversal, or a share of them, in every place."""
@@ -168,8 +170,8 @@ class Attack:
         for turn in range(n):
             bad = [hostile.value(rng, self.uploaded) for _ in range(12)]
             if turn % 3 == 0:
-                name, told = rng.choice(sorted(public.items()))
-                data = dict(zip((p["parameter_name"] for p in told["parameters"]), bad, strict=False))
+                name, endpoint = rng.choice(sorted(public.items()))
+                data = dict(zip((p["parameter_name"] for p in endpoint["parameters"]), bad, strict=False))
                 kept = {k: v for k, v in data.items() if k in ("image", "raw_map") or rng.random() < 0.4}
                 image = {k: {"path": self.uploaded, "meta": hostile.META} for k in kept if k == "image" and turn % 2}
                 if rng.random() < 0.5:
@@ -181,7 +183,7 @@ class Attack:
             data = [_fitting(block, self.uploaded) if rng.random() < 0.5 else bad.pop() for block in fn.inputs]
             data = data[: rng.choice([len(data)] * 9 + [0])] + bad[: rng.choice([0] * 9 + [2])]
             more = {"event_data": hostile.chosen(rng, self.uploaded), "trigger_id": rng.choice([None, 1, -1, 10**30])}
-            # With a picture this one asks for half a minute of the network.
+            # With a picture this event would take half a minute of the network.
             session = "bare" if "ask" in str(fn.api_name) else rng.choice(["seen", "bare", f"s{turn}"])
             self.event(index, data, session, batched=rng.random() < 0.05, **more)
 
@@ -194,11 +196,11 @@ def _fitting(block: Any, uploaded: str) -> Any:
 
 
 def main() -> None:
-    """Start the app around a small network, attack it, and tell."""
+    """Start the app around a small network, attack it and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=2000, help="random events")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    args = parser.parse_args()
     import app
     from dala import DALAResNet50, Explainer
     from dala.images.preprocessing import Preprocessing
@@ -208,13 +210,13 @@ def main() -> None:
     small.load_state_dict(shipped.state_dict())
     demo = app.build(Explainer(small.eval(), device="cpu"))
     app.launch(demo, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    began, attack = time.perf_counter(), Attack(demo, ROOT / "examples/phantom_malignant.png", given.seed)
+    began, attack = time.perf_counter(), Attack(demo, ROOT / "examples/phantom_malignant.png", args.seed)
     attack.paths()
     attack.bodies()
-    attack.events(given.n)
+    attack.events(args.n)
     print(f"{sum(attack.status.values())} requests in {time.perf_counter() - began:.0f} s: {dict(attack.status)}")
-    for sentence, times in attack.told.most_common():
-        print(f"{times:6d}  {sentence}{'   <- not foreseen' if sentence == UNFIT else ''}")
+    for sentence, times in attack.sentences.most_common():
+        print(f"{times:6d}  {sentence}{'   <- unexpected' if sentence == UNFIT else ''}")
     print("\n".join(attack.bad), f"{len(attack.bad)} bad answers", sep="\n")
     demo.close()
     raise SystemExit(bool(attack.bad))

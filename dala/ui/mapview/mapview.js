@@ -1,102 +1,39 @@
-// The map view: draws what Python sent, and holds no rule and no statistics of its own.
-// props.value: {picture, words, layer, maps: [{title, raw, grid, max, place, tables, cells}], panels: [{title, note, map, kept}]},
-// or null. SETTINGS.together: panels are compared, and one switch thresholds them all.
-// A table's rows are [strength, tau, kept area]. props is a proxy: it is read once a value, never in a loop.
+// The map view: draws what Python sent. Rules and statistics stay in Python.
+//
+// `create` returns a viewer, the state that the other scripts share:
+//   host      {element, props, trigger, watch}, from Gradio
+//   settings  from Python, constant; settings.together: panels are compared, and one switch thresholds them all
+//   parts     the elements of mapview.html
+//   scene     what is drawn, decoded from props.value; null where there is nothing
+//   rule, positions   the chosen threshold rule; for every rule the position of its slider
+//   onPaint, onShow   functions called after every repaint, after every new value
+//   extras    functions by name, whose results a download event carries
+//
+// props.value: {picture, words, evidence, layer, maps: [{title, raw, grid, max, place, tables, cells}],
+// panels: [{title, note, map, kept}]}, or null. A table's rows are [strength, tau, kept area].
+// props is a proxy: read it once per value, never in a loop.
+(dala => {
+'use strict';
 
-const find = selector => element.querySelector(selector);
-const [panels, rules, strength, words, live] = ['.panels', '.rules', '.strength input', '.words', '.live'].map(find);
-const [opacity, palette, contour, download] = ['.opacity', '.palette', '.contour', '.download'].map(find);
-const [cutAll, level, shared] = ['.cut-all', '.level', '.shared'].map(find);
-const RULES = SETTINGS.rules, PALETTES = SETTINGS.palettes, radios = {}, positions = {};
-let view = null, speak = 0, rule = SETTINGS.start_rule;
-const followers = [], extras = {};  // called after every repaint; called for what else a download tells
+const PARTS = {
+  panels: '.panels', rules: '.rules', strength: '.strength input', strengthName: '.strength .name',
+  strengthValue: '.strength output', meaning: '.meaning', words: '.words', live: '.live', opacity: '.opacity',
+  palette: '.palette', contour: '.contour', download: '.download', link: '.link', together: '.together',
+  cutAll: '.cut-all', level: '.level', shared: '.shared', wipe: '.wipe',
+};
+
+function create(host, settings) {
+  const parts = Object.fromEntries(
+    Object.entries(PARTS).map(([name, selector]) => [name, host.element.querySelector(selector)]));
+  const positions = Object.fromEntries(Object.entries(settings.rules).map(([name, {start}]) => [name, start]));
+  return {
+    host, settings, parts, positions, rule: settings.start_rule, scene: null, onPaint: [], onShow: [], extras: {},
+    announcement: 0,
+  };
+}
 
 function make(name, parent, fields = {}) {
   return parent.appendChild(Object.assign(document.createElement(name), fields));
-}
-
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), c => c.charCodeAt(0));
-}
-
-// Bilinear, align_corners=False, as torch's interpolate.
-function upsample(map, [h, w], height, width) {
-  const out = new Float32Array(height * width);
-  const at = (i, n, size) => Math.min(Math.max((i + 0.5) * n / size - 0.5, 0), n - 1);
-  for (let y = 0; y < height; y++) {
-    const sy = at(y, h, height), y0 = Math.floor(sy), y1 = Math.min(y0 + 1, h - 1), fy = sy - y0;
-    for (let x = 0; x < width; x++) {
-      const sx = at(x, w, width), x0 = Math.floor(sx), x1 = Math.min(x0 + 1, w - 1), fx = sx - x0;
-      const top = map[y0 * w + x0] * (1 - fx) + map[y0 * w + x1] * fx;
-      const low = map[y1 * w + x0] * (1 - fx) + map[y1 * w + x1] * fx;
-      out[y * width + x] = top * (1 - fy) + low * fy;
-    }
-  }
-  return out;
-}
-
-// One value a cell: what there is before anything is made smooth.
-function spread(map, [h, w], height, width) {
-  const out = new Float32Array(height * width);
-  for (let y = 0, i = 0; y < height; y++) {
-    const row = Math.floor(y * h / height) * w;
-    for (let x = 0; x < width; x++, i++) out[i] = map[row + Math.floor(x * w / width)];
-  }
-  return out;
-}
-
-// The value that the last colour stands for.
-function top(map) {
-  return shared.checked ? Math.max(...view.maps.map(({max}) => max)) : map.max;
-}
-
-function isCut(panel) {
-  return SETTINGS.together ? cutAll.checked : panel.kept;
-}
-
-// [strength, tau, kept area] of a panel: its own, or the one whose kept area is nearest to the first panel's.
-function row(panel) {
-  const own = panel.map.tables[rule][strength.value];
-  if (!SETTINGS.together || !level.checked || panel === view.panels[0]) return own;
-  const area = view.panels[0].map.tables[rule][strength.value][2], distance = ([, , kept]) => Math.abs(kept - area);
-  return [...panel.map.tables.percentile].reduce((best, next) => (distance(next) < distance(best) ? next : best));
-}
-
-// The tissue under the whole map: made once a palette and opacity, so that a threshold only chooses between two pictures.
-function blend(map) {
-  const colours = bytes(PALETTES[palette.value]), a = opacity.value / 100, {heat} = map, max = top(map);
-  const tissue = view.tissue, out = new Uint8ClampedArray(tissue);
-  if (map.max > 0) {
-    for (let i = 0; i < heat.length; i++) {
-      const p = 4 * i, q = 3 * Math.min(255, Math.floor(heat[i] / max * 255 + 0.5));
-      for (let c = 0; c < 3; c++) out[p + c] = tissue[p + c] * (1 - a) + colours[q + c] * a;
-    }
-  }
-  map.blended = new Uint32Array(out.buffer);
-  const [r, g, b] = colours.slice(-3);
-  view.line = new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0];
-}
-
-function paintWhole(panel) {
-  panel.out.set(panel.map.blended);
-  panel.pen.putImageData(panel.image, 0, 0);
-}
-
-function paintKept(panel, tau) {
-  const {out, map: {heat, blended, max}} = panel, {plain, width, height, line} = view;
-  if (max <= 0) out.set(plain);
-  else if (!contour.checked) {
-    for (let i = 0; i < out.length; i++) out[i] = heat[i] >= tau ? blended[i] : plain[i];
-  } else {
-    out.set(plain);
-    for (let y = 0, i = 0; y < height; y++) {
-      for (let x = 0; x < width; x++, i++) {
-        if (heat[i] >= tau && ((x > 0 && heat[i - 1] < tau) || (x < width - 1 && heat[i + 1] < tau)
-            || (y > 0 && heat[i - width] < tau) || (y < height - 1 && heat[i + width] < tau))) out[i] = line;
-      }
-    }
-  }
-  panel.pen.putImageData(panel.image, 0, 0);
 }
 
 // Three significant digits of the maximum, and as many decimals for every threshold of the same map.
@@ -104,131 +41,195 @@ function number(x, max) {
   return x.toFixed(max > 0 ? Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(max)))) : 0);
 }
 
-function describe(map, area) {
-  const {words: target, layer} = view, {title} = map;
-  if (map.max <= 0) return `No positive evidence for ${target} at ${layer}: the map is zero everywhere.`;
-  const start = `${title} for ${target} is strongest at the ${map.place}; `;
-  if (area === 0) return start + "the dynamic threshold lies above the map's maximum and keeps nothing.";
-  return start + `the dynamic threshold keeps ${(100 * area).toFixed(1)} % of the area.`;
+// The value of the last colour.
+function top({parts, scene}, map) {
+  return parts.shared.checked ? Math.max(...scene.maps.map(({max}) => max)) : map.max;
 }
 
-function repaint() {
-  const chosen = RULES[rule];
-  if (!view) return;
-  const steps = view.maps[0].tables[rule], idle = SETTINGS.together && !cutAll.checked;
-  Object.assign(strength, {max: steps.length - 1, disabled: steps.length < 2 || idle});
-  level.disabled = idle;
-  strength.value = positions[rule];
-  const value = steps[strength.value][0], shown = chosen.parameter ? `${chosen.parameter} = ${value.toFixed(2)}` : 'no control';
-  strength.setAttribute('aria-valuetext', shown);
-  find('.strength .name').textContent = chosen.parameter ? `strength ${chosen.parameter === 'share' ? '' : chosen.parameter}` : 'no control';
-  find('.strength output').textContent = chosen.parameter ? value.toFixed(2) : '';
-  find('.meaning').textContent = chosen.meaning;
-  const areas = view.panels.map(paint);
-  if (SETTINGS.together) words.textContent = overview(areas);
-  wipe.repaint();
-  followers.forEach(follow => follow());
-  // Spoken when the control rests: a reader would otherwise queue up every step.
-  clearTimeout(speak);
-  speak = setTimeout(() => { live.textContent = words.textContent; }, 600);
+function isCut({settings, parts}, panel) {
+  return settings.together ? parts.cutAll.checked : panel.kept;
 }
 
-// Draws a panel and says what it shows; the area that its threshold keeps.
-function paint(panel) {
-  const {map, canvas, notice, reading, cut, at} = panel, [, tau, area] = row(panel), said = describe(map, area);
-  const here = view.probe ? ` · here ${number(map.heat[view.probe.index], map.max)}` : '';
-  if (isCut(panel)) {
-    paintKept(panel, tau);
-    cut.hidden = false;
-    cut.style.width = `${map.max > 0 ? Math.min(100, Math.max(0, 100 * tau / top(map))) : 100}%`;
-    reading.textContent = `τ = ${number(tau, map.max)} · keeps ${(100 * area).toFixed(1)} %${here}`;
-    notice.textContent = map.max <= 0 ? said : area === 0 ? 'The threshold lies above the maximum: nothing is kept.' : '';
-    words.textContent = said;
-  } else {
-    if (panel.drawn !== map.blended) paintWhole(panel);
-    cut.hidden = true;
-    reading.textContent = `raw maximum ${number(map.max, map.max)}${here}`;
-    notice.textContent = map.max <= 0 ? said : '';
+// [strength, tau, kept area] of a panel: its own, or the one whose kept area is nearest to the first panel's.
+function row({settings, parts, scene, rule}, panel) {
+  const own = panel.map.tables[rule][parts.strength.value], [first] = scene.panels;
+  if (!settings.together || !parts.level.checked || panel === first) return own;
+  const area = first.map.tables[rule][parts.strength.value][2], distance = ([, , kept]) => Math.abs(kept - area);
+  return [...panel.map.tables.percentile].reduce((best, next) => (distance(next) < distance(best) ? next : best));
+}
+
+function target({evidence, words}) {
+  return evidence === 'against' ? words : `for ${words}`;
+}
+
+// The sentence of dala.render.describe.
+function describe(scene, map, area) {
+  if (map.max <= 0) {
+    const evidence = scene.evidence === 'against' ? 'evidence' : 'positive evidence';
+    return `No ${evidence} ${target(scene)} at ${scene.layer}: the map is zero everywhere.`;
   }
-  panel.drawn = isCut(panel) ? null : map.blended;
-  canvas.setAttribute('aria-label', `${panel.title}. ${said}`);
-  at.hidden = !view.probe;
-  if (view.probe) Object.assign(at.style, {left: `${100 * view.probe.x}%`, top: `${100 * view.probe.y}%`});
+  const start = `${map.title} ${target(scene)} is strongest at the ${map.place}; `;
+  if (area === 0) return `${start}the dynamic threshold lies above the map's maximum and keeps nothing.`;
+  return `${start}the dynamic threshold keeps ${(100 * area).toFixed(1)} % of the area.`;
+}
+
+function overview({parts, scene}, areas) {
+  const n = scene.panels.length, percent = area => (100 * area).toFixed(1);
+  const start = `${n} ${n > 1 ? 'different maps' : 'map'} ${target(scene)} at ${scene.layer}`;
+  if (!parts.cutAll.checked) return `${start}.`;
+  const [low, high] = [Math.min(...areas), Math.max(...areas)].map(percent);
+  return `${start}; thresholded they keep ${low} to ${high} % of the area.`;
+}
+
+// The slider of the chosen rule's strength, and what it says.
+function showStrength({settings, parts, scene, rule, positions}) {
+  const {parameter, meaning} = settings.rules[rule], {strength} = parts;
+  const steps = scene.maps[0].tables[rule], idle = settings.together && !parts.cutAll.checked;
+  Object.assign(strength, {max: steps.length - 1, disabled: steps.length < 2 || idle});
+  parts.level.disabled = idle;
+  strength.value = positions[rule];
+  const value = parameter ? steps[strength.value][0].toFixed(2) : '';
+  strength.setAttribute('aria-valuetext', parameter ? `${parameter} = ${value}` : 'no control');
+  parts.strengthName.textContent = parameter ? `strength ${parameter === 'share' ? '' : parameter}` : 'no control';
+  parts.strengthValue.textContent = value;
+  parts.meaning.textContent = meaning;
+}
+
+function repaint(viewer) {
+  const {settings, parts, scene} = viewer;
+  if (!scene) return;
+  showStrength(viewer);
+  const areas = scene.panels.map(panel => paint(viewer, panel));
+  if (settings.together) parts.words.textContent = overview(viewer, areas);
+  viewer.onPaint.forEach(follow => follow());
+  // Announced when the control rests: a screen reader would otherwise queue up every step.
+  clearTimeout(viewer.announcement);
+  viewer.announcement = setTimeout(() => { parts.live.textContent = parts.words.textContent; }, 600);
+}
+
+// Draws a panel and describes it; returns the area that its threshold keeps.
+function paint(viewer, panel) {
+  const {parts, scene} = viewer, {map, canvas, notice, reading, cut, at} = panel, {probe} = scene;
+  const [, tau, area] = row(viewer, panel), text = describe(scene, map, area), thresholded = isCut(viewer, panel);
+  const here = probe ? ` · here ${number(map.heat[probe.index], map.max)}` : '';
+  cut.hidden = !thresholded;
+  notice.textContent = map.max <= 0 ? text : '';
+  if (thresholded) {
+    paintKept(viewer, panel, tau);
+    cut.style.width = `${map.max > 0 ? Math.min(100, Math.max(0, 100 * tau / top(viewer, map))) : 100}%`;
+    reading.textContent = `τ = ${number(tau, map.max)} · keeps ${(100 * area).toFixed(1)} %${here}`;
+    if (map.max > 0 && area === 0) notice.textContent = 'The threshold lies above the maximum: nothing is kept.';
+    parts.words.textContent = text;
+  } else {
+    if (panel.drawn !== map.blended) draw(panel, map.blended);
+    reading.textContent = `raw maximum ${number(map.max, map.max)}${here}`;
+  }
+  panel.drawn = thresholded ? null : map.blended;
+  canvas.setAttribute('aria-label', `${panel.title}. ${text}`);
+  at.hidden = !probe;
+  if (probe) Object.assign(at.style, {left: `${100 * probe.x}%`, top: `${100 * probe.y}%`});
   return area;
 }
 
-function overview(areas) {
-  const {words: target, layer} = view, n = view.panels.length, percent = area => (100 * area).toFixed(1);
-  const start = `${n} ${n > 1 ? 'different maps' : 'map'} for ${target} at ${layer}`;
-  if (!cutAll.checked) return `${start}.`;
-  return `${start}; thresholded they keep ${percent(Math.min(...areas))} to ${percent(Math.max(...areas))} % of the area.`;
+function paintKept({parts, scene}, panel, tau) {
+  const {out, map: {heat, blended, max}} = panel, {plain, line, width, height} = scene;
+  if (max <= 0) out.set(plain);
+  else if (parts.contour.checked) dala.pixels.outline(out, plain, line, heat, tau, width, height);
+  else dala.pixels.keep(out, plain, blended, heat, tau);
+  draw(panel, out);
 }
 
-function recolour() {
-  if (!view) return;
-  view.maps.forEach(blend);
-  const colours = bytes(PALETTES[palette.value]);
-  const stops = Array.from({length: 17}, (_, i) => 3 * Math.min(255, 16 * i)).map(q => `rgb(${colours.slice(q, q + 3).join()})`);
-  for (const {bar, most, map} of view.panels) {
-    bar.style.background = `linear-gradient(to right, ${stops.join()})`;
-    most.textContent = number(top(map), top(map));
+function draw({out, pen, image}, pixels) {
+  if (pixels !== out) out.set(pixels);
+  pen.putImageData(image, 0, 0);
+}
+
+// Blends all maps anew: after another value, palette, opacity or colour scale. A threshold then only chooses between
+// two finished pictures.
+function recolour(viewer) {
+  const {settings, parts, scene} = viewer;
+  if (!scene) return;
+  const colours = dala.pixels.bytes(settings.palettes[parts.palette.value]), alpha = parts.opacity.value / 100;
+  for (const map of scene.maps) {
+    const max = top(viewer, map);
+    map.blended = map.max > 0 ? dala.pixels.blend(scene.tissue, map.heat, max, colours, alpha) : scene.plain;
   }
-  repaint();
+  scene.line = new Uint32Array(new Uint8Array([...colours.slice(-3), 255]).buffer)[0];
+  const stops = Array.from({length: 17}, (_, i) => 3 * Math.min(255, 16 * i));
+  const gradient = stops.map(q => `rgb(${colours.slice(q, q + 3).join()})`).join();
+  for (const {bar, most, map} of scene.panels) {
+    bar.style.background = `linear-gradient(to right, ${gradient})`;
+    most.textContent = number(top(viewer, map), top(viewer, map));
+  }
+  repaint(viewer);
 }
 
-function build(sent) {
-  const figure = make('figure', panels), {width, height} = view, map = view.maps[sent.map];
-  make('h2', figure, {textContent: sent.title});
-  const stage = make('div', figure, {className: 'stage'});
-  const canvas = make('canvas', stage, {width, height});
+function build(viewer, panel) {
+  const {parts, scene} = viewer, {width, height} = scene, map = scene.maps[panel.map];
+  const figure = make('figure', parts.panels);
+  make('h2', figure, {textContent: panel.title});
+  const stage = make('div', figure, {className: 'stage'}), canvas = make('canvas', stage, {width, height});
   canvas.setAttribute('role', 'img');
   const at = make('i', stage, {className: 'at', hidden: true});
-  canvas.addEventListener('click', event => probe(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight));
+  canvas.addEventListener('click', ({offsetX, offsetY}) =>
+    probe(viewer, offsetX / canvas.clientWidth, offsetY / canvas.clientHeight));
   const notice = make('p', stage, {className: 'notice'}), scale = make('div', figure, {className: 'scale'});
   make('span', scale, {textContent: '0'});
-  const bar = make('div', scale, {className: 'bar'});
-  const most = make('span', scale, {title: 'the value of the last colour, in raw units'}), cut = make('i', bar);
+  const bar = make('div', scale, {className: 'bar'}), cut = make('i', bar);
+  const most = make('span', scale, {title: 'the value of the last colour, in raw units'});
   const reading = make('p', figure, {className: 'reading'});
-  if (sent.note) make('p', figure, {className: 'reading', textContent: sent.note});
+  if (panel.note) make('p', figure, {className: 'reading', textContent: panel.note});
   const image = new ImageData(width, height), out = new Uint32Array(image.data.buffer);
-  return {...sent, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
+  return {...panel, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
 }
 
-// Every map's raw value at a place, given as shares of width and height.
-function probe(x, y) {
-  const within = v => Math.min(Math.max(v, 0), 1), [column, line] = [within(x) * view.width, within(y) * view.height].map(Math.floor);
-  const index = Math.min(line, view.height - 1) * view.width + Math.min(column, view.width - 1);
-  view.probe = {x: within(x), y: within(y), index};
-  repaint();
+// Shows every map's raw value at a position, given as fractions of width and height.
+function probe(viewer, x, y) {
+  const {scene} = viewer, within = v => Math.min(Math.max(v, 0), 1);
+  const [column, line] = [within(x) * scene.width, within(y) * scene.height].map(Math.floor);
+  const index = Math.min(line, scene.height - 1) * scene.width + Math.min(column, scene.width - 1);
+  scene.probe = {x: within(x), y: within(y), index};
+  repaint(viewer);
 }
 
-async function show() {
-  const sent = props.value;
-  panels.setAttribute('aria-busy', String(Boolean(sent)));
-  if (!sent) {
-    view = null;
-    panels.replaceChildren();
-    words.textContent = 'Choose a patch.';
-    download.disabled = true;
-    return;
-  }
-  const picture = new Image();
-  picture.src = sent.picture;
+async function decode(url) {
+  const picture = Object.assign(new Image(), {src: url});
   await picture.decode();
-  if (sent.picture !== props.value?.picture || sent.words !== props.value.words) return;  // a later value has come in
   const {naturalWidth: width, naturalHeight: height} = picture;
   const pen = Object.assign(document.createElement('canvas'), {width, height}).getContext('2d');
   pen.drawImage(picture, 0, 0);
   const tissue = pen.getImageData(0, 0, width, height).data;
-  const maps = sent.maps.map(({raw, grid, cells, ...rest}) =>
-    ({...rest, heat: (cells ? spread : upsample)(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
-  const place = view?.probe && view.width === width && view.height === height ? view.probe : null;
-  view = {probe: place, words: sent.words, layer: sent.layer, width, height, tissue, plain: new Uint32Array(tissue.buffer), maps};
+  return {width, height, tissue, plain: new Uint32Array(tissue.buffer)};
+}
+
+function clear(viewer) {
+  viewer.scene = null;
+  viewer.parts.panels.replaceChildren();
+  viewer.parts.words.textContent = 'Choose a patch.';
+  viewer.parts.download.disabled = true;
+}
+
+// Draws props.value.
+async function show(viewer) {
+  const {host: {props}, parts: {panels, download}} = viewer, {cells, upsample, bytes} = dala.pixels;
+  const value = props.value;
+  panels.setAttribute('aria-busy', String(Boolean(value)));
+  if (!value) return clear(viewer);
+  const picture = await decode(value.picture);
+  if (value.picture !== props.value?.picture || value.words !== props.value.words) return;  // a later value came in
+  const {width, height} = picture, {words, evidence, layer} = value, before = viewer.scene;
+  const maps = value.maps.map(({raw, grid, cells: flat, ...rest}) =>
+    ({...rest, heat: (flat ? cells : upsample)(new Float32Array(bytes(raw).buffer), [...grid], height, width)}));
+  const probed = before?.width === width && before.height === height ? before.probe : null;
+  viewer.scene = {...picture, words, evidence, layer, maps, probe: probed};
   panels.replaceChildren();
-  view.panels = [...sent.panels].map(build);
-  panels.dataset.count = view.panels.length;
-  wipe.show();
+  viewer.scene.panels = [...value.panels].map(panel => build(viewer, panel));
+  panels.dataset.count = viewer.scene.panels.length;
+  viewer.onShow.forEach(follow => follow());
   panels.setAttribute('aria-busy', 'false');
   download.disabled = false;
-  recolour();
+  recolour(viewer);
 }
+
+dala.mapview = {create, make, number, probe, recolour, repaint, show};
+})(globalThis.dala ??= {});

@@ -1,5 +1,7 @@
-// A chart's axes, paths and marks as SVG: for the threshold lab's charts, in the map view's script. It knows no data.
-const plot = (() => {
+// Axes, paths and marks of a chart as SVG, for the charts of the threshold lab. Lengths are fractions of the axes.
+(dala => {
+'use strict';
+
 const SVG = 'http://www.w3.org/2000/svg';
 const SIZE = {height: 150, left: 46, right: 14, top: 10, bottom: 24};
 
@@ -10,22 +12,22 @@ function draw(name, parent, attributes = {}, text = '') {
   return node;
 }
 
-// On the straight line between two neighbours; xs rise.
+// Linear interpolation; xs rise.
 function between(x, xs, ys) {
-  const found = xs.findIndex(v => v >= x), i = found < 0 ? xs.length - 1 : Math.max(1, found);
+  const above = xs.findIndex(v => v >= x), i = above < 0 ? xs.length - 1 : Math.max(1, above);
   return ys[i - 1] + (ys[i] - ys[i - 1]) * (x - xs[i - 1]) / (xs[i] - xs[i - 1]);
 }
 
-// A figure in a parent: title and value on one line, what is meant below, then the chart.
-function chart(parent, title, meaning) {
-  const figure = make('figure', parent), line = make('div', figure, {className: 'title'});
+// A figure in a parent: title and value on one line, the meaning below, then the chart.
+function chart(parent, title, text) {
+  const {make} = dala.mapview, figure = make('figure', parent), line = make('div', figure, {className: 'title'});
   make('h3', line, {textContent: title});
-  const value = make('output', line), told = make('p', figure, {className: 'meaning-of', textContent: meaning});
+  const value = make('output', line), meaning = make('p', figure, {className: 'meaning-of', textContent: text});
   const svg = draw('svg', figure, {role: 'img', height: SIZE.height});
-  return {title, svg, value, told};
+  return {title, svg, value, meaning};
 }
 
-// The axes of a chart, and where a fraction of each lies in pixels. Labels are [fraction, text].
+// Draws the axes of a chart and sets c.x and c.y, from fractions to pixels. Labels are [fraction, text].
 function frame(c, across, up) {
   const width = Math.max(160, c.svg.clientWidth), right = width - SIZE.right, low = SIZE.height - SIZE.bottom;
   c.x = f => SIZE.left + f * (right - SIZE.left);
@@ -54,7 +56,7 @@ function path(c, points) {
   return points.map(([x, y], i) => `${i ? 'L' : 'M'}${c.x(x).toFixed(1)} ${c.y(y).toFixed(1)}`).join('');
 }
 
-// The line that stands at the threshold, with a dot on the curve where there is one.
+// The vertical line at the threshold and, optionally, a dot on the curve.
 function mark(c, dot) {
   c.mark = draw('line', c.svg, {class: 'mark', y1: c.y(0), y2: c.y(1)});
   c.dot = dot ? draw('circle', c.svg, {class: 'dot', r: 5}) : null;
@@ -69,5 +71,5 @@ function place(c, f, height) {
   }
 }
 
-return {draw, between, chart, frame, bars, path, mark, place};
-})();
+dala.plot = {draw, between, chart, frame, bars, path, mark, place};
+})(globalThis.dala ??= {});

@@ -1,74 +1,106 @@
-// Fills the controls, binds them, and shows what there is: the last of the map view's scripts.
-// Settings, never the picture, stand in the page's address, so that a link shares them.
-const asked = new URLSearchParams(location.search), SWITCHES = {outline: contour, dt: cutAll, level, scale: shared};
+// Starts a map view: fills its controls, binds them, and draws what there is.
+// The settings, never the picture, are kept in the page's address, so that a link shares them.
+(dala => {
+'use strict';
 
-function remember() {
-  // Where nothing was chosen, nothing is written.
-  const url = new URL(location.href), {low, step, start, parameter} = RULES[rule];
-  const moved = parameter && positions[rule] !== start, first = Object.keys(PALETTES)[0];
-  const told = {
-    rule: rule === SETTINGS.start_rule ? null : rule, strength: moved ? (low + step * positions[rule]).toFixed(2) : null,
-    palette: palette.value === first ? null : palette.value, opacity: Number(opacity.value) === SETTINGS.opacity ? null : opacity.value,
-    ...Object.fromEntries(Object.entries(SWITCHES).map(([name, box]) => [name, box.checked ? 1 : null])),
+const switches = ({contour, cutAll, level, shared}) => ({outline: contour, dt: cutAll, level, scale: shared});
+
+// Settings into the page's address; defaults are left out.
+function remember({settings, parts, rule, positions}) {
+  const url = new URL(location.href), {low, step, start, parameter} = settings.rules[rule];
+  const moved = parameter && positions[rule] !== start, [first] = Object.keys(settings.palettes);
+  const {palette, opacity} = parts;
+  const values = {
+    rule: rule === settings.start_rule ? null : rule,
+    strength: moved ? (low + step * positions[rule]).toFixed(2) : null,
+    palette: palette.value === first ? null : palette.value,
+    opacity: Number(opacity.value) === settings.opacity ? null : opacity.value,
+    ...Object.fromEntries(Object.entries(switches(parts)).map(([name, box]) => [name, box.checked ? 1 : null])),
   };
-  for (const [name, value] of Object.entries(told)) {
+  for (const [name, value] of Object.entries(values)) {
     if (value === null) url.searchParams.delete(name);
     else url.searchParams.set(name, value);
   }
   history.replaceState(history.state, '', url);
 }
 
-function recall() {
-  if (RULES[asked.get('rule')]) rule = asked.get('rule');
-  const {low, high, step, parameter} = RULES[rule], strength = Number(asked.get('strength') ?? NaN);
-  if (parameter && strength >= low && strength <= high) positions[rule] = Math.round((strength - low) / step);
-  if (PALETTES[asked.get('palette')]) palette.value = asked.get('palette');
-  const share = Number(asked.get('opacity') ?? NaN);
-  if (share >= 0 && share <= 100) opacity.value = share;
-  for (const [name, box] of Object.entries(SWITCHES)) box.checked = asked.get(name) === '1';
+// Settings out of the page's address; unknown and impossible ones are ignored.
+function recall(viewer) {
+  const {settings, parts, positions} = viewer, query = new URLSearchParams(location.search);
+  if (settings.rules[query.get('rule')]) viewer.rule = query.get('rule');
+  const {low, high, step, parameter} = settings.rules[viewer.rule], strength = Number(query.get('strength') ?? NaN);
+  if (parameter && strength >= low && strength <= high) positions[viewer.rule] = Math.round((strength - low) / step);
+  if (settings.palettes[query.get('palette')]) parts.palette.value = query.get('palette');
+  const opacity = Number(query.get('opacity') ?? NaN);
+  if (opacity >= 0 && opacity <= 100) parts.opacity.value = opacity;
+  for (const [name, box] of Object.entries(switches(parts))) box.checked = query.get(name) === '1';
 }
 
-for (const name of Object.keys(RULES)) positions[name] = RULES[name].start;
-for (const name of Object.keys(PALETTES)) make('option', palette, {value: name, textContent: name});
-opacity.value = SETTINGS.opacity;
-recall();
-for (const [name, {label}] of Object.entries(RULES)) {
-  const line = make('label', rules);
-  radios[name] = make('input', line, {type: 'radio', name: `rule-${SETTINGS.uid}`, value: name, checked: name === rule});
-  line.append(label);
+function fill(viewer) {
+  const {make} = dala.mapview, {settings, parts} = viewer;
+  for (const name of Object.keys(settings.palettes)) make('option', parts.palette, {value: name, textContent: name});
+  parts.opacity.value = settings.opacity;
+  recall(viewer);
+  for (const [name, {label}] of Object.entries(settings.rules)) {
+    const line = make('label', parts.rules), checked = name === viewer.rule;
+    make('input', line, {type: 'radio', name: `rule-${settings.uid}`, value: name, checked});
+    line.append(label);
+  }
+  parts.download.disabled = true;
+  parts.together.hidden = !settings.together;
+  parts.panels.tabIndex = 0;
 }
-download.disabled = true;
 
-rules.addEventListener('change', event => { rule = event.target.value; repaint(); });
-strength.addEventListener('input', () => { positions[rule] = Number(strength.value); repaint(); });
-opacity.addEventListener('input', recolour);
-palette.addEventListener('change', recolour);
-contour.addEventListener('change', repaint);
-shared.addEventListener('change', recolour);
-cutAll.addEventListener('change', repaint);
-level.addEventListener('change', repaint);
-element.addEventListener('change', remember);
-find('.together').hidden = !SETTINGS.together;
-panels.tabIndex = 0;
-panels.addEventListener('keydown', event => {
-  const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-  if (!view || !step) return;
-  event.preventDefault();
-  const {x, y} = view.probe ?? {x: 0.5, y: 0.5};
-  probe(x + step[0] / 50, y + step[1] / 50);
-});
-download.addEventListener('click', () => trigger('download', {
-  rule, strength: view.maps[0].tables[rule][strength.value][0], opacity: opacity.value / 100,
-  palette: palette.value, contour: contour.checked, cut: cutAll.checked, shared: shared.checked, level: level.checked,
-  ...Object.fromEntries(Object.entries(extras).map(([name, ask]) => [name, ask()])),
-  strengths: Object.fromEntries(Object.keys(RULES).map(name => [name, view.maps[0].tables[name][positions[name]][0]])),
-}));
-find('.link').addEventListener('click', async event => {
-  const button = event.target;
-  remember();
+// What a download event carries: every setting as it is on screen.
+function chosen({settings, parts, scene, rule, positions, extras}) {
+  const strength = name => scene.maps[0].tables[name][positions[name]][0];
+  return {
+    rule, strength: strength(rule), opacity: parts.opacity.value / 100, palette: parts.palette.value,
+    contour: parts.contour.checked, cut: parts.cutAll.checked, shared: parts.shared.checked, level: parts.level.checked,
+    ...Object.fromEntries(Object.entries(extras).map(([name, value]) => [name, value()])),
+    strengths: Object.fromEntries(Object.keys(settings.rules).map(name => [name, strength(name)])),
+  };
+}
+
+async function copyLink(viewer) {
+  const {link} = viewer.parts;
+  remember(viewer);
   await navigator.clipboard.writeText(location.href);
-  button.textContent = 'copied';
-  setTimeout(() => { button.textContent = 'copy link'; }, 2000);
-});
-watch('value', show);
-show();
+  link.textContent = 'copied';
+  setTimeout(() => { link.textContent = 'copy link'; }, 2000);
+}
+
+// The arrow keys move the probe by a fiftieth of the picture.
+function moveProbe(viewer, event) {
+  const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
+  if (!viewer.scene || !step) return;
+  event.preventDefault();
+  const {x, y} = viewer.scene.probe ?? {x: 0.5, y: 0.5};
+  dala.mapview.probe(viewer, x + step[0] / 50, y + step[1] / 50);
+}
+
+function bind(viewer) {
+  const {host, parts, positions} = viewer;
+  const repaint = () => dala.mapview.repaint(viewer), recolour = () => dala.mapview.recolour(viewer);
+  parts.rules.addEventListener('change', event => { viewer.rule = event.target.value; repaint(); });
+  parts.strength.addEventListener('input', () => { positions[viewer.rule] = Number(parts.strength.value); repaint(); });
+  parts.opacity.addEventListener('input', recolour);
+  for (const control of [parts.palette, parts.shared]) control.addEventListener('change', recolour);
+  for (const control of [parts.contour, parts.cutAll, parts.level]) control.addEventListener('change', repaint);
+  host.element.addEventListener('change', () => remember(viewer));
+  parts.panels.addEventListener('keydown', event => moveProbe(viewer, event));
+  parts.download.addEventListener('click', () => host.trigger('download', chosen(viewer)));
+  parts.link.addEventListener('click', () => copyLink(viewer));
+}
+
+// host: {element, props, trigger, watch}, from Gradio; settings: from dala.ui.mapview.
+dala.start = (host, settings) => {
+  const viewer = dala.mapview.create(host, settings), show = () => dala.mapview.show(viewer);
+  dala.wipe.attach(viewer);
+  fill(viewer);
+  bind(viewer);
+  host.watch('value', show);
+  show();
+  if (settings.charts) dala.measure.attach(viewer);
+};
+})(globalThis.dala ??= {});

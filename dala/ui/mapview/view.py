@@ -1,7 +1,10 @@
-"""The map view: maps over a picture, drawn in the browser. A threshold moves there without a request.
+"""The map view: heat maps over a picture, drawn in the browser, where a threshold moves without a request.
 
-Python sends the picture, the raw maps and, for every rule, the whole table of thresholds; the script upsamples, colours
-and compares. It holds no rule and no statistics, so `dala.heatmaps.thresholds` stays the one truth.
+Python sends the picture, the raw maps and, for every rule, the whole table of thresholds; the scripts upsample, colour
+and compare. They hold no rule and no statistics: those are in `dala.heatmaps.thresholds` alone.
+
+The scripts share one global, `dala`, to which each file adds one entry of its own name. Gradio puts them into the
+page's head once, whatever the number of map views.
 """
 
 import base64
@@ -24,57 +27,41 @@ from dala.heatmaps import render, thresholds
 __all__ = ["MapView", "comparison", "payload", "stages"]
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("mapview.js", "wipe.js", "start.js")
+SCRIPTS = ("pixels.js", "mapview.js", "wipe.js", "start.js")
+CHARTS = ("plot.js", "charts.js", "measure.js")  # of the threshold lab
+TRIGGERS = ("download", "measure", "stop")
 _numbers = count()
 _pictures: dict[int, str] = {}  # by identity, as long as the picture lives
-_sent: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
+_payloads: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
 class MapView(gr.HTML):
     """The component; its value is what `payload`, `comparison` or `stages` returns, or None.
 
-    Event: `download`, with what the visitor chose.
+    Event: `download`, with the settings on screen.
 
     Args:
-        together: panels are there to be compared: one switch thresholds them all, and two can be wiped.
-        charts: the threshold lab's charts under the maps, as `dala.ui.tabs.threshold_lab` sets them; events `measure` and `stop`.
+        together: panels are compared: one switch thresholds them all, and two can be laid over each other.
+        charts: settings of the threshold lab's charts under the maps, see `dala.ui.tabs.threshold_lab`; events `measure` and `stop`.
         kwargs: of `gr.HTML`.
     """
 
     def __init__(self, together: bool = False, charts: dict[str, Any] | None = None, **kwargs: Any) -> None:
         # Gradio reads every argument back from the component, and would find one of its own functions by these names.
         self.together, self.charts = together, charts
-        settings = {
-            "together": together,
-            "charts": charts,
-            "rules": {
-                name: {
-                    "label": r.label,
-                    "parameter": r.parameter,
-                    "meaning": r.meaning,
-                    "start": _start(r),
-                    "low": r.low,
-                    "high": r.high,
-                    "step": r.step,
-                }
-                for name, r in thresholds.RULES.items()
-            },
-            "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
-            "start_rule": thresholds.DEFAULT_RULE,
-            "opacity": round(100 * render.DEFAULT_OPACITY),
-            "uid": next(_numbers),
-        }
-        scripts = [_text(name) for name in (*SCRIPTS, *(("plot.js", "charts.js") if charts else ()))]
+        settings = json.dumps(_settings() | {"together": together, "charts": charts})
         super().__init__(
             html_template=_text("mapview.html"),
             css_template="\n".join(_text(f"{name}.css") for name in ("mapview", *(("charts",) if charts else ()))),
+            head="".join(f"<script>\n{_text(name)}</script>" for name in (*SCRIPTS, *(CHARTS if charts else ()))),
             # Not as props: an update that comes before a tab is first opened would displace them.
-            js_on_load="\n".join([f"const SETTINGS = {json.dumps(settings)};", *scripts]),
+            # Gradio takes for an event what stands here in quotes.
+            js_on_load=f"// {json.dumps(TRIGGERS)}\ndala.start({{element, props, trigger, watch}}, {settings});",
             **kwargs,
         )
 
     def api_info(self) -> dict[str, Any]:
-        """What travels: an object."""
+        """JSON schema of the value."""
         return {"type": "object"}
 
 
@@ -82,17 +69,32 @@ def _text(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
+def _settings() -> dict[str, Any]:
+    """Settings that every map view shares, and a number that keeps its elements' names apart from another's."""
+    return {
+        "rules": {
+            name: {key: getattr(rule, key) for key in ("label", "parameter", "meaning", "low", "high", "step")}
+            | {"start": _start(rule)}
+            for name, rule in thresholds.RULES.items()
+        },
+        "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
+        "start_rule": thresholds.DEFAULT_RULE,
+        "opacity": round(100 * render.DEFAULT_OPACITY),
+        "uid": next(_numbers),
+    }
+
+
 def payload(explanation: Explanation) -> dict[str, Any]:
-    """All that the browser needs to draw the methods of an explanation, each plain and dynamically thresholded, at any
-    threshold; made once an explanation.
+    """What the browser needs to draw the methods of an explanation, each plain and dynamically thresholded, at any
+    threshold. Cached by explanation.
     """
-    if explanation not in _sent:
-        _sent[explanation] = _payload(explanation)
-    return _sent[explanation]
+    if explanation not in _payloads:
+        _payloads[explanation] = _payload(explanation)
+    return _payloads[explanation]
 
 
 def comparison(explanation: Explanation) -> dict[str, Any]:
-    """As `payload`, with one panel for every group of methods whose maps coincide, and the reason where they do."""
+    """Like `payload`, with one panel for every group of methods whose maps coincide, and the reason where they do."""
     groups = explanation.coinciding()
     titles = [[cam.METHODS[name].title for name in group] for group in groups]
     return {
@@ -105,11 +107,11 @@ def comparison(explanation: Explanation) -> dict[str, Any]:
 
 
 def stages(explanation: Explanation) -> dict[str, Any]:
-    """As `payload`, but the way of the first method alone: the map's own cells, enlarged, dynamically thresholded."""
-    sent = payload(explanation)
-    first, title = sent["maps"][0], sent["panels"][0]["title"]
+    """Like `payload`, but the stages of the first method alone: its map as cells, enlarged, dynamically thresholded."""
+    value = payload(explanation)
+    first, title = value["maps"][0], value["panels"][0]["title"]
     down, across = first["grid"]
-    return sent | {
+    return value | {
         "maps": [first | {"cells": True}, first],
         "panels": [
             {"title": f"{title}, {across}×{down} cells", "map": 0, "kept": False},
@@ -135,6 +137,7 @@ def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
     return {
         "picture": _encoded(explanation.picture),
         "words": explanation.words(),
+        "evidence": explanation.evidence,
         "layer": explanation.layer,
         "maps": [
             {"title": cam.METHODS[name].title, **_map(explanation.maps[name], explanation.heat(name))} for name in names
@@ -143,7 +146,7 @@ def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _encoded(picture: Image.Image) -> str:
-    """A picture as PNG in a data URL: once for all the classes, methods and layers that explain it."""
+    """A picture as PNG in a data URL; encoded once for all classes, methods and layers that explain it."""
     key = id(picture)
     if key not in _pictures:
         stream = io.BytesIO()
@@ -164,4 +167,5 @@ def _map(raw: Tensor, heat: Tensor) -> dict[str, Any]:
 
 
 def _start(rule: thresholds.Rule) -> int:
+    """Position of the slider at the rule's default strength."""
     return min(range(len(rule.strengths())), key=lambda i: abs(rule.strengths()[i] - rule.default))

@@ -1,4 +1,4 @@
-"""The public endpoints, for `gradio_client`, plain HTTP and, as tools, MCP. A page's own events stay private."""
+"""The public endpoints, for `gradio_client`, plain HTTP and, as tools, MCP. The page's own events stay private."""
 
 import base64
 import functools
@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
-from gradio.utils import get_function_description
 from PIL import Image
 
 from dala import cam
@@ -20,20 +19,36 @@ from dala.heatmaps import npz, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
 from dala.images import reading
 from dala.ui.explanation_cache import RECENT
-from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, ROWS, TEXT, Schema, choice, choices, fits, words
+from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, PICTURE, RAW_MAP, TEXT, ApiError, Parameter, choice, choices
 from dala.ui.server.uploads import picture, sentence
 
 __all__ = ["ApiError", "Endpoints", "build"]
 
 COMPARED = ("grad_cam", "layer_cam", "eigen_cam")
-
-
-class ApiError(DalaError):
-    """A parameter of another type, or one without the other that it needs."""
+# The endpoints' parameters, described once: `_publish` adds these lines to the docstrings, which Gradio shows.
+DESCRIPTIONS = {
+    "image": "the patch: an uploaded file, or its bytes as base64 or data URL; PNG, JPEG, TIFF, WebP, BMP or GIF.",
+    "target": "name of the class to explain; by default the predicted one.",
+    "rule": "threshold rule, which takes tau from the map: a pixel is kept if its value is tau or more.",
+    "strength": "the rule's control, such as k of mean_std or p of percentile; by default the rule's own.",
+    "over": "name of a second class: explain the margin of the target over it.",
+    "method": "what makes the map.",
+    "methods": "what makes the maps.",
+    "layer": "stage whose feature maps are explained; by default the last.",
+    "evidence": "for the target, or against it.",
+    "share": "share of the area, above 0 to 1, of the regions whose overlap (intersection over union) is measured.",
+    "raw_maps": "add the raw maps, in units of the logit, as base64 of an NPZ.",
+    "raw_map": "values from 0 on: base64 of an NPZ, such as raw_maps of the other endpoints, or a list of rows.",
+    "height": "of the picture, in pixels, to which the map is enlarged bilinearly first; by default the map's own.",
+    "width": "of the picture, in pixels; by default the map's own.",
+    "name": "which map of an NPZ that holds several.",
+}
 
 
 class Endpoints:
-    """The handlers: thin, each from what a client sent to what it gets. Their docstrings are the documentation."""
+    """The handlers. Gradio takes the names, order and defaults of the parameters from the signatures, and the
+    documentation from the docstrings.
+    """
 
     def __init__(self, explainer: Explainer) -> None:
         self.explainer = explainer
@@ -50,18 +65,7 @@ class Endpoints:
         evidence: str = "for",
         raw_maps: bool = False,
     ) -> tuple[dict[str, Any], Image.Image, Image.Image]:
-        """Explain one patch with one method, plain and from a dynamic threshold on. For teaching, not for diagnosis.
-
-        Args:
-            image: the patch: an uploaded file, or its bytes as base64 or data URL; PNG, JPEG, TIFF, WebP, BMP or GIF.
-            target: name of the class to explain; by default the predicted one.
-            rule: threshold rule, which takes tau from the map: a pixel is kept if its value is tau or more.
-            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
-            over: name of a second class: explain the margin of the target over it.
-            method: what makes the map.
-            layer: stage whose feature maps are explained; by default the last.
-            evidence: for the target, or against it.
-            raw_maps: add the raw map, in units of the logit, as base64 of an NPZ.
+        """Explain one patch with one method, plain and dynamically thresholded. For teaching, not for diagnosis.
 
         Returns:
             every number as JSON (probabilities, warning if no tissue, tau, kept area, raw maximum, model, versions)
@@ -87,19 +91,7 @@ class Endpoints:
         share: float = similarity.DEFAULT_SHARE,
         raw_maps: bool = False,
     ) -> tuple[dict[str, Any], Image.Image]:
-        """Explain one patch with several methods at one layer, and tell how far they agree. Not for diagnosis.
-
-        Args:
-            image: the patch: an uploaded file, or its bytes as base64 or data URL; PNG, JPEG, TIFF, WebP, BMP or GIF.
-            target: name of the class to explain; by default the predicted one.
-            rule: threshold rule, which takes tau from each map: a pixel is kept if its value is tau or more.
-            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
-            over: name of a second class: explain the margin of the target over it.
-            methods: what makes the maps.
-            layer: stage whose feature maps are explained; by default the last.
-            evidence: for the target, or against it.
-            share: share of the area, above 0 to 1, of the regions whose overlap (intersection over union) is measured.
-            raw_maps: add the raw maps, in units of the logit, as base64 of an NPZ.
+        """Explain one patch with several methods at one layer, and measure how far they agree. Not for diagnosis.
 
         Returns:
             every number as JSON: those of /explain by method, rank correlation, overlap, places on the picture
@@ -121,15 +113,7 @@ class Endpoints:
         width: int | None = None,
         name: str | None = None,
     ) -> tuple[dict[str, Any], Image.Image]:
-        """Put a dynamic threshold on a raw map that you have; no network runs.
-
-        Args:
-            raw_map: values from 0 on: base64 of an NPZ, such as raw_maps of the other endpoints, or a list of rows.
-            rule: threshold rule, which takes tau from the map: a pixel is kept if its value is tau or more.
-            strength: the rule's control, such as k of mean_std or p of percentile; by default the rule's own.
-            height: of the picture, in pixels, to which the map is enlarged bilinearly first; by default the map's own.
-            width: likewise.
-            name: which map of an NPZ that holds several.
+        """Apply a dynamic threshold to a raw map that you have; no network runs.
 
         Returns:
             rule, strength, tau, kept area, raw maximum and size (height, width) as JSON
@@ -163,10 +147,10 @@ class Endpoints:
 
 def build(explainer: Explainer) -> None:
     """Bind the endpoints inside the current `gr.Blocks`."""
-    ends = Endpoints(explainer)
+    endpoints = Endpoints(explainer)
     methods = [name for name, method in cam.METHODS.items() if not method.reruns]
-    asked: dict[str, Schema] = {
-        "image": TEXT,
+    parameters = {
+        "image": PICTURE,
         "target": choice(explainer.class_names),
         "rule": choice(list(RULES)),
         "strength": NUMBER,
@@ -177,54 +161,55 @@ def build(explainer: Explainer) -> None:
         "evidence": choice(["for", "against"]),
         "share": NUMBER,
         "raw_maps": FLAG,
-        "raw_map": {"anyOf": [TEXT, ROWS]},
+        "raw_map": RAW_MAP,
         "height": INTEGER,
         "width": INTEGER,
         "name": TEXT,
     }
     with gr.Column(visible=False):
-        _publish(ends.explain, asked, ["overlay", "DT overlay"], "model")
-        _publish(ends.compare, asked, ["overlays"], "model")
-        _publish(ends.threshold, asked, ["mask"], "threshold")
+        _publish(endpoints.explain, parameters, ["overlay", "DT overlay"], "model")
+        _publish(endpoints.compare, parameters, ["overlays"], "model")
+        _publish(endpoints.threshold, parameters, ["mask"], "threshold")
 
 
-def _publish(handler: Callable[..., Any], asked: dict[str, Schema], pictures: Sequence[str], lane: str) -> None:
-    _, told, _ = get_function_description(handler)
-    parameters = list(inspect.signature(handler).parameters.values())
+def _publish(handler: Callable[..., Any], parameters: dict[str, Parameter], pictures: Sequence[str], lane: str) -> None:
+    """Bind an endpoint; endpoints on one lane run one after the other."""
+    arguments = list(inspect.signature(handler).parameters.values())
     inputs = [
         Api(
-            None if p.default is p.empty else p.default,
-            {**asked[p.name], "additional_description": told[p.name]},
-            p.name,
+            None if a.default is a.empty else a.default,
+            {**parameters[a.name].schema, "additional_description": DESCRIPTIONS[a.name]},
+            a.name,
         )
-        for p in parameters
+        for a in arguments
     ]
     outputs = [Api(None, {"type": "object"}, "numbers"), *(gr.Image(label=name, format="png") for name in pictures)]
     gr.Button().click(
-        _checked(handler, parameters, asked), inputs, outputs, preprocess=False, api_name=handler.__name__,
+        _checked(handler, arguments, parameters), inputs, outputs, preprocess=False, api_name=handler.__name__,
         concurrency_id=lane, concurrency_limit=1,
     )  # fmt: skip
 
 
 def _checked(
-    handler: Callable[..., Any], parameters: Sequence[inspect.Parameter], asked: dict[str, Schema]
+    handler: Callable[..., Any], arguments: Sequence[inspect.Parameter], parameters: dict[str, Parameter]
 ) -> Callable[..., Any]:
-    """The handler, asked only with values of the types it documents, and refusing with a sentence."""
+    """The handler with its parameters documented and checked, and defaults in the place of null and empty text."""
+
+    def value_of(argument: inspect.Parameter, value: Any) -> Any:
+        if argument.default is not argument.empty and value in (None, ""):
+            return argument.default
+        return parameters[argument.name].check(argument.name, value)
 
     @functools.wraps(handler)
-    def answer(*given: Any) -> Any:
-        values = list(given)
+    def answer(*values: Any) -> Any:
         try:
-            for i, (p, value) in enumerate(zip(parameters, given, strict=True)):
-                if p.default is not p.empty and value in (None, ""):
-                    values[i] = p.default
-                # An image may also be an uploaded file, which is looked at on its own.
-                elif p.name != "image" and not fits(value, asked[p.name]):
-                    raise ApiError(f"`{p.name}` has to be {words(asked[p.name])}.")
-            return handler(*values)
+            return handler(*(value_of(a, value) for a, value in zip(arguments, values, strict=True)))
         except DalaError as error:
             raise sentence(error) from None
 
+    summary, _, returns = (inspect.getdoc(handler) or "").partition("\n\nReturns:")
+    lines = "".join(f"\n    {a.name}: {DESCRIPTIONS[a.name]}" for a in arguments)
+    answer.__doc__ = f"{summary}\n\nArgs:{lines}\n\nReturns:{returns}"
     return answer
 
 

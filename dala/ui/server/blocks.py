@@ -1,4 +1,4 @@
-"""What a request may bring, checked before Gradio acts on it."""
+"""Gradio's `Blocks` with hooks that check every event's files and turn every failure into a sentence."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,24 +22,24 @@ UNFIT = "This request does not fit the page: reload the page and try again."
 
 
 class Blocks(gr.Blocks):
-    """A page that follows no address that a visitor names, whichever event and parameter it comes in, and that answers
-    whatever goes wrong with a sentence.
+    """A page that fetches no URL and opens no path that a client names, and answers every error with a sentence.
 
-    Gradio fetches an address that stands in a file's place before any handler runs.
+    Gradio itself fetches a URL in a file's place before any handler runs, in every event and parameter.
     """
 
-    def queue(self, *given: Any, **named: Any) -> "Blocks":
-        """As Gradio's, but no event in it keeps others out."""
-        super().queue(*given, **named)
+    def queue(self, *args: Any, **kwargs: Any) -> "Blocks":
+        """Like Gradio's, with a queue that an event without a session does not break."""
+        super().queue(*args, **kwargs)
+        # Gradio has no option for the class of its queue.
         self._queue.__class__ = _Queue
         return self
 
-    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """As Gradio's, but what a handler did not foresee is told to the visitor, too; why, the server's log tells."""
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Like Gradio's, with a sentence for unexpected errors, too; the server's log has the traceback."""
         try:
-            return await super().process_api(*given, **named)
+            return await super().process_api(*args, **kwargs)
         except gr.Error as error:
-            # Half a surrogate pair that a visitor sent and is told again cannot be sent, and would end all his answers.
+            # A lone surrogate that a client sent and a message repeats cannot be encoded, and would end the session.
             error.message = str(error.message).encode("utf-8", "replace").decode()
             raise
         except Exception as error:
@@ -52,7 +52,7 @@ class Blocks(gr.Blocks):
         state: SessionState | None,
         explicit_call: bool = False,
     ) -> Any:
-        """Refuse files that were not uploaded; give the public endpoints' parameters left out their defaults."""
+        """Refuse files that were not uploaded; fill in the defaults of the public endpoints' missing parameters."""
         try:
             for file in files(inputs):
                 uploaded_file(file)
@@ -66,7 +66,7 @@ class Blocks(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> Any:
-        """Tell a visitor of a disk on which the pictures of an answer find no room."""
+        """Like Gradio's, with a sentence where the server's disk is full."""
         try:
             with kept():
                 return await super().postprocess_data(block_fn, predictions, state)
@@ -75,19 +75,19 @@ class Blocks(gr.Blocks):
 
 
 class _Queue(Queue):
-    async def push(self, *given: Any, **named: Any) -> tuple[bool, Any, Any]:
-        done, told, state = await super().push(*given, **named)
-        return done, FULL if state == "queue_full" else told, state
+    async def push(self, *args: Any, **kwargs: Any) -> tuple[bool, Any, Any]:
+        accepted, answer, state = await super().push(*args, **kwargs)
+        return accepted, FULL if state == "queue_full" else answer, state
 
     def send_message(self, event: Event, event_message: EventMessage) -> None:
-        # Of an event whose session has no name, or was forgotten, nobody hears. Gradio would fail here, and since all
-        # who wait are told of their places together, at the cost of whoever comes next.
+        # An event without a session, or of a forgotten one, has no receiver. Gradio would raise here, and since it
+        # sends all who wait their positions in one loop, the next event would fail.
         if event.session_hash in self.pending_messages_per_session:
             super().send_message(event, event_message)
 
 
 def files(value: Any) -> Iterator[dict[str, Any]]:
-    """Whatever Gradio takes for a file in a value that a request brings, at any depth."""
+    """Yield what Gradio takes for a file, at any depth of a request's value."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value

@@ -1,6 +1,7 @@
-"""What a request has to be before Gradio sees it: for a route that this page uses, of a size that it can need, whole in
-time. What Gradio offers beside that (fetching an address for a visitor, converting his films, skipping the queue) is
-closed, and so is whatever a later Gradio adds.
+"""ASGI middleware that checks requests before Gradio sees them: the route, the size and the time to arrive.
+
+Only routes that the page uses are open. Others that Gradio offers (fetching a URL for a client, converting videos,
+skipping the queue) are closed, and so is every route that a later Gradio adds.
 """
 
 import asyncio
@@ -21,12 +22,12 @@ from dala.ui.server.uploads import MAX_MEGABYTES, forget_unfinished, taken_in, u
 
 __all__ = ["OPEN", "Guard", "options"]
 
-# A picture as base64 is a third longer, and what is too long for one is still told in a sentence.
+# A picture as base64 is a third longer than its file; the margin lets one that is too large reach its error sentence.
 MOST_BYTES = int(1.5 * MAX_MEGABYTES * 2**20)
-# Of JSON. Gradio walks through every value where it serves all visitors: ten million kept each of them waiting for a
-# minute, these for half a second.
+# Of JSON. Gradio walks through all values on the event loop, which serves every visitor: ten million values block it
+# for a minute, these for half a second.
 MOST_VALUES = 100_000
-SECONDS = 300  # for a whole body: 20 MB at half a megabit a second
+SECONDS = 300  # for a whole body: 20 MB at half a megabit per second
 FILE, UPLOAD = "/gradio_api/file=", "/gradio_api/upload"
 OPEN = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(static|assets|svelte)/.+"
@@ -34,31 +35,30 @@ OPEN = re.compile(
     r"|queue/(join|data|status)|call/.+|heartbeat/[^/]+|file=.+|mcp(/.*)?)",
     re.DOTALL,
 )
-# What code that takes a request for a well-formed one raises where it is not.
+# What code that expects a well-formed request raises for any other.
 MALFORMED = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, FnIndexInferError,
     httpx.InvalidURL,
 )  # fmt: skip
-# Of addresses in answers Gradio believes these headers; anything else than a host breaks it, at times in the queue,
-# where nobody is told.
+# Gradio builds URLs from these headers. Anything but a host makes it fail, at times in the queue, without an answer.
 HOSTS = (b"host", b"x-forwarded-host")
 HOST = re.compile(rb"([\w.-]*|\[[\da-fA-F:.]+\])(:\d{1,5})?")
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, told: str) -> None:
-        super().__init__(told)
-        self.status, self.told = status, told
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
 
 
 class Guard:
-    """ASGI middleware; it answers what it refuses with a status from 400 on and one sentence as JSON."""
+    """ASGI middleware; a refused request is answered with a status of 400 or more and one sentence as JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may pass."""
+        """Check the request and pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class Guard:
         async def answer(message: Message) -> None:
             nonlocal started
             if body.refused and not started:
-                return  # FastAPI's own words for a body that could not be read
+                return  # FastAPI's own answer to a body that could not be read
             if message["type"] == "http.response.start":
                 started = True
                 MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
@@ -82,11 +82,11 @@ class Guard:
         except _RefusedError as error:
             body.refused = error
         if body.refused and not started:
-            await _answer(body.refused.status, body.refused.told)(scope, receive, send)
+            await _answer(body.refused.status, body.refused.sentence)(scope, receive, send)
 
 
 def options() -> dict[str, Any]:
-    """What FastAPI is told so that every request passes the guard, and no failure answers with more than a sentence."""
+    """Options of FastAPI: every request passes the guard, and an unhandled error is answered with one sentence."""
     return {
         "middleware": [Middleware(Guard)],
         "exception_handlers": {OSError: unkept, Exception: _failed},
@@ -95,7 +95,7 @@ def options() -> dict[str, Any]:
 
 
 def _route(scope: Scope) -> str:
-    """The path without the one under which a proxy offers the app, whether or not the proxy passed that on."""
+    """The path without the proxy's prefix, whether or not the proxy passes the prefix on."""
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
 
 
@@ -104,15 +104,15 @@ def _check(scope: Scope, path: str) -> None:
         raise _RefusedError(404, "There is no such page.")
     if path.startswith(FILE) and taken_in(path.removeprefix(FILE)) is None:
         raise _RefusedError(403, "There is no such file.")
-    # The first would be the address of Gradio's other server, which does not run here; to the second, for a part of a
-    # file, Gradio answers with the request's own headers.
+    # x-gradio-server: the address of Gradio's Node server, which does not run here. range: Gradio answers a request for
+    # a part of a file with the request's own headers.
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in (b"x-gradio-server", b"range")]
     for name, value in scope["headers"]:
         if name in HOSTS and not all(HOST.fullmatch(host.strip()) for host in value.split(b",")):
             raise _RefusedError(400, "There is no such host.")
     if path.rstrip("/") == "/gradio_api/info":
-        # Else Gradio would keep the description with the address by which its first reader called the server, whatever
-        # that reader wrote there, and show it to everybody; a page's description it makes anew for each.
+        # Without a page Gradio caches the description with the host that the first client sent, and shows it to all
+        # others; with one it writes the host of each request.
         scope["query_string"] += b"&page="
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if length.isdigit() and int(length) > MOST_BYTES:
@@ -120,7 +120,7 @@ def _check(scope: Scope, path: str) -> None:
 
 
 class _Body:
-    """The body of a request, which may not be too long, hold too many values or take for ever."""
+    """The body of a request, limited in length, number of values and time."""
 
     def __init__(self, receive: Receive, path: str) -> None:
         self._receive, self._json = receive, path != UPLOAD
@@ -129,8 +129,8 @@ class _Body:
         self.refused: _RefusedError | None = None
 
     async def receive(self) -> Message:
-        """The next part of it."""
-        if self._whole:  # what still comes is the end of the connection, however long the answer takes
+        """Return the next message; _RefusedError where a limit is passed."""
+        if self._whole:  # the next message is the end of the connection, however long the answer takes
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._end):
@@ -147,22 +147,22 @@ class _Body:
             raise self._refuse(413, f"The request holds more than {MOST_VALUES} values: send a raw map as NPZ.")
         return message
 
-    def _refuse(self, status: int, told: str) -> _RefusedError:
-        self.refused = _RefusedError(status, told)
+    def _refuse(self, status: int, sentence: str) -> _RefusedError:
+        self.refused = _RefusedError(status, sentence)
         return self.refused
 
 
 async def _failed(_request: Request, error: Exception) -> JSONResponse:
-    """The server's log has the reason: Starlette raises the error again."""
+    """Answer an unhandled error; Starlette then raises it again, so that the server's log has the traceback."""
     if isinstance(error, MALFORMED) or getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.EINVAL):
-        return _answer(400, "This request is not one that the page makes.")
-    return _answer(500, "The server could not do this: try again later.")
+        return _answer(400, "This request is malformed: reload the page, or see the API documentation in its footer.")
+    return _answer(500, "The server failed to answer: try again later.")
 
 
-def _answer(status: int, told: str) -> JSONResponse:
-    # The rest of the body is not waited for, and after an error the server closes the connection.
+def _answer(status: int, sentence: str) -> JSONResponse:
+    # The rest of the body is not read: the server closes the connection.
     headers = {"Connection": "close", "X-Content-Type-Options": "nosniff"}
-    return JSONResponse({"detail": told}, status, headers)
+    return JSONResponse({"detail": sentence}, status, headers)
 
 
 _TOO_LONG = f"The request has more than {MOST_BYTES // 2**20} MB."

@@ -1,4 +1,4 @@
-"""A GPU that is lent for seconds, as on Hugging Face's ZeroGPU; everywhere else the network runs where it lies."""
+"""Runs the network on Hugging Face's ZeroGPU, which attaches a GPU for seconds; elsewhere this module does nothing."""
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -16,23 +16,23 @@ __all__ = ["SECONDS", "lend"]
 SECONDS = 10  # a pass takes a fraction of one, the first one on a GPU several; visitors with less quota are turned away
 
 
-class _Lent(Engine):
-    """An engine whose passes run elsewhere; what is small, the head above all, still runs where `near` does."""
+class _RemoteEngine(Engine):
+    """An engine whose passes run in another process; small steps, such as the head, still run on `local`'s device."""
 
-    def __init__(self, near: Engine, far: Callable[[Tensor, Sequence[str], Choose], Pass]) -> None:
-        super().__init__(near.stages, near.last, near.device)
-        self.half, self.far = near.half, far
+    def __init__(self, local: Engine, remote: Callable[[Tensor, Sequence[str], Choose], Pass]) -> None:
+        super().__init__(local.stages, local.last, local.device)
+        self.half, self.remote = local.half, remote
 
     def run(self, x: Tensor, layers: Sequence[str], choose: Choose) -> Pass:
-        return self.far(x, layers, choose).to(self.device)
+        return self.remote(x, layers, choose).to(self.device)
 
 
 def lend(explainer: Explainer) -> None:
-    """Mark the one function that runs the network with `spaces.GPU`, if that package is here; else change nothing.
+    """Decorate the one function that runs the network with `spaces.GPU`, if that package is installed.
 
-    To be called before the app is launched, and after `spaces` was imported before torch. On ZeroGPU the function runs
-    in a process of its own, to which pictures and choices travel, and from which tensors come back on the CPU: those on
-    a GPU cannot.
+    Call it before the app is launched; `spaces` has to be imported before torch. On ZeroGPU the function runs in a
+    process of its own: pictures and choices are sent to it, and tensors come back on the CPU, since those on a GPU
+    cannot be sent.
     """
     try:
         spaces = import_module("spaces")
@@ -43,7 +43,7 @@ def lend(explainer: Explainer) -> None:
         engine = Engine.of(model, torch.device("cuda"))
 
     @spaces.GPU(duration=SECONDS)
-    def passes(x: Tensor, layers: Sequence[str], choose: Choose) -> Pass:
+    def run(x: Tensor, layers: Sequence[str], choose: Choose) -> Pass:
         return engine.run(x, layers, choose).to(torch.device("cpu"))
 
-    explainer.engine = _Lent(explainer.engine, passes)
+    explainer.engine = _RemoteEngine(explainer.engine, run)
