@@ -1,6 +1,5 @@
 """The app, run as a script or by a Hugging Face Space: builds the page around a network and serves it."""
 
-import html
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ with suppress(ImportError):
     import spaces  # noqa: F401  it prepares torch for ZeroGPU and has to be imported before it
 
 import gradio as gr
+from markupsafe import Markup
 
 from dala import Explainer, files
 from dala.commands import refuse
@@ -116,15 +116,15 @@ def _queue() -> int:
 
 
 def _head(explainer: Explainer, note: str = "") -> str:
-    # Text from a config is escaped: it comes from whoever made the weights.
-    told, origin = explainer.provenance, explainer.origin
+    origin = explainer.origin
+    data = explainer.provenance.get("data", "unknown data")
     scale = explainer.preprocessing.magnification or "unknown magnification"
-    where = note or (f"{origin.source}@{origin.revision[:7]}" if origin and origin.revision else "")
-    name = html.escape(f"{told.get('data', 'unknown data')}, {scale}" + (f" ({where})" if where else ""))
-    return (
+    source = note or (f"{origin.source}@{origin.revision[:7]}" if origin and origin.revision else "")
+    head = Markup(
         "<div class='head'><h1>DALA <span>See what a network looks at in breast tissue.</span></h1>"
-        f"<p>for teaching, not for diagnosis · model: {name}</p></div>"
+        "<p>for teaching, not for diagnosis · model: {}, {}{}</p></div>"
     )
+    return head.format(data, scale, f" ({source})" if source else "")
 
 
 if __name__ == "__main__":

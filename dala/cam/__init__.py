@@ -6,9 +6,10 @@ equally good, the study of explanations takes the first.
 
 # isort: skip_file  the order registers the methods
 from dala.cam import ablation, controls, eigen, gradient, perturbation
-from dala.cam.core import METHODS, Head, Method, MethodsError, load_own, method, score_gradient
+from dala.cam.core import DEFAULT_METHOD, METHODS, Head, Method, MethodsError, load_own, method, score_gradient
 
 __all__ = [
+    "DEFAULT_METHOD",
     "METHODS",
     "Head",
     "Method",

@@ -13,7 +13,7 @@ from torch import Tensor
 from dala.cam.targets import Score, total_score
 from dala.errors import DalaError
 
-__all__ = ["METHODS", "Method", "MethodsError", "load_own", "method", "score_gradient"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "MethodsError", "load_own", "method", "score_gradient"]
 
 Head = Callable[[Tensor], Tensor]
 MapFunction = Callable[..., Tensor]
@@ -53,6 +53,7 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
+DEFAULT_METHOD = "grad_cam"
 
 
 def method(

@@ -1,4 +1,4 @@
-"""`python -m dala trust`: ask of one picture's map whether it deserves trust."""
+"""`python -m dala trust`: check one picture's map, and print a verdict."""
 
 import argparse
 import json
@@ -10,11 +10,11 @@ from tqdm import tqdm
 from dala import cam, files
 from dala.explain.explainer import Explainer
 from dala.trust import verdict as trust_verdict
-from dala.trust.infill import BASELINES, DEFAULT_BASELINE
+from dala.trust.infill import DEFAULT_INFILL, INFILLS
 
 __all__ = ["add_arguments", "run"]
 
-ABOUT = """Deletion and insertion beside two controls, random weights, and changes that mean nothing, for one map:
+ABOUT = """Check one map: deletion and insertion against two controls, randomized weights, and harmless perturbations:
 
     python -m dala trust patch.png
     python -m dala trust patch.png --method layer_cam --baseline blur --json trust.json
@@ -23,39 +23,41 @@ MARKS = {True: "+", False: "-", None: "?"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `run` reads."""
+    """Add the arguments of `run`."""
     parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("image", type=Path, metavar="IMAGE", help="a picture")
-    add("--model", metavar="SRC", help="folder, file, or user/repo[@revision]; default: the shipped weights")
-    add("--target", metavar="CLASS", help="class to explain; default: the predicted one")
+    add("image", type=Path, metavar="IMAGE", help="image file")
+    add("--model", metavar="SRC", help="folder, file, or user/repo[@revision] (default: the shipped weights)")
+    add("--target", metavar="CLASS", help="class to explain (default: the predicted class)")
     quick = [name for name, m in cam.METHODS.items() if not m.reruns]
-    add("--method", choices=quick, default="grad_cam", help="whose map (default: grad_cam)")
-    add("--baseline", choices=list(BASELINES), default=DEFAULT_BASELINE, help="what hidden pixels become")
-    add("--device", help="cpu, cuda, mps; default: the best there is")
-    add("--json", type=Path, metavar="FILE", help="every number")
+    add("--method", choices=quick, default=cam.DEFAULT_METHOD, help="CAM method (default: %(default)s)")
+    add("--baseline", choices=list(INFILLS), default=DEFAULT_INFILL,
+        help="what replaces hidden pixels (default: %(default)s)")  # fmt: skip
+    add("--device", help="cpu, cuda or mps (default: the best one available)")
+    add("--json", type=Path, metavar="FILE", help="write every number to this file")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask, and print the verdict; the exit code.
+    """Run the checks and print the verdict; returns the exit code.
 
     Raises:
-        ImageError, WeightsError, TargetError, TrustError, DiskError: what cannot be used or written.
+        ImageError, WeightsError, TargetError, TrustError, DiskError: a picture, weights, a class or a map that cannot
+            be used, or a file that cannot be written.
     """
     if args.json:
         files.check(args.json)
     explainer = Explainer.load(args.model, args.device)
     explanation = explainer.explain(args.image, args.target, methods=(args.method,))
     with tqdm(unit="run", disable=None) as bar:
-        found = trust_verdict.check(
+        result = trust_verdict.check(
             explainer, explanation, args.method, args.baseline, lambda d, t: _advance(bar, d, t)
         )
-    verdict = trust_verdict.verdict(found)
+    verdict = trust_verdict.verdict(result)
     print(verdict.sentence)
     for reason in verdict.reasons:
         print(f"  {MARKS[reason.speaks_for]} {reason.check} {reason.words}")
     if args.json:
-        files.write(args.json, json.dumps(trust_verdict.to_json(found), indent=1) + "\n")
+        files.write(args.json, json.dumps(trust_verdict.to_json(result), indent=1) + "\n")
     return 0
 
 

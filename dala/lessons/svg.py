@@ -1,31 +1,34 @@
-"""Charts as SVG in the colours and letters of the page around them; in a file of their own, dark on light."""
+"""Charts as SVG in the colours and letters of the page around them; in a file of their own, dark on light.
+
+Every element is made by `Markup.format`, which escapes what it fills in.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from torch import Tensor
 
 from dala.heatmaps.render import number
 
-__all__ = ["Series", "bars", "curve", "lines", "scatter"]
+__all__ = ["STYLES", "Series", "bars", "curve", "lines", "scatter"]
 
 FOR, AGAINST = "var(--for, #b2182b)", "var(--against, #2166ac)"
 LINE, QUIET = "var(--border-color-primary, #d9d4cc)", "var(--body-text-color-subdued, #5f5a53)"
 ACCENT = "var(--color-accent, #0f766e)"
 ROW, WIDTH = 22, 420
-# The one that counts, then what it is compared with: told apart without colour, too.
+# The series of interest, then those it is compared with. Dashes tell them apart without colour.
 STYLES = (
-    f'stroke="{ACCENT}" stroke-width="2.4"',
-    f'stroke="{QUIET}" stroke-width="1.5" stroke-dasharray="5 3"',
-    f'stroke="{QUIET}" stroke-width="1.5" stroke-dasharray="1.5 3" stroke-linecap="round"',
+    Markup('stroke="{}" stroke-width="2.4"').format(ACCENT),
+    Markup('stroke="{}" stroke-width="1.5" stroke-dasharray="5 3"').format(QUIET),
+    Markup('stroke="{}" stroke-width="1.5" stroke-dasharray="1.5 3" stroke-linecap="round"').format(QUIET),
 )
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a chart: its name, and a value for each place on the horizontal axis."""
+    """A line of a chart: its name, and a value for each position on the horizontal axis."""
 
     name: str
     values: Sequence[float]
@@ -33,13 +36,13 @@ class Series:
 
 def bars(
     heads: tuple[str, str, str], names: Sequence[str], values: Sequence[float], notes: Sequence[str], alt: str
-) -> str:
-    """Horizontal bars from a common zero, to the right where positive, with a name before and a note behind each.
+) -> Markup:
+    """Draw horizontal bars from a common zero, positive values to the right.
 
     Args:
-        heads: of the names, values and notes.
-        names, values, notes: one a bar.
-        alt: what the chart says.
+        heads: titles of the columns of names, values and notes.
+        names, values, notes: one for each bar; the name stands before it, the value and the note behind.
+        alt: text alternative.
     """
     top = max(map(abs, values), default=0.0)
     left, right, reads = 62, 260, 344
@@ -49,20 +52,21 @@ def bars(
         _text(left - 10, 14, heads[0], "end", QUIET),
         _text(reads, 14, heads[1], "end", QUIET),
         _text(WIDTH, 14, heads[2], "end", QUIET),
-        f'<path d="M{middle} {ROW}V{height}" stroke="{QUIET}"/>',
+        Markup('<path d="M{} {}V{}" stroke="{}"/>').format(middle, ROW, height, QUIET),
     ]
+    bar = Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="15" fill="{}"/>')
     for i, (name, value, note) in enumerate(zip(names, values, notes, strict=True)):
-        long = half * abs(value) / top if top else 0
-        y, start = ROW * (i + 1) + 4, middle if value >= 0 else middle - long
+        length = half * abs(value) / top if top else 0
+        y, start = ROW * (i + 1) + 4, middle if value >= 0 else middle - length
         parts.append(_text(left - 10, y + 12, name, "end"))
-        parts.append(f'<rect x="{start:.1f}" y="{y}" width="{long:.1f}" height="15" fill="{_side(value)}"/>')
+        parts.append(bar.format(start, y, length, _side(value)))
         parts.append(_text(reads, y + 12, number(value, top, sign=True), "end"))
         parts.append(_text(WIDTH, y + 12, note, "end", QUIET))
     return _svg(height, alt, parts)
 
 
-def curve(values: Tensor, chosen: Sequence[int], title: str, alt: str, height: int = 270) -> str:
-    """All values (n,), from the largest to the smallest, as a curve about zero; the chosen ones as dots on it."""
+def curve(values: Tensor, chosen: Sequence[int], title: str, alt: str, height: int = 270) -> Markup:
+    """Draw all values (n,), from the largest to the smallest, as a curve about zero, with dots at the chosen ones."""
     order = values.argsort(descending=True, stable=True)
     place = np.empty(len(order))
     place[order.numpy()] = np.arange(len(order))
@@ -78,51 +82,47 @@ def curve(values: Tensor, chosen: Sequence[int], title: str, alt: str, height: i
     shown = np.unique(np.linspace(0, len(order) - 1, 400).astype(int))  # more than the eye can tell apart
     points = " ".join(f"{x(i):.1f},{y(float(values[order[i]])):.1f}" for i in shown)
     parts = [
-        f'<path d="M{left} {y(0):.1f}H{WIDTH - 12}" stroke="{LINE}"/>',
-        f'<polyline points="{points}" fill="none" stroke="{QUIET}" stroke-width="1.5"/>',
-        _text(left + 12, 22, f"{number(float(values.max()), top, sign=True)}", "start"),
-        _text(WIDTH - 24, low - 14, f"{number(float(values.min()), top, sign=True)}", "end"),
+        Markup('<path d="M{} {:.1f}H{}" stroke="{}"/>').format(left, y(0), WIDTH - 12, LINE),
+        Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="1.5"/>').format(points, QUIET),
+        _text(left + 12, 22, number(float(values.max()), top, sign=True), "start"),
+        _text(WIDTH - 24, low - 14, number(float(values.min()), top, sign=True), "end"),
         _text(left, height - 8, title, "start", QUIET),
     ]
     for k in chosen:
         value = float(values[k])
-        parts.append(
-            f'<circle cx="{x(place[k]):.1f}" cy="{y(value):.1f}" r="4.5" fill="{_side(value)}">'
-            f"<title>{k}: {number(value, top, sign=True)}</title></circle>"
-        )
+        parts.append(_dot(x(place[k]), y(value), _side(value), f"{k}: {number(value, top, sign=True)}"))
     return _svg(height, alt, parts)
 
 
-def scatter(x: Tensor, y: Tensor, chosen: Sequence[int], titles: tuple[str, str], alt: str) -> str:
-    """Values y over values x, (n,) each and from 0 to 1, with the diagonal on which both are equal; some stand out."""
+def scatter(x: Tensor, y: Tensor, chosen: Sequence[int], titles: tuple[str, str], alt: str) -> Markup:
+    """Draw y over x, (n,) each and from 0 to 1, with the diagonal where both are equal; the chosen ones stand out."""
     left, size, top = 34, 350, 24
     across, up = (left + size * x).tolist(), (top + size * (1 - y)).tolist()
     # One path of dots: two thousand elements would slow the page.
     dots = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(across, up, strict=True))
+    cloud = Markup('<path d="{}" stroke="{}" stroke-opacity="0.5" stroke-width="2.6" stroke-linecap="round"/>')
+    right, base = left + size, top + size
     parts = [
-        f'<path d="M{left} {top}V{top + size}H{left + size}" fill="none" stroke="{QUIET}"/>',
-        f'<path d="M{left} {top + size}L{left + size} {top}" stroke="{QUIET}" stroke-dasharray="3 4"/>',
-        f'<path d="{dots}" stroke="{QUIET}" stroke-opacity="0.5" stroke-width="2.6" stroke-linecap="round"/>',
-        *(
-            f'<circle cx="{across[k]:.1f}" cy="{up[k]:.1f}" r="4.5" fill="{ACCENT}"><title>{k}</title></circle>'
-            for k in chosen
-        ),
+        Markup('<path d="M{} {}V{}H{}" fill="none" stroke="{}"/>').format(left, top, base, right, QUIET),
+        Markup('<path d="M{} {}L{} {}" stroke="{}" stroke-dasharray="3 4"/>').format(left, base, right, top, QUIET),
+        cloud.format(dots, QUIET),
+        *(_dot(across[k], up[k], ACCENT, str(k)) for k in chosen),
         *(_text(left - 8, top + size * (1 - v) + 4, f"{v:g}", "end", QUIET) for v in (0, 0.5, 1)),
-        *(_text(left + size * v, top + size + 18, f"{v:g}", "middle", QUIET) for v in (0.5, 1)),
+        *(_text(left + size * v, base + 18, f"{v:g}", "middle", QUIET) for v in (0.5, 1)),
         _text(left, 12, f"↑ {titles[1]}", "start"),
-        _text(left + size, top + size + 38, f"{titles[0]} →", "end"),
+        _text(right, base + 38, f"{titles[0]} →", "end"),
     ]
-    return _svg(top + size + 46, alt, parts)
+    return _svg(base + 46, alt, parts)
 
 
-def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], alt: str, height: int = 220) -> str:
-    """Up to three lines over shares from 0 to 1, on one vertical axis that holds them all.
+def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], alt: str, height: int = 220) -> Markup:
+    """Draw up to three lines over shares from 0 to 1, on one vertical axis that holds them all.
 
     Args:
         x: rising, 0 to 1.
-        series: the one that counts first.
-        heads: of the vertical and the horizontal axis.
-        alt: what the chart says.
+        series: the one of interest first.
+        heads: titles of the vertical and the horizontal axis.
+        alt: text alternative.
     """
     low, high = (f(v for s in series for v in s.values) for f in (min, max))
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
@@ -133,16 +133,16 @@ def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], 
 
     size = max(abs(low), abs(high))
     parts = [
-        f'<path d="M{left} {top}V{base}H{right}" fill="none" stroke="{QUIET}"/>',
+        Markup('<path d="M{} {}V{}H{}" fill="none" stroke="{}"/>').format(left, top, base, right, QUIET),
         _text(0, 12, heads[0], "start", QUIET),
         _text(right, height - 2, heads[1], "end", QUIET),
         *(_text(left - 6, y + 4, number(v, size), "end", QUIET) for y, v in ((top, high), (base, low))),
         *(_text(left + (right - left) * v, base + 16, f"{100 * v:g}", "middle", QUIET) for v in (0, 0.5)),
         _text(right, base + 16, "100", "end", QUIET),
     ]
+    line = Markup('<polyline points="{}" fill="none" {}><title>{}</title></polyline>')
     for style, one in reversed(list(zip(STYLES, series, strict=False))):
-        points = " ".join(map(at, x, one.values))
-        parts.append(f'<polyline points="{points}" fill="none" {style}><title>{escape(one.name)}</title></polyline>')
+        parts.append(line.format(" ".join(map(at, x, one.values)), style, one.name))
     return _svg(height, alt, parts)
 
 
@@ -150,13 +150,20 @@ def _side(value: float) -> str:
     return FOR if value >= 0 else AGAINST
 
 
-def _text(x: float, y: float, words: str, anchor: str, fill: str = "currentColor") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" fill="{fill}">{escape(words)}</text>'
+def _text(x: float, y: float, words: str, anchor: str, fill: str = "currentColor") -> Markup:
+    element = Markup('<text x="{:g}" y="{:g}" text-anchor="{}" fill="{}">{}</text>')
+    return element.format(x, y, anchor, fill, words)
 
 
-def _svg(height: float, alt: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" role="img" '
-        f'aria-label="{escape(alt)}" font-family="system-ui, sans-serif" font-size="13" '
-        f'style="font-variant-numeric: tabular-nums">{"".join(parts)}</svg>'
+def _dot(x: float, y: float, fill: str, title: str) -> Markup:
+    element = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" fill="{}"><title>{}</title></circle>')
+    return element.format(x, y, fill, title)
+
+
+def _svg(height: float, alt: str, parts: Sequence[Markup]) -> Markup:
+    element = Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {:g}" role="img" '
+        'aria-label="{}" font-family="system-ui, sans-serif" font-size="13" '
+        'style="font-variant-numeric: tabular-nums">{}</svg>'
     )
+    return element.format(WIDTH, height, alt, Markup().join(parts))

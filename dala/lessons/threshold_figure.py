@@ -1,4 +1,4 @@
-"""The threshold lab's figure: the two overlays, and the four charts under them. Data in, one `Figure` out."""
+"""The figure of the threshold lab: two overlays, and four charts below them."""
 
 import io
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from dala.heatmaps import thresholds
 from dala.lessons.threshold_lab import Row, Shape
 from dala.trust import deletion
 from dala.trust.deletion import SCALES, KeepRemove
-from dala.trust.infill import BASELINES
+from dala.trust.infill import INFILLS
 
 __all__ = ["figure", "png"]
 
-# The theme's accent, text and lines; darker greys than the page's, since a figure may be printed small.
-ACCENT, TEXT, QUIET, LINE, PALE = "#0f766e", "#22201d", "#5f5a53", "#8a847b", "#c9c3b9"
-# This map, then the controls.
-LOOKS: tuple[dict[str, Any], ...] = (
+# Accent and text of the page's theme; the greys are darker than on the page, since a figure may be printed small.
+ACCENT, TEXT, GREY, LINE, PALE = "#0f766e", "#22201d", "#5f5a53", "#8a847b", "#c9c3b9"
+# Lines of this map, then of the controls.
+LINES: tuple[dict[str, Any], ...] = (
     {"color": ACCENT, "linewidth": 2.2, "marker": "o", "markersize": 5},
     {"color": LINE, "linewidth": 1.3, "marker": "s", "markersize": 3, "linestyle": (0, (4, 2))},
-    {"color": QUIET, "linewidth": 1.3, "marker": "^", "markersize": 3.5, "linestyle": (0, (1, 1.5))},
+    {"color": GREY, "linewidth": 1.3, "marker": "^", "markersize": 3.5, "linestyle": (0, (1, 1.5))},
 )
 
 
@@ -39,18 +39,18 @@ def figure(
     measured: KeepRemove | None = None,
     scale: str = "probability",
 ) -> Figure:
-    """The map and its threshold, the histogram and kept area over tau, and what the network says over the kept area.
+    """Draw the map and its threshold, the histogram and the kept area over tau, and the output over the kept area.
 
     Args:
         explanation: of one method.
-        overlays: the whole map, and what is kept of it.
+        overlays: the whole map, and the kept part of it.
         shape, rows: see `dala.lessons.threshold_lab`.
-        rule: whose threshold is drawn; one of the rows.
-        measured: without it the two charts of what the network says tell that.
-        scale: which of `dala.trust.deletion.SCALES` they draw.
+        rule: the rule whose threshold is drawn; one of the rows.
+        measured: keep-only and remove-only; without it, two charts say "not measured".
+        scale: the one of `dala.trust.deletion.SCALES` that these charts show.
     """
-    drawn = Figure((10, 10.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    pictures, top, below = drawn.subplots(3, 2, height_ratios=(1.35, 1, 1))
+    fig = Figure((10, 10.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    pictures, top, below = fig.subplots(3, 2, height_ratios=(1.35, 1, 1))
     row = next(row for row in rows if row.rule == rule)
     (method,) = explanation.maps
     title = cam.METHODS[method].title
@@ -61,31 +61,31 @@ def figure(
     _histogram(_styled(top[0], "Histogram of the map"), shape, row.tau)
     _kept(_styled(below[0], "Kept area"), shape, row)
     for axes, name, side in ((top[1], "Only the kept region shown", 0), (below[1], "All but the kept region shown", 1)):
-        _said(_styled(axes, name), side, row, explanation, measured, scale)
+        _output(_styled(axes, name), side, row, explanation, measured, scale)
     below[1].set_xlabel("kept area, %", color=TEXT)
-    drawn.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=QUIET)
+    fig.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=GREY)
     if measured:
         handles, labels = top[1].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower right", ncols=len(labels), frameon=False, fontsize=10)
-    return drawn
+        fig.legend(handles, labels, loc="outside lower right", ncols=len(labels), frameon=False, fontsize=10)
+    return fig
 
 
-def png(drawn: Figure) -> bytes:
-    """The same bytes for the same figure."""
+def png(fig: Figure) -> bytes:
+    """Encode a figure as PNG; equal figures give equal bytes."""
     stream = io.BytesIO()
-    drawn.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    fig.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
 
 
 def _title(e: Explanation, row: Row, measured: KeepRemove | None) -> str:
     rule = thresholds.RULES[row.rule]
     strength = f", {rule.parameter} = {row.strength:g}" if rule.parameter else ""
-    said = f"{e.words()} at {e.layer} · {rule.label}{strength}: τ = {row.tau:.3g}, keeps {100 * row.kept_area:.1f} %"
+    text = f"{e.words()} at {e.layer} · {rule.label}{strength}: τ = {row.tau:.3g}, keeps {100 * row.kept_area:.1f} %"
     if measured is None:
-        return said
+        return text
     return (
-        f"{said}\nhidden pixels are replaced by: {BASELINES[measured.baseline].label} · marks are measured, "
-        f"lines between them interpolated · what is said is this network's, not a diagnosis"
+        f"{text}\nhidden pixels are replaced by: {INFILLS[measured.baseline].label} · marks are measured, "
+        f"lines between them interpolated · outputs of this network, not a diagnosis"
     )
 
 
@@ -96,7 +96,7 @@ def _histogram(axes: Axes, shape: Shape, tau: float) -> None:
     axes.axvline(min(max(tau, 0), shape.top), color=TEXT, linewidth=1.4)
     axes.set_ylabel("% of the area, each bin", color=TEXT)
     axes.text(0.98, 0.95, f"{100 * shape.zero:.1f} % of the area is 0", transform=axes.transAxes, ha="right", va="top",
-              fontsize=10, color=QUIET)  # fmt: skip
+              fontsize=10, color=GREY)  # fmt: skip
 
 
 def _kept(axes: Axes, shape: Shape, row: Row) -> None:
@@ -110,11 +110,11 @@ def _kept(axes: Axes, shape: Shape, row: Row) -> None:
     axes.set_ylabel("% of the area", color=TEXT)
 
 
-def _said(axes: Axes, side: int, row: Row, e: Explanation, measured: KeepRemove | None, scale: str) -> None:
+def _output(axes: Axes, side: int, row: Row, e: Explanation, measured: KeepRemove | None, scale: str) -> None:
     axes.set(xlim=(-2, 102))
     if measured is None:
         axes.set(ylim=(-0.03, 1.03))
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=QUIET)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=GREY)
         return
     areas = 100 * np.array(measured.areas)
     if scale == "probability":
@@ -122,10 +122,10 @@ def _said(axes: Axes, side: int, row: Row, e: Explanation, measured: KeepRemove 
     else:
         axes.axhline(0, color=PALE, linewidth=1)
     axes.set_ylabel(f"{SCALES[scale]} of {measured.target}", color=TEXT)
-    for look, (name, curve) in reversed(list(zip(LOOKS, measured.curves.items(), strict=False))):
+    for style, (name, curve) in reversed(list(zip(LINES, measured.curves.items(), strict=False))):
         label = "this map" if name == measured.method else cam.METHODS[name].title
-        axes.plot(areas, curve.pair(scale)[side], label=label, **look)
-    axes.axhline(deletion.said(e, scale), color=LINE, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
+        axes.plot(areas, curve.pair(scale)[side], label=label, **style)
+    axes.axhline(deletion.output(e, scale), color=LINE, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
     axes.axvline(100 * row.kept_area, color=TEXT, linewidth=1.4)
     axes.plot([100 * row.kept_area], [measured.at(row.kept_area, scale=scale)[side]], "o", color=TEXT, markersize=7)
 

@@ -1,4 +1,4 @@
-"""The threshold lab as data: how a map's values are spread, and the threshold rules side by side."""
+"""The threshold lab as data: the distribution of a map's values, and the threshold rules side by side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Shape:
     """The distribution of a map's values on the network's input grid.
 
     Attributes:
-        top: maximum of the raw map, where the last bin ends.
-        zero: share of the area that is zero.
+        top: maximum of the raw map, the upper edge of the last bin.
+        zero: share of the area where the map is zero.
         bins: shares of the area in equal bins from 0 to `top`, without the zeros.
         kept: (tau, kept area), tau rising from 0 to `top`.
         stops: for each of `dala.trust.deletion.AREAS` the tau that keeps it, None where no threshold does.
@@ -46,10 +46,10 @@ class Row:
 
 
 def shape(explanation: Explanation, method: str) -> Shape:
-    """What the charts of a map are drawn from."""
+    """Compute what the charts of a map are drawn from."""
     heat, top = explanation.heat(method), float(explanation.maps[method].max())
     zero, counts = thresholds.histogram(heat, top)
-    # The first step above 0 lets the zeros go, all at once.
+    # The smallest positive tau drops all zeros at once.
     taus = torch.cat([torch.tensor([0.0, torch.finfo(torch.float32).tiny]), torch.linspace(0, top, 129)[1:]])
     return Shape(
         top=top,
@@ -66,12 +66,12 @@ def side_by_side(
     strengths: Mapping[str, float | None] | None = None,
     measured: deletion.KeepRemove | None = None,
 ) -> list[Row]:
-    """Every rule of `dala.heatmaps.thresholds.RULES` on one map.
+    """Apply every rule of `dala.heatmaps.thresholds.RULES` to one map.
 
     Args:
-        explanation, method: whose map.
-        strengths: by rule; a rule that is missing stands at its default.
-        measured: of the same map, for what the network says.
+        explanation, method: they select the map.
+        strengths: by rule; a missing rule takes its default.
+        measured: keep-only and remove-only of the same map, for the outputs of the network.
 
     Raises:
         ThresholdError: a strength outside its range.
@@ -80,6 +80,6 @@ def side_by_side(
     for rule in thresholds.RULES:
         kept = explanation.threshold(rule, (strengths or {}).get(rule), method)
         pairs = [measured.at(kept.kept_area, scale=s) if measured else (None, None) for s in deletion.SCALES]
-        said = [value for pair in pairs for value in pair]
-        rows.append(Row(rule, kept.strength, kept.tau, kept.kept_area, *said))
+        outputs = [value for pair in pairs for value in pair]
+        rows.append(Row(rule, kept.strength, kept.tau, kept.kept_area, *outputs))
     return rows

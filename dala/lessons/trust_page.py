@@ -1,59 +1,99 @@
-"""What was asked of a map, as a page: the verdict, its reasons, and under each reason what it was taken from."""
+"""The checks of one map as a page: the verdict, its reasons, and under each reason the curves or maps behind it."""
 
-import base64
-import io
-from collections.abc import Iterable, Sequence
-from html import escape
+from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from dala import cam
+from dala import cam, markup
 from dala.explain.explanation import Explanation
 from dala.heatmaps import render
+from dala.images import encoding
 from dala.lessons import contact_sheet, svg
 from dala.lessons.contact_sheet import Tile
 from dala.lessons.svg import Series
 from dala.trust import verdict
-from dala.trust.verdict import Checked, Reason
+from dala.trust.verdict import Checked
 
-__all__ = ["page", "tiles"]
+__all__ = ["page", "sheet", "tiles"]
 
 WIDTH = 168
+TEMPLATE = Path(__file__).with_name("trust_page.html")
+# By `Reason.speaks_for`: the mark, and the CSS class of the section.
 MARKS = {True: ("✓", "for"), False: ("✗", "against"), None: ("?", "nothing")}
 STAGES = {"head": "head", "attention": "attention", "stem": "everything"}
 
 
-def page(found: Checked, explanation: Explanation) -> str:
-    """The markup; text of a config is escaped."""
-    told = verdict.verdict(found)
-    weights, changes = tiles(found, explanation)
-    parts = (_curves(found), _strip(weights), _strip(changes))
-    sections = "".join(_section(reason, part) for reason, part in zip(told.reasons, parts, strict=True))
-    return f"<p class='verdict'>{escape(told.sentence)}</p>{sections}"
+def page(result: Checked, explanation: Explanation) -> Markup:
+    """The checks as HTML.
+
+    Args:
+        result: of `dala.trust.verdict.check`.
+        explanation: the one that was checked.
+    """
+    weights, changes = tiles(result, explanation)
+    return markup.render(
+        TEMPLATE,
+        verdict=verdict.verdict(result),
+        marks=MARKS,
+        curves=[_curves(result, side) for side in (0, 1)],
+        legend=list(zip(svg.STYLES, _titles(result).values(), strict=False)),
+        weights=weights,
+        changes=changes,
+        source=_source,
+    )
 
 
-def tiles(found: Checked, explanation: Explanation) -> tuple[list[Tile], list[Tile]]:
-    """Small overlays: the map as the weights become random, and the map of every changed picture, mapped back."""
-    raw, title = explanation.maps[found.method], cam.METHODS[found.method].title
-    first = _tile(explanation, raw, f"{title}", "trained weights")
+def tiles(result: Checked, explanation: Explanation) -> tuple[list[Tile], list[Tile]]:
+    """Small overlays: the map as weights are randomized, and the map of every perturbed picture, mapped back."""
+    raw, title = explanation.maps[result.method], cam.METHODS[result.method].title
+    first = _tile(explanation, raw, title, "trained weights")
     weights = [
-        _tile(explanation, s.raw, _down_to(s.stage), _agreement(s.correlation, s.blind)) for s in found.sanity.steps
+        _tile(explanation, s.raw, _randomized(s.stage), _agreement(s.correlation, s.blind)) for s in result.sanity.steps
     ]
     changes = [
         _tile(explanation, s.heat, s.label, f"{_agreement(s.correlation)} · p {s.probability:.2f}")
-        for s in found.stability.values()
+        for s in result.stability.values()
     ]
     return [first, *weights], [first, *changes]
 
 
-def _down_to(stage: str) -> str:
+def sheet(result: Checked, explanation: Explanation) -> Image.Image:
+    """Both rows of `tiles` as one picture, for a download."""
+    weights, changes = (contact_sheet.sheet(shown, 7) for shown in tiles(result, explanation))
+    both = Image.new("RGB", (max(weights.width, changes.width), weights.height + changes.height), "white")
+    both.paste(weights, (0, 0))
+    both.paste(changes, (0, weights.height))
+    return both
+
+
+def _titles(result: Checked) -> dict[str, str]:
+    """Titles by method, the map that is checked first."""
+    names = [result.method, *(name for name in result.curves.curves if name != result.method)]
+    return {name: cam.METHODS[name].title for name in names}
+
+
+def _curves(result: Checked, side: int) -> dict[str, str]:
+    """Insertion (side 0) or deletion (side 1) of the map and the controls: title, mean values, chart."""
+    c, titles = result.curves, _titles(result)
+    head, meaning = (("Insertion", "keep-only"), ("Deletion", "remove-only"))[side]
+    series = [Series(title, c.curves[name].pair("margin")[side]) for name, title in titles.items()]
+    area = (c.insertion, c.deletion)[side]
+    areas = ", ".join(f"{title} {verdict.signed(area(name, 'margin'))}" for name, title in titles.items())
+    axis = f"% of the area {('shown', 'hidden')[side]}"
+    alt = f"{head}: logit margin over the area shown or hidden. Mean over the areas: {areas}."
+    drawn = svg.lines(c.areas, series, (f"logit margin of {c.target}", axis), alt)
+    return {"head": head, "meaning": meaning, "areas": areas, "svg": drawn}
+
+
+def _randomized(stage: str) -> str:
     return f"random: {STAGES.get(stage, f'down to {stage}')}"
 
 
 def _agreement(correlation: float, blind: bool = False) -> str:
-    return f"agrees {correlation:.2f}".replace("-", "−") + (", never asked" if blind else "")
+    return f"agrees {correlation:.2f}".replace("-", "−") + (", not used" if blind else "")
 
 
 def _tile(e: Explanation, raw: Tensor, title: str, caption: str) -> Tile:
@@ -64,59 +104,5 @@ def _tile(e: Explanation, raw: Tensor, title: str, caption: str) -> Tile:
     return Tile(title, caption, f"{title}: {where}; {caption}", drawn)
 
 
-def _curves(found: Checked) -> str:
-    c = found.curves
-    names = [found.method, *(name for name in c.curves if name != found.method)]
-    shown = ""
-    for side, (head, meaning) in enumerate((("Insertion", "keep-only"), ("Deletion", "remove-only"))):
-        series = [Series(cam.METHODS[n].title, c.curves[n].pair("margin")[side]) for n in names]
-        areas = ", ".join(
-            f"{cam.METHODS[n].title} {(c.insertion, c.deletion)[side](n, 'margin'):+.2f}".replace("-", "−")
-            for n in names
-        )
-        alt = f"{head}: logit margin over the area shown or hidden. Mean over the areas: {areas}."
-        axis = "% of the area shown" if side == 0 else "% of the area hidden"
-        drawn = svg.lines(c.areas, series, (f"logit margin of {c.target}", axis), alt)
-        shown += f"<figure><figcaption><b>{head}</b> ({meaning}); mean: {escape(areas)}</figcaption>{drawn}</figure>"
-    return f"<div class='curves'>{shown}</div>{_legend(cam.METHODS[n].title for n in names)}"
-
-
-def _legend(names: Iterable[str]) -> str:
-    drawn = "".join(
-        f"<span><svg width='34' height='8' aria-hidden='true'><path d='M0 4H34' {style}/></svg>{escape(name)}</span>"
-        for style, name in zip(svg.STYLES, names, strict=False)
-    )
-    return f"<p class='legend'>{drawn}</p>"
-
-
-def _strip(shown: Sequence[Tile]) -> str:
-    figures = "".join(
-        f"<figure><img src='{_source(tile.picture)}' width='{tile.picture.width}' height='{tile.picture.height}' "
-        f"alt='{escape(tile.alt)}'><figcaption><b>{escape(tile.title)}</b><span>{escape(tile.caption)}</span>"
-        "</figcaption></figure>"
-        for tile in shown
-    )
-    return f"<div class='strip'>{figures}</div>"
-
-
 def _source(picture: Image.Image) -> str:
-    stream = io.BytesIO()
-    picture.save(stream, "WEBP", quality=85)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def _section(reason: Reason, content: str) -> str:
-    mark, kind = MARKS[reason.speaks_for]
-    return (
-        f"<section class='asked {kind}'><h3><i aria-hidden='true'>{mark}</i>{escape(reason.check)}</h3>"
-        f"<p>{escape(reason.words)}</p>{content}</section>"
-    )
-
-
-def sheet(found: Checked, explanation: Explanation) -> Image.Image:
-    """Both strips as one picture, for a download."""
-    weights, changes = (contact_sheet.sheet(shown, 7) for shown in tiles(found, explanation))
-    made = Image.new("RGB", (max(weights.width, changes.width), weights.height + changes.height), "white")
-    made.paste(weights, (0, 0))
-    made.paste(changes, (0, weights.height))
-    return made
+    return encoding.data_url(encoding.encode(picture, "WEBP", quality=85), "image/webp")

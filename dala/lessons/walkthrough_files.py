@@ -1,4 +1,4 @@
-"""The six steps as files: a picture each, and every number behind them, so that the map can be computed again."""
+"""The download of the walkthrough: pictures of the six steps, and the numbers from which the map can be recomputed."""
 
 import io
 import json
@@ -17,9 +17,10 @@ from dala.explain.explanation import Explanation
 from dala.explain.gate import AverageGate
 from dala.heatmaps import render
 from dala.heatmaps.thresholds import Threshold
+from dala.images.encoding import encode
 from dala.lessons import contact_sheet
 from dala.lessons.contact_sheet import Tile
-from dala.lessons.walkthrough import TITLES, Step, gate, tell
+from dala.lessons.walkthrough import TITLES, Step, describe, gate
 
 __all__ = ["files"]
 
@@ -33,51 +34,51 @@ def files(
     strength: float | None,
     display: Mapping[str, Any],
 ) -> dict[str, bytes]:
-    """A PNG or SVGs a step, `gate.svg`, `numbers.npz` and, last, `numbers.json`, by name.
+    """A PNG or SVGs for each step, `gate.svg`, `numbers.npz` and, last, `numbers.json`.
 
     Args:
         explanation: by Grad-CAM alone, with its gradient.
-        explainer: what made it.
-        chosen, average: as in `story.tell` and `story.gate`.
+        explainer: the one that made the explanation.
+        chosen, average: as in `dala.lessons.walkthrough.describe` and `dala.lessons.walkthrough.gate`.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
-        display: `colours`, `opacity` and `contour` of `render.overlay`.
+        display: `colours`, `opacity` and `contour` of `dala.heatmaps.render.overlay`.
+
+    Returns:
+        Contents by file name.
     """
     steps, kept = Steps.of(explanation), explanation.threshold(rule, strength)
-    told, shown = tell(explanation, steps, chosen), list(chosen) or steps.ranking[:MOST].tolist()
-    written = {}
-    for i, (title, step) in enumerate(zip(TITLES, told, strict=True), 1):
+    lesson, shown = describe(explanation, steps, chosen), list(chosen) or steps.ranking[:MOST].tolist()
+    content = {}
+    for i, (title, step) in enumerate(zip(TITLES, lesson, strict=True), 1):
         name = f"{i}_{title.lower().replace(' ', '_')}"
         if tiles := step.tiles or (() if step.charts else _enlarged(explanation, kept, display)):
-            written[f"{name}.png"] = _png(tiles)
-        written |= {f"{name}_{k}.svg": chart.encode() for k, chart in enumerate(step.charts, 1)}
+            content[f"{name}.png"] = _png(tiles)
+        content |= {f"{name}_{k}.svg": chart.encode() for k, chart in enumerate(step.charts, 1)}
     for chart in gate(explanation, average, shown).charts:
-        written["gate.svg"] = chart.encode()
-    written["numbers.npz"] = _arrays(explanation, steps, average)
+        content["gate.svg"] = chart.encode()
+    content["numbers.npz"] = _arrays(explanation, steps, average)
     numbers = export.values(explanation, {next(iter(explanation.maps)): kept}, explainer)
-    numbers |= _numbers(explanation, steps, shown, average) | {"steps": _sentences(told)}
-    written["numbers.json"] = (json.dumps(numbers, indent=2, ensure_ascii=False) + "\n").encode()
-    return written
+    numbers |= _numbers(explanation, steps, shown, average) | {"steps": _sentences(lesson)}
+    content["numbers.json"] = (json.dumps(numbers, indent=2, ensure_ascii=False) + "\n").encode()
+    return content
 
 
 def _enlarged(e: Explanation, kept: Threshold, display: Mapping[str, Any]) -> tuple[Tile, ...]:
-    """The last step's three pictures, as the map view draws them."""
+    """The three pictures of the last step, drawn as in the map view."""
     raw, heat = next(iter(e.maps.values())), e.heat()
     cells, top = interpolate(raw[None, None], heat.shape, mode="nearest")[0, 0], float(raw.max())
     plain = {**display, "contour": False}
-    said = f"maximum {render.number(top, top)}" if top > 0 else "zero everywhere"
+    maximum = f"maximum {render.number(top, top)}" if top > 0 else "zero everywhere"
     area = f"keeps {100 * kept.kept_area:.1f} %"
     return (
-        Tile("the map's own cells", said, "", render.overlay(e.picture, cells, top, None, **plain)),
-        Tile("enlarged, bilinear", said, "", render.overlay(e.picture, heat, top, None, **plain)),
+        Tile("the map's own cells", maximum, "", render.overlay(e.picture, cells, top, None, **plain)),
+        Tile("enlarged, bilinear", maximum, "", render.overlay(e.picture, heat, top, None, **plain)),
         Tile("DT Grad-CAM", area, "", render.overlay(e.picture, heat, top, kept.mask, **display)),
     )
 
 
 def _png(tiles: Sequence[Tile]) -> bytes:
-    stream = io.BytesIO()
-    picture = tiles[0].picture if len(tiles) == 1 and not tiles[0].title else _sheet(tiles)
-    picture.save(stream, "PNG")
-    return stream.getvalue()
+    return encode(tiles[0].picture if len(tiles) == 1 and not tiles[0].title else _sheet(tiles))
 
 
 def _sheet(tiles: Sequence[Tile]) -> Image.Image:
@@ -87,7 +88,7 @@ def _sheet(tiles: Sequence[Tile]) -> Image.Image:
 def _arrays(e: Explanation, steps: Steps, average: AverageGate | None) -> bytes:
     arrays: dict[str, Tensor | None] = {
         "activations": steps.activations,
-        # One value a channel says it all where the gradient is flat.
+        # A flat gradient is given by its mean, the weights.
         "gradient": None if steps.flat else steps.gradient,
         "weights": steps.weights,
         "signed": next(iter(e.signed.values())),
@@ -122,5 +123,5 @@ def _numbers(e: Explanation, steps: Steps, shown: Sequence[int], average: Averag
     }
 
 
-def _sentences(told: Sequence[Step]) -> dict[str, str]:
-    return {title: step.sentence for title, step in zip(TITLES, told, strict=True)}
+def _sentences(lesson: Sequence[Step]) -> dict[str, str]:
+    return {title: step.sentence for title, step in zip(TITLES, lesson, strict=True)}

@@ -1,4 +1,4 @@
-"""Parts of a picture hidden: in which order its pixels go, and what is put in their place."""
+"""Hide parts of a picture: the order in which a map ranks its pixels, and what replaces hidden pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-__all__ = ["BASELINES", "DEFAULT_BASELINE", "Baseline", "ranking"]
+__all__ = ["DEFAULT_INFILL", "INFILLS", "Infill", "ranking"]
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """What hidden pixels become.
+class Infill:
+    """What replaces hidden pixels.
 
     Attributes:
         fill: RGB picture -> RGB picture of the same size.
-        label: what people call it.
+        label: its name on the page.
         meaning: one line for a learner.
     """
 
@@ -36,29 +36,32 @@ def _mean(picture: Image.Image) -> Image.Image:
 
 
 def _blur(picture: Image.Image) -> Image.Image:
-    # At 700x460 px 29 px: nuclei and fibres are gone, where it is pink and where it is blue is not.
+    # 29 px at 700x460 px: nuclei and fibres disappear, the distribution of pink and blue remains.
     return picture.filter(ImageFilter.GaussianBlur(min(picture.size) / 16))
 
 
-BASELINES: dict[str, Baseline] = {
-    "mean": Baseline(_mean, "mean colour", "the average colour of this picture"),
-    "blur": Baseline(_blur, "blur", "the same place without its nuclei and fibres; colours stay where they are"),
-    "white": Baseline(_white, "white", "bare glass, as where a slide holds no tissue"),
+INFILLS: dict[str, Infill] = {
+    "mean": Infill(_mean, "mean colour", "the average colour of this picture"),
+    "blur": Infill(_blur, "blur", "the same place without its nuclei and fibres; the colours stay"),
+    "white": Infill(_white, "white", "bare glass, as where a slide holds no tissue"),
 }
-# Of the three the least strange to the shipped network, if not by much (tests/benchmarks/baselines.py); and unlike a
-# blur it leaves nothing of the place that it hides.
-DEFAULT_BASELINE = "mean"
+# Of the three it disturbs the shipped network least, if not by much (tests/benchmarks/baselines.py). Unlike a blur, it
+# leaves nothing of the area that it hides.
+DEFAULT_INFILL = "mean"
 
 
 def ranking(heat: Tensor, signed: Tensor) -> Tensor:
-    """Pixels in the order in which a falling threshold shows them: indices (H * W,) into the flattened map.
+    """Rank the pixels of a map: the order in which a falling threshold shows them.
 
-    Of pixels that are equal in the map, mostly zeros, those with less evidence against come first; of pixels that are
-    equal in that too, as along the border, none is preferred: their order is drawn, the same at every call.
+    Pixels that are equal in the map, mostly zeros, are ordered by the signed map, those with less evidence against the
+    class first. Remaining ties, as along the border, are broken at random with a fixed seed.
 
     Args:
         heat: (H, W), at least 0.
-        signed: (H, W), the map before its negative part was cut off.
+        signed: (H, W), the map before the ReLU.
+
+    Returns:
+        Indices (H * W,) into the flattened map.
     """
     order = torch.randperm(heat.numel(), generator=torch.Generator().manual_seed(0))
     for values in (signed.flatten(), heat.flatten()):

@@ -1,8 +1,8 @@
-"""Does a map depend on what the network has learned? Its weights are made random, from the head down, step by step.
+"""Cascading randomization: does a map depend on the learned weights?
 
-The cascading randomisation test of Adebayo et al. 2018 (arXiv 1810.03292): a map that stays the same while the network
-forgets shows the picture, not the network. How much two maps agree that have nothing in common but their smoothness
-and their shape is measured, not assumed: the map is compared with itself, mirrored and moved round the edges.
+The weights are replaced by random ones from the head down, stage by stage (Adebayo et al. 2018, arXiv 1810.03292). A
+map that does not change shows the picture, not the network. How far unrelated maps of the same shape and smoothness
+agree is measured: the map is compared with mirrored and shifted copies of itself.
 """
 
 import copy
@@ -23,28 +23,28 @@ from dala.images import preprocessing
 from dala.models.dala_resnet import STAGES, DALAResNet50
 from dala.progress import finish
 
-__all__ = ["BLIND", "SIGNIFICANCE", "Randomised", "Sanity", "SanityError", "null", "sane", "steps"]
+__all__ = ["BLIND", "SIGNIFICANCE", "Randomized", "Sanity", "SanityError", "null", "sane", "steps"]
 
-# From the head down; the stages' own order is the data's.
+# From the head down; `STAGES` runs in the direction of the forward pass.
 ORDER = ("head", *reversed(STAGES))
 SIGNIFICANCE = 0.05
-# Methods that never ask the head: its weights cannot matter to them.
+# Methods that do not use the head, so that its weights cannot change their maps.
 BLIND = ("eigen_cam",)
 
 
 class SanityError(DalaError):
-    """A network or a map for which the question cannot be asked."""
+    """A network or a map for which the test is not defined."""
 
 
 @dataclass(frozen=True)
-class Randomised:
-    """The map once everything from the head down to `stage` is random.
+class Randomized:
+    """The map after everything from the head down to `stage` was randomized.
 
     Attributes:
-        stage: the last one that was made random.
-        correlation: of the map's ranks with those of the map before, on the raw grid; 0 where the map is gone.
+        stage: the stage that was randomized last.
+        correlation: rank correlation with the map of the trained network, on the raw grid; 0 if the map is empty.
         raw: (h, w) the map, at least 0.
-        blind: the method does not see what was made random so far, so that it cannot have reacted.
+        blind: the method does not use any of the weights randomized so far.
     """
 
     stage: str
@@ -55,48 +55,48 @@ class Randomised:
 
 @dataclass(frozen=True)
 class Sanity:
-    """What became of a map as the network forgot.
+    """Result of the test for one map.
 
     Attributes:
-        method: whose map it is.
-        steps: from the head alone to everything.
-        limit: the rank correlation that unrelated maps of this shape exceed in one case of twenty.
-        survives: the map of a wholly random network still agrees with the map beyond this limit: it fails the test.
+        method: the method of the map.
+        steps: from the head alone to the whole network.
+        limit: 95th percentile of the rank correlation of unrelated maps.
+        survives: the map of a fully random network still agrees with the map beyond `limit`: the test is failed.
     """
 
     method: str
-    steps: tuple[Randomised, ...]
+    steps: tuple[Randomized, ...]
     limit: float
 
     @property
     def survives(self) -> bool:
-        """Whether the map outlives the network."""
+        """Whether the map outlasts the weights."""
         return self.steps[-1].correlation > self.limit
 
     def words(self) -> str:
-        """The verdict in a sentence, and why."""
+        """The verdict in a sentence, with its numbers."""
         last, title = self.steps[-1].correlation, cam.METHODS[self.method].title
-        said = (
-            f"{title} fails: of a network with random weights it still gives a similar map (rank correlation "
-            f"{last:.2f}; unrelated maps stay below {self.limit:.2f}). It shows the picture more than the network."
+        text = (
+            f"{title} fails: with random weights it still gives a similar map (rank correlation {last:.2f}; unrelated "
+            f"maps stay below {self.limit:.2f}). It shows the picture more than the network."
             if self.survives
             else f"{title} passes: once all weights are random, nothing of the map is left (rank correlation "
             f"{last:.2f}; unrelated maps reach {self.limit:.2f})."
         )
         blind = [s.stage for s in self.steps if s.blind]
-        return said + (f" It never asks the {blind[0]}, and cannot react to its weights." if blind else "")
+        return text + (f" It does not use the {blind[0]}, whose weights therefore cannot change it." if blind else "")
 
 
 def null(raw: Tensor) -> Tensor:
-    """Rank correlations of a map with itself, mirrored and moved round the edges by a quarter of a side or more: (n,).
+    """Rank correlations (n,) of a map with its mirrored copies, shifted cyclically by a quarter of a side or more.
 
-    Maps as smooth as this one, with the same values, that have nothing to do with it.
+    The copies have the same values and smoothness as the map, and are otherwise unrelated to it.
     """
     h, w = raw.shape
     moves = [(dy, dx) for dy, dx in product(range(h), range(w)) if min(dy, h - dy) >= h / 4 or min(dx, w - dx) >= w / 4]
     mirrored = (raw, raw.flip(0), raw.flip(1), raw.flip(0, 1))
     moved = [m.roll(move, (0, 1)) for m in mirrored for move in moves]
-    # Blocks: the agreement of everything with everything is not asked.
+    # In blocks: only the first row of the correlation matrix is needed.
     return torch.cat(
         [rank_correlation(torch.stack([raw, *moved[i : i + 63]]))[0, 1:] for i in range(0, len(moved), 63)]
     )
@@ -105,69 +105,68 @@ def null(raw: Tensor) -> Tensor:
 def sane(
     explainer: Explainer, explanation: Explanation, methods: Sequence[str] | None = None, seed: int = 0
 ) -> dict[str, Sanity]:
-    """Randomise a network from the head down, and compare the maps; see `steps`."""
-    run = steps(explainer, explanation, methods, seed)
-    return finish(run)
+    """Randomize a network from the head down and compare the maps; see `steps`."""
+    return finish(steps(explainer, explanation, methods, seed))
 
 
 def steps(
     explainer: Explainer, explanation: Explanation, methods: Sequence[str] | None = None, seed: int = 0
 ) -> Generator[tuple[int, int], None, dict[str, Sanity]]:
-    """A generator of (done, total) that returns, by method, what became of the map.
+    """Generator form of `sane`: yields (done, total) and returns the results by method; stop iterating to cancel.
 
-    After each step batch-norm takes the statistics of the picture in its four flips: with those of the trained network
-    a random layer would send nothing on, and every map would differ for that alone.
+    After each step batch normalization takes the statistics of the picture in its four flips: with those of the trained
+    network, a random layer would pass on almost nothing, and every map would change for that reason alone.
 
     Args:
-        explainer: the network that made the explanation, a DALAResNet50; left as it is.
+        explainer: the network that made the explanation, a DALAResNet50; it is not changed.
         explanation: of a class, at the attention's output.
-        methods: of its maps, none that reruns the network; None for all of them.
-        seed: of the random weights.
+        methods: maps of the explanation, none of a method that reruns the network; None for all of them.
+        seed: for the random weights.
 
     Raises:
-        SanityError: another network or layer, a method that reruns it, a map that is flat, or a target that is no
-            class.
+        SanityError: another network or layer, a method that reruns the network, a flat map, or a target that is not
+            a class.
     """
     e, methods = explanation, tuple(methods or explanation.maps)
     for method in methods:
         _check(e, method)
     network = _copy(explainer, e)
-    below = _below(network, preprocessing.normalised(e.picture, explainer.preprocessing).to(explainer.device))
-    found: dict[str, list[Randomised]] = {method: [] for method in methods}
+    inputs = _inputs(network, preprocessing.normalised(e.picture, explainer.preprocessing).to(explainer.device))
+    results: dict[str, list[Randomized]] = {method: [] for method in methods}
     for done, stage in enumerate(ORDER, 1):
-        _randomise(network, stage, seed + done)
-        raw = _maps(network, e, methods, _again(network, stage, below))
+        _randomize(network, stage, seed + done)
+        raw = _maps(network, e, methods, _forward(network, stage, inputs))
         for method in methods:
             pair = torch.stack([e.maps[method], raw[method]])
-            stays = float(rank_correlation(pair)[0, 1].nan_to_num(0))
-            found[method].append(Randomised(stage, stays, raw[method], method in BLIND and stage == "head"))
+            correlation = float(rank_correlation(pair)[0, 1].nan_to_num(0))
+            results[method].append(Randomized(stage, correlation, raw[method], method in BLIND and stage == "head"))
         yield done, len(ORDER)
     limits = {method: float(null(e.maps[method]).quantile(1 - SIGNIFICANCE)) for method in methods}
-    return {method: Sanity(method, tuple(found[method]), limits[method]) for method in methods}
+    return {method: Sanity(method, tuple(results[method]), limits[method]) for method in methods}
 
 
-def _below(network: DALAResNet50, x: Tensor) -> dict[str, Tensor]:
-    """What enters each stage, of the picture in its four flips, the picture itself first."""
+def _inputs(network: DALAResNet50, x: Tensor) -> dict[str, Tensor]:
+    """The input of each stage, for the four flips of the picture, the picture itself first."""
     flips = torch.cat([x, x.flip(2), x.flip(3), x.flip(2, 3)]).contiguous(memory_format=torch.channels_last)
-    entering = {}
+    inputs = {}
     with torch.no_grad():
         for stage in STAGES:
-            entering[stage] = flips
+            inputs[stage] = flips
             flips = getattr(network, stage)(flips)
-    return {**entering, "head": flips}
+    return {**inputs, "head": flips}
 
 
 @torch.no_grad()
-def _again(network: DALAResNet50, stage: str, below: dict[str, Tensor]) -> Tensor:
-    """The picture's feature maps, (1, C, h, w): what lies below the randomised stages has not changed."""
-    x = below[stage]
+def _forward(network: DALAResNet50, stage: str, inputs: dict[str, Tensor]) -> Tensor:
+    """The picture's feature maps, (1, C, h, w); the stages below the randomized ones have not changed."""
+    x = inputs[stage]
     for name in STAGES[STAGES.index(stage) :] if stage != "head" else ():
         x = _recalibrated(network, name, x)
     return x[:1]
 
 
 def _recalibrated(network: DALAResNet50, name: str, x: Tensor) -> Tensor:
-    """A stage's output under batch statistics, which become the running ones."""
+    """The output of a stage with batch statistics, which become its running statistics."""
     norms = [m for m in _parts(network, name).modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
@@ -187,7 +186,7 @@ def _maps(network: DALAResNet50, e: Explanation, methods: Sequence[str], activat
         return {m: cam.METHODS[m](activations, gradient, heads)[0].float().cpu().relu() for m in methods}
 
 
-def _randomise(network: DALAResNet50, stage: str, seed: int) -> None:
+def _randomize(network: DALAResNet50, stage: str, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in _parts(network, stage).modules():
@@ -203,7 +202,7 @@ def _parts(network: DALAResNet50, stage: str) -> nn.ModuleList:
 
 def _copy(explainer: Explainer, e: Explanation) -> DALAResNet50:
     if not isinstance(explainer.model, DALAResNet50) or e.layer != STAGES[-1]:
-        raise SanityError(f"The weights of a DALAResNet50 can be made random for a map at {STAGES[-1]}, no others yet.")
+        raise SanityError(f"Only maps of a DALAResNet50 at {STAGES[-1]} can be tested: explain that layer.")
     return copy.deepcopy(explainer.model).eval().to(explainer.device)
 
 
@@ -212,8 +211,8 @@ def _check(e: Explanation, method: str) -> None:
         raise SanityError(f"This explanation holds no map {method!r}: choose one of {', '.join(e.maps)}.")
     title = cam.METHODS[method].title
     if cam.METHODS[method].reruns:
-        raise SanityError(f"{title} reruns the network hundreds of times for each of the seven steps.")
+        raise SanityError(f"{title} reruns the network too often for this test: choose another method.")
     if e.target not in e.class_names:
-        raise SanityError(f"The steps follow a class, and {e.target!r} is none: explain a class.")
+        raise SanityError(f"This test follows a class, and {e.target!r} is none: explain a class.")
     if not e.maps[method].max() > e.maps[method].min():
-        raise SanityError(f"{title} for {e.words()} is flat: there is nothing to compare.")
+        raise SanityError(f"{title} {e.evidence} {e.target} is flat: there is nothing to compare.")

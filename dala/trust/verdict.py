@@ -1,9 +1,9 @@
-"""Everything that can be asked of one map on one picture, and a verdict in plain words with its reasons.
+"""All checks of one map on one picture, and a verdict in plain words with its reasons.
 
-Three questions: does the network need what the map shows more than what a map shows that sees nothing
-(`dala.trust.deletion`); does the map depend on what the network has learned (`dala.trust.randomization`); does it stay when the picture
-changes in a way that means nothing (`dala.trust.robustness`). One picture proves nothing about a method: a verdict is about
-this map of this picture.
+Three questions: does the network need the area that the map shows more than the area of maps that see neither picture
+nor network (`dala.trust.deletion`); does the map depend on the learned weights (`dala.trust.randomization`); does it stay the same under
+perturbations that do not change the meaning of the picture (`dala.trust.robustness`)? A verdict is about this map of this
+picture: one picture proves nothing about a method.
 """
 
 from collections.abc import Callable, Generator
@@ -11,31 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from dala import cam
-from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.progress import Tracked, finish
 from dala.trust import deletion, randomization, robustness
 from dala.trust.deletion import CONTROLS, KeepRemove
-from dala.trust.infill import DEFAULT_BASELINE
+from dala.trust.infill import DEFAULT_INFILL
 from dala.trust.randomization import Sanity
 from dala.trust.robustness import Stability
 
-__all__ = ["CheckError", "Checked", "Reason", "Verdict", "check", "signed", "steps", "to_json", "verdict"]
+__all__ = ["Checked", "Reason", "Verdict", "check", "signed", "steps", "to_json", "verdict"]
 
-# Ours, for want of a null: below, more than half of the map's order is another.
+# A choice of ours, for want of a null distribution: below it, more than half of the order of the pixels has changed.
 STEADY = 0.6
-# By how much of the range that all curves span a map must be ahead, for the difference to count.
+# By which share of the range of all curves a map must be ahead of a control for the difference to count.
 LEAD = 0.02
-
-
-class CheckError(DalaError):
-    """Checks that cannot be kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What was found for one map: the curves with both controls, the map under random weights, and under changes."""
+    """Results for one map: the curves with both controls, the map under random weights, and under perturbations."""
 
     method: str
     curves: KeepRemove
@@ -45,7 +40,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Reason:
-    """One finding in a sentence, and whether it speaks for the map; None where it tells nothing."""
+    """The result of one check in a sentence, and whether it speaks for the map; None if it is inconclusive."""
 
     check: str
     speaks_for: bool | None
@@ -54,20 +49,20 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A sentence, and the reasons for it."""
+    """A sentence, and the reasons for it: one for each check."""
 
     sentence: str
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, Reason, Reason]
 
 
 def check(
     explainer: Explainer,
     explanation: Explanation,
     method: str | None = None,
-    baseline: str = DEFAULT_BASELINE,
+    baseline: str = DEFAULT_INFILL,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Checked:
-    """Ask everything; see `steps`. What `progress` raises cancels."""
+    """Run all checks; see `steps`. An exception from `progress` cancels."""
     run = steps(explainer, explanation, method, baseline)
     return finish(run, lambda done, total, what: progress(done, total))
 
@@ -76,66 +71,57 @@ def steps(
     explainer: Explainer,
     explanation: Explanation,
     method: str | None = None,
-    baseline: str = DEFAULT_BASELINE,
+    baseline: str = DEFAULT_INFILL,
     half: bool = False,
 ) -> Generator[tuple[int, int, str], None, Checked]:
-    """A generator of (done, total, what is being done) that returns what was found.
+    """Generator form of `check`: yields (done, total, what is being done) and returns the results.
 
     Args:
-        explainer, explanation: of a class, at the attention's output.
+        explainer, explanation: of a class, at the output of the attention.
         method: one of the explanation's maps; None for the first.
-        baseline: what hidden pixels become; see `dala.trust.infill`.
+        baseline: what replaces hidden pixels; see `dala.trust.infill`.
         half: see `dala.trust.deletion.keep_remove`.
 
     Raises:
-        TrustError, SanityError, StabilityError: a map that cannot be asked.
+        TrustError, SanityError, StabilityError: a map that cannot be checked.
     """
     method = method or next(iter(explanation.maps))
-    one = (method,)
+    # The three parts take about equally long, though not equally many steps.
     curves = deletion.steps(
         explainer, explanation, method, deletion.COARSE, baseline, controls=True, chunk=4, half=half
     )
-    weights = randomization.steps(explainer, explanation, one)
-    changes = robustness.steps(explainer, explanation, one)
-    # Of about equal length, in seconds, though not in steps.
-    found: list[Any] = []
-    parts: tuple[tuple[str, Generator[tuple[int, int], None, Any]], ...] = (
-        ("hiding parts of the picture", curves),
-        ("making the weights random", weights),
-        ("turning, shifting and restaining the picture", changes),
-    )
-    for k, (words, run) in enumerate(parts):
-        yield 100 * k // 3, 100, words
-        for done, total in (part := Tracked(run)):
-            yield (100 * k + 100 * done // total) // 3, 100, words
-        found.append(part.result)
-    return Checked(method, found[0], found[1][method], found[2][method])
+    curves_result = yield from _part(0, "hiding parts of the picture", curves)
+    weights = randomization.steps(explainer, explanation, (method,))
+    weights_result = yield from _part(1, "randomizing the weights", weights)
+    changes = robustness.steps(explainer, explanation, (method,))
+    changes_result = yield from _part(2, "turning, shifting and restaining the picture", changes)
+    return Checked(method, curves_result, weights_result[method], changes_result[method])
 
 
-def verdict(found: Checked) -> Verdict:
-    """What the findings say together."""
-    reasons = (_needed(found), _learned(found), _steady(found))
+def verdict(result: Checked) -> Verdict:
+    """Summarise the results."""
+    reasons = (_needed(result), _learned(result), _steady(result))
     against = sum(r.speaks_for is False for r in reasons)
-    title, count = cam.METHODS[found.method].title, ("None", "One of", "Two of", "All")[against]
+    title, count = cam.METHODS[result.method].title, ("None", "One of", "Two of", "All")[against]
     if not against:
         return Verdict(
-            f"Nothing found here speaks against this {title} map. That does not make it right: at best it shows what "
-            "the network uses, and the network may be wrong.",
+            f"No check speaks against this {title} map. That does not make it right: at best it shows what the network "
+            "uses, and the network may be wrong.",
             reasons,
         )
-    advice = "read it with doubt" if against == 1 else "do not rely on it"
+    advice = "interpret it with caution" if against == 1 else "do not rely on it"
     speaks = "speaks" if against == 1 else "speak"
     return Verdict(f"{count} three checks {speaks} against this {title} map: {advice}.", reasons)
 
 
-def to_json(found: Checked) -> dict[str, Any]:
+def to_json(result: Checked) -> dict[str, Any]:
     """Every number, as plain JSON."""
-    curves, told = found.curves, verdict(found)
+    curves, summary = result.curves, verdict(result)
     return {
-        "method": found.method,
+        "method": result.method,
         "target": curves.target,
-        "verdict": told.sentence,
-        "reasons": [{"check": r.check, "speaks_for": r.speaks_for, "words": r.words} for r in told.reasons],
+        "verdict": summary.sentence,
+        "reasons": [{"check": r.check, "speaks_for": r.speaks_for, "words": r.words} for r in summary.reasons],
         "baseline": curves.baseline,
         "areas": list(curves.areas),
         "curves": {
@@ -147,13 +133,13 @@ def to_json(found: Checked) -> dict[str, Any]:
             for name, c in curves.curves.items()
         },
         "weights": {
-            "limit": found.sanity.limit,
-            "survives": found.sanity.survives,
-            "steps": {s.stage: s.correlation for s in found.sanity.steps},
-            "blind": [s.stage for s in found.sanity.steps if s.blind],
+            "limit": result.sanity.limit,
+            "survives": result.sanity.survives,
+            "steps": {s.stage: s.correlation for s in result.sanity.steps},
+            "blind": [s.stage for s in result.sanity.steps if s.blind],
         },
         "changes": {
-            name: {"correlation": s.correlation, "probability": s.probability} for name, s in found.stability.items()
+            name: {"correlation": s.correlation, "probability": s.probability} for name, s in result.stability.items()
         },
     }  # fmt: skip
 
@@ -163,36 +149,46 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _needed(found: Checked) -> Reason:
-    """On logit margins, which still tell parts apart where every probability is 1.000."""
-    c, check = found.curves, "Does the network need it?"
+def _part(
+    index: int, words: str, run: Generator[tuple[int, int], None, Any]
+) -> Generator[tuple[int, int, str], None, Any]:
+    """The steps of one of three parts, as steps of the whole in percent."""
+    yield 100 * index // 3, 100, words
+    tracked = Tracked(run)
+    for done, total in tracked:
+        yield (100 * index + 100 * done // total) // 3, 100, words
+    return tracked.result
+
+
+def _needed(result: Checked) -> Reason:
+    """Compare with the better control, on logit margins: they differ even where every probability is 1.000."""
+    c, check = result.curves, "Does the network need what it shows?"
     gains = {name: c.insertion(name, "margin") - c.deletion(name, "margin") for name in c.curves}
-    best = max((name for name in CONTROLS if name in gains and name != found.method), key=gains.__getitem__)
-    every = [m for curve in c.curves.values() for side in curve.pair("margin") for m in side]
-    compared = (
-        f"at the same kept areas insertion minus deletion is {signed(gains[found.method])} logits, of the "
-        f"{cam.METHODS[best].title} {signed(gains[best])}"
+    best = max((name for name in CONTROLS if name in gains and name != result.method), key=gains.__getitem__)
+    values = [m for curve in c.curves.values() for side in curve.pair("margin") for m in side]
+    numbers = (
+        f"at equal kept areas, insertion minus deletion is {signed(gains[result.method])} logits, and "
+        f"{signed(gains[best])} for the {cam.METHODS[best].title}"
     )
-    if gains[found.method] - gains[best] > LEAD * (max(every) - min(every)):
-        return Reason(check, True, f"The network needs what the map shows more than what blind maps show: {compared}.")
-    if gains[best] - gains[found.method] > LEAD * (max(every) - min(every)):
-        return Reason(check, False, f"A map that sees nothing finds what the network needs better: {compared}.")
-    return Reason(
-        check, None, f"A map that sees nothing does about as well, so that this check tells little: {compared}."
-    )
+    lead = LEAD * (max(values) - min(values))
+    if gains[result.method] - gains[best] > lead:
+        return Reason(check, True, f"The network needs what the map shows more than what the controls show: {numbers}.")
+    if gains[best] - gains[result.method] > lead:
+        return Reason(check, False, f"A control shows better than the map what the network needs: {numbers}.")
+    return Reason(check, None, f"A control does about as well as the map, so this check is inconclusive: {numbers}.")
 
 
-def _learned(found: Checked) -> Reason:
-    return Reason("Does it depend on what was learned?", not found.sanity.survives, found.sanity.words())
+def _learned(result: Checked) -> Reason:
+    return Reason("Does it depend on the learned weights?", not result.sanity.survives, result.sanity.words())
 
 
-def _steady(found: Checked) -> Reason:
+def _steady(result: Checked) -> Reason:
     kinds: dict[str, list[float]] = {}
-    for change in found.stability.values():
+    for change in result.stability.values():
         kinds.setdefault(change.kind, []).append(change.correlation)
     means = {kind: sum(v) / len(v) for kind, v in kinds.items()}
-    told = ", ".join(f"{kind} {value:.2f}" for kind, value in means.items())
+    numbers = ", ".join(f"{kind} {value:.2f}" for kind, value in means.items())
     steady = min(means.values()) >= STEADY
-    lead = "The map stays where it is" if steady else "The map moves"
-    words = f"{lead} under changes that mean nothing (rank correlation by kind: {told}; {STEADY:g} is asked of each)."
-    return Reason("Does it stay?", steady, words)
+    lead = "The map stays the same" if steady else "The map changes"
+    words = f"{lead} under harmless perturbations (mean rank correlation: {numbers}; at least {STEADY:g} is required)."
+    return Reason("Does it stay the same under harmless perturbations?", steady, words)

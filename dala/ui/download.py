@@ -1,6 +1,5 @@
-"""A zip for the visitor: what is on screen, and the data behind it."""
+"""Downloads: what is on screen, and the data behind it, as one zip."""
 
-import base64
 import io
 import zipfile
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ import gradio as gr
 from dala.explain import export
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
+from dala.images import encoding
 
-__all__ = ["SAVE", "data_url", "explanation"]
+__all__ = ["SAVE", "data_url", "display", "explanation"]
 
-# The zip travels as text and never lies on the server's disk.
+# The zip travels as text and is never written to the server's disk.
 SAVE = """async zip => {
   if (!zip) return;
   const href = URL.createObjectURL(await (await fetch(zip)).blob());
@@ -24,20 +24,27 @@ SAVE = """async zip => {
 
 
 def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, **more: Any) -> str:
-    """`dala.explain.export.files` of an explanation as the map view's `download` event wants it, as `data_url`."""
+    """`dala.explain.export.files` of an explanation as a zip in a data URL.
+
+    Args:
+        what: the explanation.
+        explainer: the one that made it.
+        chosen: the `download` event of the map view.
+        more: further arguments of `dala.explain.export.files`.
+    """
     return data_url(export.files(what, explainer, chosen.rule, chosen.strength, display(chosen), **more))
 
 
 def display(chosen: gr.EventData) -> dict[str, Any]:
-    """How the map view draws, as `dala.explain.export.pictures` wants it."""
+    """The display settings of the map view, as arguments of `dala.explain.export.pictures`."""
     return {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
 
 
 def data_url(files: Mapping[str, bytes]) -> str:
-    """Files by name as one zip in a data URL; the same bytes for the same files."""
+    """Contents by file name as one zip in a data URL; equal files give equal bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            # Without a date: by a name alone it would be the moment's.
+            # ZipInfo has a fixed date; given the name alone, `writestr` would take the current time.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return "data:application/zip;base64," + base64.b64encode(stream.getvalue()).decode()
+    return encoding.data_url(stream.getvalue(), "application/zip")

@@ -63,7 +63,7 @@ def main() -> None:
     unit = distance.min(1).values.median()
     print(f"{len(made)} pictures of {made[0].picture.size}")
     print("baseline  keep-only at", *AREAS, " remove-only at", *AREAS, " bare")
-    for name in infill.BASELINES:
+    for name in infill.INFILLS:
         rows = []
         for i, e in enumerate(made):
             deletion.keep_remove(explainer, e, areas=(0, *AREAS), baseline=name)

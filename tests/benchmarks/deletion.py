@@ -23,7 +23,7 @@ from dala import Explainer
 from dala.images import preprocessing
 from dala.publishing import samples
 from dala.trust.deletion import keep_remove
-from dala.trust.infill import BASELINES
+from dala.trust.infill import INFILLS
 
 STEPS = 20
 
@@ -53,7 +53,7 @@ def main() -> None:
     e = explainer.explain(samples.find()[0].file, "malignant")
     size = explainer.preprocessing
     x = preprocessing.normalised(e.picture, size)
-    baseline = preprocessing.normalised(BASELINES["mean"].fill(e.picture), size)
+    baseline = preprocessing.normalised(INFILLS["mean"].fill(e.picture), size)
     pixels = e.picture.width * e.picture.height
     step = -(-pixels // STEPS)
     areas = [count / pixels for count in (*range(0, pixels, step), pixels)]

@@ -24,12 +24,12 @@ def page(browser, served, patch_file):
 
 
 def test_one_button_by_keyboard_a_verdict_with_pictures_and_a_broken_file(page, broken_file):
-    assert "Nothing has been asked" in page.locator("#trust").inner_text()
+    assert "has not been checked yet" in page.locator("#trust").inner_text()
     page.locator("#trust-ask").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#trust [role=progressbar]", timeout=2000)
     page.wait_for_selector("#trust .verdict", timeout=60000)
-    assert page.locator("#trust section.asked").count() == 3
+    assert page.locator("#trust section.trust-check").count() == 3
     assert page.locator("#trust .strip img").count() == 8 + 14
     assert all(page.locator("#trust .strip img").evaluate_all("all => all.map(i => i.complete && i.naturalWidth > 0)"))
     assert all(page.locator("#trust .strip img").evaluate_all("all => all.map(i => i.alt.length > 10)"))
@@ -44,4 +44,4 @@ def test_one_button_by_keyboard_a_verdict_with_pictures_and_a_broken_file(page, 
     assert page.locator("#trust .verdict").is_visible()
     # Another picture: what was found is of the one before.
     page.locator(".samples .thumbnail-item").nth(1).click()
-    page.get_by_text("Nothing has been asked of this map").wait_for(timeout=20000)
+    page.get_by_text("This map has not been checked yet").wait_for(timeout=20000)

@@ -65,7 +65,7 @@ def told(opened, explainer):
     made = phantom.make(7).picture
     upload(opened, encoded(made))
     e = explainer.explain(made)
-    told = walkthrough.tell(e, Steps.of(e))
+    told = walkthrough.describe(e, Steps.of(e))
     says(opened, 1, told[0].sentence)
     return opened, e, told
 
@@ -134,12 +134,12 @@ def test_another_class_and_own_channels_by_keyboard(told, explainer):
     page.keyboard.press("Space")
     again = explainer.retarget(e, other)
     steps = Steps.of(again)
-    says(page, 1, walkthrough.tell(again, steps)[0].sentence)
+    says(page, 1, walkthrough.describe(again, steps)[0].sentence)
     walk_to(page, 2)
     box = page.get_by_label("Other channels, by number")
     box.fill("7, 512")
     box.press("Enter")
-    says(page, 2, walkthrough.tell(again, steps, [7, 512])[1].sentence)
+    says(page, 2, walkthrough.describe(again, steps, [7, 512])[1].sentence)
     assert page.locator("#step-2 figcaption b").all_inner_texts() == ["channel 7", "channel 512"]
     box.fill("5000")
     box.press("Enter")

@@ -168,7 +168,7 @@ def test_every_class_of_other_networks_is_described(patch, classes):
     for name in explainer.class_names:
         again = explainer.retarget(e, name)
         steps = Steps.of(again)
-        parts = walkthrough.tell(again, steps)
+        parts = walkthrough.describe(again, steps)
         assert len(parts) == len(walkthrough.TITLES)
         assert f"for {name}" in parts[0].sentence
         torch.testing.assert_close(
@@ -177,7 +177,7 @@ def test_every_class_of_other_networks_is_described(patch, classes):
 
 
 def test_the_sentences_state_what_was_measured(explained, steps):
-    parts = walkthrough.tell(explained, steps)
+    parts = walkthrough.describe(explained, steps)
     value = float(explained.logits[explained.class_names.index(explained.target)])
     assert f"y = {value:.2f} for {explained.target}".replace("-", "−") in parts[0].sentence
     assert parts[0].tiles[0].picture.size == (128, 96)
@@ -197,7 +197,7 @@ def test_the_sentences_state_what_was_measured(explained, steps):
 
 
 def test_own_channels_are_shown_in_their_order(explained, steps):
-    parts = walkthrough.tell(explained, steps, [1961, 7])
+    parts = walkthrough.describe(explained, steps, [1961, 7])
     assert [t.title for t in parts[1].tiles] == ["channel 1961", "channel 7"]
     assert "the 2 that you chose" in parts[1].sentence
     assert parts[3].charts[0].count("<rect") == 2
@@ -208,7 +208,7 @@ def test_the_kept_and_the_cut_part_make_the_signed_sum(explained, steps):
     e = replace(explained, signed={"grad_cam": explained.signed["grad_cam"] - explained.signed["grad_cam"].mean()})
     signed = e.signed["grad_cam"]
     parts = Steps(torch.cat([steps.activations, signed[None]]), torch.cat([steps.gradient * 0, torch.ones(1, 3, 4)]))
-    tiles = walkthrough.tell(e, parts)[4].tiles
+    tiles = walkthrough.describe(e, parts)[4].tiles
     whole, kept, cut = (np.asarray(t.picture).astype(int) for t in tiles[1:])
     assert (signed > 0).any()
     assert (signed < 0).any()
@@ -222,15 +222,15 @@ def test_the_kept_and_the_cut_part_make_the_signed_sum(explained, steps):
 def test_a_class_without_evidence_has_a_sentence_and_no_overlay(none_for_benign, patch):
     e = none_for_benign.explain(patch, "benign")
     assert e.maps["grad_cam"].max() == 0
-    parts = walkthrough.tell(e, Steps.of(e))
-    assert "no positive evidence for benign is left at attention" in parts[4].sentence
+    parts = walkthrough.describe(e, Steps.of(e))
+    assert "no evidence for benign is left at attention" in parts[4].sentence
     assert parts[4].tiles[2].caption == "zero everywhere"
     assert (np.asarray(parts[4].tiles[2].picture) == contact_sheet.NOTHING).all()
-    assert "no positive evidence for benign at attention" in parts[5].sentence
+    assert "no evidence for benign at attention" in parts[5].sentence
 
 
 def test_weights_that_are_all_zero_are_stated(explained, steps):
-    parts = walkthrough.tell(explained, Steps(steps.activations, torch.zeros_like(steps.gradient)))
+    parts = walkthrough.describe(explained, Steps(steps.activations, torch.zeros_like(steps.gradient)))
     assert parts[3].sentence.startswith("Every weight is zero")
 
 
@@ -239,7 +239,7 @@ def test_the_gate_is_compared_with_the_average(explained):
     mean[5], mean[9] = 0.0, 1.0
     parts = walkthrough.gate(explained, gate.AverageGate(mean, 2081, "BreakHis"), [5])
     assert "2,081 pictures (BreakHis)" in parts.sentence
-    assert f"beyond the average: 5 (0.00 → {explained.gate[5]:.2f})" in parts.note
+    assert f"above the average: 5 (0.00 → {explained.gate[5]:.2f})" in parts.note
     assert f"furthest below it: 9 (1.00 → {explained.gate[9]:.2f})" in parts.note
     assert "no gate" in walkthrough.gate(replace(explained, features=None), None, []).sentence
 

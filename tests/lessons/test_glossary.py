@@ -1,4 +1,4 @@
-"""Every term on the page has a sentence, and every tab lists its own."""
+"""Every term on the page has a sentence, and every tab lists the terms that it uses."""
 
 import re
 from pathlib import Path
@@ -35,29 +35,29 @@ PLAIN = {
 
 def labels(demo: gr.Blocks, tab: str) -> set[str]:
     """Labels of a tab's components, and of their choices."""
-    (found,) = (block for block in demo.blocks.values() if isinstance(block, gr.Tab) and block.id == tab)
-    told: set[str] = set()
-    waiting = list(found.children)
+    (chosen,) = (block for block in demo.blocks.values() if isinstance(block, gr.Tab) and block.id == tab)
+    names: set[str] = set()
+    waiting = list(chosen.children)
     while waiting:
         block = waiting.pop()
         waiting += getattr(block, "children", [])
         if isinstance(block, (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox)) and block.visible is True:
-            told.add(block.label)
+            names.add(block.label)
         if isinstance(block, (gr.CheckboxGroup, gr.Dropdown)) and block.label not in ("explain", "layer"):
-            told |= {title for title, _ in block.choices}
-    return told
+            names |= {title for title, _ in block.choices}
+    return names
 
 
 def drawn(tab: str) -> set[str]:
-    """Labels that the map view and its charts write themselves."""
+    """Labels that the scripts of the map view and its charts write."""
     if tab == "results":
         return set()
     html, charts = (UI / "mapview.html").read_text(), (UI / "charts.js").read_text()
-    told = {
+    names = {
         t.strip() for t in re.findall(r"<(?:label|legend|summary)[^>]*>(?:<input[^>]*>|<span[^>]*>)?([^<]+)<", html)
     }
     if tab != "compare":
-        told -= {
+        names -= {
             "thresholded (DT)",
             "all at the kept area of the first",
             "one colour scale for all",
@@ -65,11 +65,11 @@ def drawn(tab: str) -> set[str]:
             "right",
             "between",
         }
-    told |= {rule.label for rule in thresholds.RULES.values()}
+    names |= {rule.label for rule in thresholds.RULES.values()}
     if tab == "lab":
-        told |= set(re.findall(r"plot\.chart\(root, '([^']+)'", charts)) | {b.label for b in infill.BASELINES.values()}
-        told |= {"hidden pixels become", "probability", "logit margin", "τ"}
-    return told
+        names |= set(re.findall(r"plot\.chart\(root, '([^']+)'", charts)) | {b.label for b in infill.INFILLS.values()}
+        names |= {"hidden pixels become", "probability", "logit margin", "τ"}
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +87,10 @@ def test_every_label_of_a_tab_is_plain_or_explained_there(demo, tab):
 
 
 def test_every_method_rule_and_baseline_has_its_sentence():
-    told = lessons_glossary.everything()
-    for thing in (*cam.METHODS.values(), *thresholds.RULES.values(), *infill.BASELINES.values()):
+    names = lessons_glossary.everything()
+    for thing in (*cam.METHODS.values(), *thresholds.RULES.values(), *infill.INFILLS.values()):
         assert thing.meaning, thing
-        assert getattr(thing, "title", getattr(thing, "label", "")) in told
+        assert getattr(thing, "title", getattr(thing, "label", "")) in names
 
 
 def test_sentences_are_one_line_each():
@@ -101,7 +101,7 @@ def test_sentences_are_one_line_each():
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_a_tab_lists_only_terms_that_there_are(tab):
+def test_a_tab_lists_only_known_terms(tab):
     assert glossary.of(tab).items() <= lessons_glossary.everything().items()
 
 
@@ -112,6 +112,6 @@ def test_a_method_of_your_own_needs_no_sentence_and_brings_no_markup(monkeypatch
     monkeypatch.setitem(cam.METHODS, "silent", cam.Method(gradient.grad_cam, "silent", ""))
     with gr.Blocks() as page:
         glossary.build("compare")
-    told = next(block.value for block in page.blocks.values() if isinstance(block, gr.HTML))
-    assert "<dt>&lt;b&gt;own&lt;/b&gt;</dt><dd>Mine, and mine alone, as of today.</dd>" in told
-    assert "silent" not in told
+    names = next(block.value for block in page.blocks.values() if isinstance(block, gr.HTML))
+    assert "<dt>&lt;b&gt;own&lt;/b&gt;</dt><dd>Mine, and mine alone, as of today.</dd>" in names
+    assert "silent" not in names

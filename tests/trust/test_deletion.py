@@ -1,4 +1,4 @@
-"""Keep-only and remove-only against hand-worked pictures, a naive loop, and themselves."""
+"""Keep-only and remove-only against hand-worked pictures, a naive loop, and other libraries."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,7 +19,7 @@ from dala.images.preprocessing import Preprocessing
 from dala.publishing import samples
 from dala.trust import deletion, infill
 from dala.trust.deletion import AREAS, TrustError, keep_remove
-from dala.trust.infill import BASELINES, ranking
+from dala.trust.infill import INFILLS, ranking
 
 SIZE = 32
 
@@ -56,23 +56,23 @@ def ramp() -> np.ndarray:
 
 def test_hand_worked_pictures(toy, ramp):
     e = toy.explain(ramp, "a")
-    found = keep_remove(toy, e, areas=(0, 0.25, 0.5, 0.75, 1), baseline="white")
+    result = keep_remove(toy, e, areas=(0, 0.25, 0.5, 0.75, 1), baseline="white")
     # Each quarter of the area holds 256 pixels; a hidden one is white and counts 1.
     bright, middle, dim, dark = (256 * v / SIZE for v in (0.8, 0.6, 0.2, 0.0))
     white = 256 / SIZE
     keep = [4 * white, bright + 3 * white, bright + middle + 2 * white, bright + middle + dim + white]
     remove = [bright + middle + dim + dark, white + middle + dim + dark, 2 * white + dim + dark, 3 * white + dark]
-    assert found.areas == (0, 0.25, 0.5, 0.75, 1)
-    assert found.curves["grad_cam"].keep_logits == pytest.approx([*keep, remove[0]], rel=1e-6)
-    assert found.curves["grad_cam"].remove_logits == pytest.approx([*remove, keep[0]], rel=1e-6)
+    assert result.areas == (0, 0.25, 0.5, 0.75, 1)
+    assert result.curves["grad_cam"].keep_logits == pytest.approx([*keep, remove[0]], rel=1e-6)
+    assert result.curves["grad_cam"].remove_logits == pytest.approx([*remove, keep[0]], rel=1e-6)
     expected = [1 / (1 + np.exp(-logit)) for logit in [*keep, remove[0]]]
-    assert found.curves["grad_cam"].keep == pytest.approx(expected, rel=1e-6)
-    assert found.runs == 7
+    assert result.curves["grad_cam"].keep == pytest.approx(expected, rel=1e-6)
+    assert result.runs == 7
 
 
 def test_the_whole_picture_is_what_the_explanation_says(small, patch):
     e = small.explain(patch)
-    for baseline in BASELINES:
+    for baseline in INFILLS:
         curve = keep_remove(small, e, areas=(0, 0.5, 1), baseline=baseline).curves["grad_cam"]
         column = e.class_names.index(e.target)
         assert curve.keep[-1] == curve.remove[0] == e.probabilities[e.target]
@@ -95,15 +95,15 @@ def test_chunks_change_nothing(small, patch):
         assert max(np.abs(side - sides[0]).max() for side in sides) <= 1e-6
 
 
-@pytest.mark.parametrize("baseline", BASELINES)
-def test_a_naive_loop_says_the_same(small, patch, baseline):
+@pytest.mark.parametrize("baseline", INFILLS)
+def test_a_naive_loop_agrees(small, patch, baseline):
     """Thresholds instead of ranks, 8-bit pictures instead of tensors, one explanation after the other."""
     e = small.explain(patch, methods=("random",))  # a map without equal values, so that each area has a threshold
-    found = keep_remove(small, e, baseline=baseline)
-    picture, fill = np.asarray(e.picture), np.asarray(BASELINES[baseline].fill(e.picture))
+    result = keep_remove(small, e, baseline=baseline)
+    picture, fill = np.asarray(e.picture), np.asarray(INFILLS[baseline].fill(e.picture))
     heat, compared = e.heat(), 0
     for area, tau, keep, remove in zip(
-        found.areas, thresholds.taus_of_areas(heat, AREAS), *_sides(found, "random"), strict=True
+        result.areas, thresholds.taus_of_areas(heat, AREAS), *_sides(result, "random"), strict=True
     ):
         if tau is None:
             continue
@@ -116,8 +116,8 @@ def test_a_naive_loop_says_the_same(small, patch, baseline):
     assert compared >= 16
 
 
-def _sides(found, method):
-    return found.curves[method].keep, found.curves[method].remove
+def _sides(result, method):
+    return result.curves[method].keep, result.curves[method].remove
 
 
 def test_pixels_go_in_the_order_of_the_map_then_of_what_was_cut_off():
@@ -148,29 +148,29 @@ def test_a_kept_region_is_the_mask_of_the_threshold_that_keeps_as_much(small, pa
     assert torch.equal(mask.view_as(kept.mask), kept.mask)
 
 
-def test_controls_stand_beside_the_map_at_the_same_areas(small, patch):
+def test_controls_are_measured_at_the_same_areas(small, patch):
     e = small.explain(patch)
-    found = keep_remove(small, e, areas=(0, 0.3, 1), controls=True)
-    assert list(found.curves) == ["grad_cam", "random", "centre_gaussian"]
-    assert len({curve.keep[0] for curve in found.curves.values()}) == 1
-    assert len({curve.keep[1] for curve in found.curves.values()}) == 3
-    assert found.runs == 1 + 3 * 2
+    result = keep_remove(small, e, areas=(0, 0.3, 1), controls=True)
+    assert list(result.curves) == ["grad_cam", "random", "centre_gaussian"]
+    assert len({curve.keep[0] for curve in result.curves.values()}) == 1
+    assert len({curve.keep[1] for curve in result.curves.values()}) == 3
+    assert result.runs == 1 + 3 * 2
     # Of an explanation that kept no gradient, as a page's, too.
     random = small.explain(patch, methods=("random",))
     own = keep_remove(small, random, areas=(0, 0.3, 1))
-    assert own.curves["random"].keep == pytest.approx(found.curves["random"].keep, abs=1e-6)
+    assert own.curves["random"].keep == pytest.approx(result.curves["random"].keep, abs=1e-6)
 
 
 def test_between_measured_areas_lies_a_line(small, patch):
-    found = keep_remove(small, small.explain(patch), areas=(0.25, 0.75))
-    curve = found.curves["grad_cam"]
-    quarter = found.at(0.375)
+    result = keep_remove(small, small.explain(patch), areas=(0.25, 0.75))
+    curve = result.curves["grad_cam"]
+    quarter = result.at(0.375)
     assert quarter == pytest.approx(
         (0.75 * curve.keep[0] + 0.25 * curve.keep[1], 0.75 * curve.remove[0] + 0.25 * curve.remove[1])
     )
-    assert found.at(0.25) == (curve.keep[0], curve.remove[0])
+    assert result.at(0.25) == (curve.keep[0], curve.remove[0])
     with pytest.raises(TrustError, match="measured from 25 to 75 %, not at 80 %"):
-        found.at(0.8)
+        result.at(0.8)
 
 
 def test_progress_counts_up_and_what_it_raises_cancels(small, patch):
@@ -185,7 +185,7 @@ def test_progress_counts_up_and_what_it_raises_cancels(small, patch):
         keep_remove(small, e, progress=enough)
 
 
-def test_steps_run_the_network_only_when_asked(small, patch, monkeypatch):
+def test_steps_run_the_network_lazily(small, patch, monkeypatch):
     e, calls = small.explain(patch), []
     network = small.engine.network
     monkeypatch.setattr(small.engine, "network", lambda x, *rest: calls.append(len(x)) or network(x))
@@ -206,9 +206,9 @@ def test_a_small_gpu_gets_halves(small, patch, monkeypatch):
 
     expected = keep_remove(small, e, areas=(0, 0.5, 1)).curves
     monkeypatch.setattr(small.engine, "network", tight)
-    found = keep_remove(small, e, areas=(0, 0.5, 1)).curves
+    result = keep_remove(small, e, areas=(0, 0.5, 1)).curves
     assert calls == [3, 2, 1]
-    np.testing.assert_allclose(found["grad_cam"].keep, expected["grad_cam"].keep, atol=1e-6)
+    np.testing.assert_allclose(result["grad_cam"].keep, expected["grad_cam"].keep, atol=1e-6)
 
     def full(x, *rest):
         raise torch.OutOfMemoryError
@@ -220,7 +220,7 @@ def test_a_small_gpu_gets_halves(small, patch, monkeypatch):
 
 def test_baselines_are_what_they_say(patch):
     picture = np.asarray(patch).astype(float)
-    made = {name: np.asarray(b.fill(patch)).astype(float) for name, b in BASELINES.items()}
+    made = {name: np.asarray(b.fill(patch)).astype(float) for name, b in INFILLS.items()}
     assert {m.shape for m in made.values()} == {picture.shape}
     assert (made["white"] == 255).all()
     assert np.abs(made["mean"] - picture.mean((0, 1))).max() <= 0.5
@@ -229,10 +229,10 @@ def test_baselines_are_what_they_say(patch):
     assert made["blur"].std((0, 1)).max() > 1
     fine = {name: np.abs(np.diff(m, axis=1)).mean() for name, m in (*made.items(), ("picture", picture))}
     assert fine["blur"] < fine["picture"] / 5
-    assert infill.DEFAULT_BASELINE in BASELINES
+    assert infill.DEFAULT_INFILL in INFILLS
 
 
-def test_nonsense_is_refused(toy, ramp, small, patch):
+def test_invalid_arguments_are_refused(toy, ramp, small, patch):
     e = toy.explain(ramp, "a")
     for arguments, words in (
         ({"method": "layer_cam"}, "holds no map 'layer_cam'"),
@@ -259,7 +259,7 @@ def test_deletion_and_insertion_are_torchcams(small, patch, steps):
     noise = torch.rand(e.heat().shape, generator=torch.Generator().manual_seed(1))
     whole = replace(e, signed={"grad_cam": e.heat() + 0.1 + e.heat().max() * noise})
     x = small.preprocess(patch)
-    baseline = preprocessing.normalised(BASELINES["mean"].fill(e.picture), small.preprocessing)
+    baseline = preprocessing.normalised(INFILLS["mean"].fill(e.picture), small.preprocessing)
     metric = DeletionInsertionMetric(
         _Fixed(small, whole.maps["grad_cam"]), _probabilities, steps=steps, baseline=baseline
     )
@@ -267,24 +267,24 @@ def test_deletion_and_insertion_are_torchcams(small, patch, steps):
     pixels = patch.width * patch.height
     size = -(-pixels // steps)
     areas = [count / pixels for count in (*range(0, pixels, size), pixels)]
-    found = keep_remove(small, whole, areas=areas, baseline="mean")
+    result = keep_remove(small, whole, areas=areas, baseline="mean")
     expected = metric.summary()
-    assert found.deletion() == pytest.approx(expected["deletion_auc"], abs=1e-5)
-    assert found.insertion() == pytest.approx(expected["insertion_auc"], abs=1e-5)
+    assert result.deletion() == pytest.approx(expected["deletion_auc"], abs=1e-5)
+    assert result.insertion() == pytest.approx(expected["insertion_auc"], abs=1e-5)
 
 
 def test_average_drop_and_increase_are_torchcams(small, patch, monkeypatch):
     # Hidden is zero after normalisation: ImageNet's mean colour, to the nearest of 256 values.
     colour = tuple(round(255 * m) for m in small.preprocessing.mean)
-    grey = infill.Baseline(lambda p: Image.new("RGB", p.size, colour), "", "")
-    monkeypatch.setitem(BASELINES, "grey", grey)
+    grey = infill.Infill(lambda p: Image.new("RGB", p.size, colour), "", "")
+    monkeypatch.setitem(INFILLS, "grey", grey)
     e = small.explain(patch, "malignant", methods=("grad_cam", "centre_gaussian"))
     for name, raw in e.maps.items():
-        found = deletion.weighted(small, e, name, baseline="grey")
+        result = deletion.weighted(small, e, name, baseline="grey")
         metric = ClassificationMetric(_Fixed(small, raw), _probabilities)
         metric.update(small.preprocess(patch), class_idx=1)
-        assert found.drop == pytest.approx(metric.summary()["avg_drop"], abs=1e-2)
-        assert found.increase == bool(metric.summary()["conf_increase"])
+        assert result.drop == pytest.approx(metric.summary()["avg_drop"], abs=1e-2)
+        assert result.increase == bool(metric.summary()["conf_increase"])
 
 
 def test_half_precision_moves_an_area_by_less_than_a_hundredth(explainer):
@@ -310,8 +310,8 @@ def test_under_roads_imputation_maps_stand_in_the_same_order(toy, baseline):
     maps = [torch.from_numpy(m.astype(np.float32) + 0.01) for m in (spot, beside, far, 1 - spot)]
     x, road, ours = toy.preprocess(e.picture), ROADCombined(list(range(10, 100, 10))), []
     for heat in maps:
-        found = keep_remove(toy, replace(e, signed={"grad_cam": heat}), baseline=baseline)
-        ours.append(found.insertion(scale="margin") - found.deletion(scale="margin"))
+        result = keep_remove(toy, replace(e, signed={"grad_cam": heat}), baseline=baseline)
+        ours.append(result.insertion(scale="margin") - result.deletion(scale="margin"))
     torch.manual_seed(0)
     theirs = [
         float(road(x, heat[None].numpy(), [ClassifierOutputTarget(0)], lambda x: toy.model.head(toy.model.below(x)))[0])
@@ -328,7 +328,7 @@ def _probabilities(logits):
 
 
 class _Fixed:
-    """A map as torchcam's extractors are asked for one."""
+    """A map with the interface of torchcam's extractors."""
 
     def __init__(self, explainer, raw):
         self.model, self.raw = explainer.model, raw

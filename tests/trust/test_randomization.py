@@ -9,30 +9,30 @@ from dala.trust.randomization import ORDER, Sanity, SanityError, null, sane
 
 
 @pytest.fixture(scope="module")
-def found(small, patch) -> dict[str, Sanity]:
+def results(small, patch) -> dict[str, Sanity]:
     return sane(small, small.explain(patch, "malignant", methods=("grad_cam", "eigen_cam", "centre_gaussian")))
 
 
-def test_the_steps_go_from_the_head_down(found):
-    assert [s.stage for s in found["grad_cam"].steps] == list(ORDER)
+def test_the_steps_go_from_the_head_down(results):
+    assert [s.stage for s in results["grad_cam"].steps] == list(ORDER)
     assert ORDER[0] == "head"
     assert ORDER[-1] == "stem"
 
 
-def test_a_map_that_knows_no_network_survives_and_fails(found):
-    control = found["centre_gaussian"]
+def test_a_control_survives_and_fails(results):
+    control = results["centre_gaussian"]
     assert all(s.correlation == pytest.approx(1) for s in control.steps)
     assert control.survives
     assert "fails" in control.words()
 
 
-def test_a_method_that_never_asks_the_head_cannot_react_to_it(found):
-    eigen = found["eigen_cam"]
+def test_a_method_without_the_head_does_not_react_to_it(results):
+    eigen = results["eigen_cam"]
     assert eigen.steps[0].correlation == pytest.approx(1, abs=1e-6)
     assert [s.stage for s in eigen.steps if s.blind] == ["head"]
-    assert "never asks the head" in eigen.words()
-    assert not any(s.blind for s in found["grad_cam"].steps)
-    assert found["grad_cam"].steps[0].correlation < 0.99
+    assert "does not use the head" in eigen.words()
+    assert not any(s.blind for s in results["grad_cam"].steps)
+    assert results["grad_cam"].steps[0].correlation < 0.99
 
 
 def test_the_same_seed_gives_the_same_and_the_network_is_left_alone(small, patch):
@@ -46,17 +46,17 @@ def test_the_same_seed_gives_the_same_and_the_network_is_left_alone(small, patch
 
 
 def test_a_step_is_the_whole_network_with_those_weights(small, patch):
-    # The last step by another road: everything random, batch-norm on the four flips, one plain explanation.
+    # The last step computed in another way: everything random, batch-norm on the four flips, one plain explanation.
     from dala.images import preprocessing
     from dala.models.dala_resnet import STAGES
-    from dala.trust.randomization import _randomise
+    from dala.trust.randomization import _randomize
 
     e = small.explain(patch, "malignant")
     network = DALAResNet50(small.model.class_names, small.preprocessing)
     network.load_state_dict(small.model.state_dict())
     network.eval()
     for done, stage in enumerate(ORDER, 1):
-        _randomise(network, stage, done)
+        _randomize(network, stage, done)
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.train().momentum = 1.0
@@ -83,10 +83,10 @@ def test_the_null_is_of_maps_as_smooth_as_this_one():
     assert abs(float(null(rough).mean())) < 0.02
 
 
-def test_what_cannot_be_asked_is_refused(small, patch):
+def test_unsupported_maps_are_refused(small, patch):
     with pytest.raises(SanityError, match="explain a class"):
         sane(small, small.explain(patch, ("malignant", "benign")))
-    with pytest.raises(SanityError, match="no others yet"):
+    with pytest.raises(SanityError, match="explain that layer"):
         sane(small, small.explain(patch, "malignant", layer="layer3"))
     with pytest.raises(SanityError, match="holds no map"):
         sane(small, small.explain(patch, "malignant"), ["layer_cam"])

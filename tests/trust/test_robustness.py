@@ -1,4 +1,4 @@
-"""Changes of a picture that mean nothing, and maps mapped back."""
+"""Perturbations of a picture, and maps mapped back."""
 
 import numpy as np
 import pytest
@@ -6,24 +6,24 @@ import torch
 from PIL import Image
 
 from dala.images.stain import restained
-from dala.trust.robustness import CHANGES, StabilityError, stable
+from dala.trust.robustness import PERTURBATIONS, StabilityError, stable
 
 
-@pytest.mark.parametrize("name", list(CHANGES))
+@pytest.mark.parametrize("name", list(PERTURBATIONS))
 def test_what_is_changed_and_changed_back_is_the_same(name, patch):
-    change = CHANGES[name]
+    change = PERTURBATIONS[name]
     pixels = torch.from_numpy(np.asarray(patch.convert("L")).astype(np.float32))
-    changed = torch.from_numpy(np.asarray(change.there(patch).convert("L")).astype(np.float32))
-    back = change.back(changed)
+    changed = torch.from_numpy(np.asarray(change.apply(patch).convert("L")).astype(np.float32))
+    back = change.restore(changed)
     assert back.shape == pixels.shape
-    difference = (change.seen(back) - change.seen(pixels)).abs()
+    difference = (change.common(back) - change.common(pixels)).abs()
     if change.kind == "stain":
         assert 0.5 < difference.mean() < 12
     else:
         assert difference.max() == 0
 
 
-def test_stains_are_changed_as_told(patch):
+def test_stains_are_multiplied(patch):
     same = np.asarray(restained(patch, 1, 1), int) - np.asarray(patch, int)
     assert abs(same).max() <= 1
     darker, paler = (np.asarray(restained(patch, f, f), float).mean() for f in (1.1, 0.9))
@@ -35,22 +35,22 @@ def test_stains_are_changed_as_told(patch):
 
 def test_a_map_that_looks_at_nothing_stays(small, patch):
     e = small.explain(patch, "malignant", methods=("grad_cam", "centre_gaussian"))
-    found = stable(small, e)
-    assert [s.label for s in found["grad_cam"].values()] == [c.label for c in CHANGES.values()]
-    for change in found["centre_gaussian"].values():
+    results = stable(small, e)
+    assert [s.label for s in results["grad_cam"].values()] == [c.label for c in PERTURBATIONS.values()]
+    for change in results["centre_gaussian"].values():
         assert change.correlation > 0.99
-    shifted = [s.correlation for s in found["grad_cam"].values() if s.kind == "shift"]
+    shifted = [s.correlation for s in results["grad_cam"].values() if s.kind == "shift"]
     assert np.mean(shifted) > 0.5
-    assert all(0 <= s.probability <= 1 for s in found["grad_cam"].values())
-    assert all(s.heat.shape == (96, 128) for s in found["grad_cam"].values())
+    assert all(0 <= s.probability <= 1 for s in results["grad_cam"].values())
+    assert all(s.heat.shape == (96, 128) for s in results["grad_cam"].values())
 
 
 def test_it_is_the_network_that_sees_the_changed_picture(small, patch):
     e = small.explain(patch, "malignant")
-    found = stable(small, e)["grad_cam"]["flip_x"]
+    result = stable(small, e)["grad_cam"]["flip_x"]
     turned = small.explain(patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "malignant")
-    assert found.probability == pytest.approx(turned.probabilities["malignant"], abs=1e-6)
-    assert torch.equal(found.heat, turned.heat().flip(1))
+    assert result.probability == pytest.approx(turned.probabilities["malignant"], abs=1e-6)
+    assert torch.equal(result.heat, turned.heat().flip(1))
 
 
 def test_what_cannot_be_compared_is_refused(small, patch):

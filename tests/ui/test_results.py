@@ -1,4 +1,4 @@
-"""What the page says of a network's quality is what its report says."""
+"""The tab on quality shows the numbers of the report."""
 
 import copy
 import json
@@ -47,15 +47,15 @@ def beside(explainer, tmp_path):
 
 
 def test_every_figure_is_the_reports(beside):
-    told = results.page_of(beside())
-    assert "40 pictures of 6 patients" in told
-    assert "<b>0.85</b><span>AUC of pictures</span><small>0.75 to 0.90</small><small>colour alone 0.70</small>" in told
-    assert "<b>0.90</b><span>AUC of patients</span><small></small>" in told
+    page = results.page_of(beside())
+    assert "40 pictures of 6 patients" in page
+    assert "<b>0.85</b><span>AUC of pictures</span><small>0.75 to 0.90</small><small>colour alone 0.70</small>" in page
+    assert "<b>0.90</b><span>AUC of patients</span><small></small>" in page
     # Bars go from 0.5, chance, to 1.
-    assert "<span>network, split by image</span><div class='track image'><i style='width:90.0%'></i>" in told
-    assert "<span>network, split by patient</span><div class='track patient'><i style='width:70.0%'></i>" in told
-    assert "<span>colour alone, split by patient</span><div class='track patient'><i style='width:40.0%'></i>" in told
-    assert "<th scope='row'>22549</th><td>benign</td><td>9</td><td>25 %</td><td>0.31</td>" in told
+    assert "<span>network, split by image</span><div class='track image'><i style='width:90.0%'></i>" in page
+    assert "<span>network, split by patient</span><div class='track patient'><i style='width:70.0%'></i>" in page
+    assert "<span>colour alone, split by patient</span><div class='track patient'><i style='width:40.0%'></i>" in page
+    assert "<th scope='row'>22549</th><td>benign</td><td>9</td><td>25 %</td><td>0.31</td>" in page
 
 
 def test_a_report_of_no_cross_validation_is_not_shown(beside):
@@ -65,10 +65,10 @@ def test_a_report_of_no_cross_validation_is_not_shown(beside):
 def test_text_of_a_report_cannot_bring_markup_into_the_page(beside):
     scores = copy.deepcopy(REPORT["scores"])
     scores["by_patient"][0]["patient"] = "<img src=x onerror=alert(1)>"
-    told = results.page_of(beside(title="<script>alert(1)</script>", scores=scores))
-    assert "<script" not in told
-    assert "<img" not in told
-    assert "&lt;script&gt;" in told
+    page = results.page_of(beside(title="<script>alert(1)</script>", scores=scores))
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
 
 
 @pytest.mark.parametrize("changes", [{"scores": None}, {"scores": {"figures": {"auc": [None] * 3}}}, {"beside": [1]}])
@@ -92,6 +92,6 @@ def test_the_download_holds_the_report_its_pictures_and_the_other_figures(beside
     one = beside()
     (tmp_path / "roc.png").write_bytes(b"png")
     (tmp_path / "explanations.json").write_text("{}")
-    told = results.files(one)
-    assert sorted(told) == ["explanations.json", "report.json", "roc.png", "tissue.json"]
-    assert json.loads(told["report.json"]) == REPORT
+    content = results.files(one)
+    assert sorted(content) == ["explanations.json", "report.json", "roc.png", "tissue.json"]
+    assert json.loads(content["report.json"]) == REPORT

@@ -1,4 +1,4 @@
-"""What the page says of explanations is what the study's file says."""
+"""The section on explanations shows the answers and numbers of the benchmark file."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def beside(explainer, tmp_path):
     return one, tmp_path / results_benchmark.FILE
 
 
-def test_answers_and_numbers_are_the_files(beside):
+def test_answers_and_numbers_are_those_of_the_file(beside):
     one, file = beside
     assert results_benchmark.page(one) == ""
     file.write_text(json.dumps(REPORT))
@@ -46,18 +46,18 @@ def test_answers_and_numbers_are_the_files(beside):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"answers": {}}', '{"answers": {"threshold": 1}, "truths": 3}'])
-def test_a_file_that_is_none_shows_nothing(beside, content):
+def test_an_invalid_file_shows_nothing(beside, content):
     one, file = beside
     file.write_text(content)
     assert results_benchmark.page(one) == ""
 
 
-def test_the_app_starts_with_what_the_shipped_study_found(explainer):
+def test_the_defaults_of_the_app_are_the_answers_of_the_shipped_benchmark(explainer):
     report = json.loads((explainer.origin.folder / results_benchmark.FILE).read_text())
-    found = report["answers"]
-    assert found == conclusions.answers(report["truths"])
+    answers = report["answers"]
+    assert answers == conclusions.answers(report["truths"])
     e = explainer.explain(Image.new("RGB", (64, 64)))
-    assert list(e.maps) == [found["first"]]
-    assert found["rule"] == thresholds.DEFAULT_RULE
-    assert thresholds.RULES[found["rule"]].default == found["strength"]
-    assert found["threshold"] in results_benchmark.page(explainer)
+    assert list(e.maps) == [answers["first"]]
+    assert answers["rule"] == thresholds.DEFAULT_RULE
+    assert thresholds.RULES[answers["rule"]].default == answers["strength"]
+    assert answers["threshold"] in results_benchmark.page(explainer)

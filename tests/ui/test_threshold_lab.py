@@ -19,7 +19,7 @@ from dala.heatmaps import thresholds
 from dala.lessons import threshold_figure, threshold_lab, threshold_lab_files
 from dala.phantoms import phantom
 from dala.publishing import samples
-from dala.trust import deletion
+from dala.trust import curves, deletion
 from dala.ui.model_cache import HOST, Shelf
 from dala.ui.session import Given, Page, Seen
 from dala.ui.sidebar.patch import Patch
@@ -43,17 +43,17 @@ def seen(content, patch_file) -> Seen:
     return Patch(content.page, samples.find())._explain(Given(patch_file), HOST)
 
 
-def asked(run: int = 1, baseline: str = "mean", controls: bool = False) -> gr.EventData:
+def request(run: int = 1, baseline: str = "mean", controls: bool = False) -> gr.EventData:
     return gr.EventData(None, {"run": run, "baseline": baseline, "controls": controls})
 
 
 def measured(content: Lab, seen: Seen, **event) -> tuple[list[dict], tuple[str, deletion.KeepRemove]]:
-    """What a measurement tells on its way, and what it leaves for the download."""
-    told, results = zip(*content.measure(seen, "grad_cam", asked(**event)), strict=True)
-    return [json.loads(text) for text in told], results[-1]
+    """Messages of a measurement to the charts, and its result for the download."""
+    messages, results = zip(*content.measure(seen, "grad_cam", request(**event)), strict=True)
+    return [json.loads(text) for text in messages], results[-1]
 
 
-def test_the_charts_get_the_map_and_what_the_network_says_of_the_whole(content, seen):
+def test_the_charts_get_the_map_and_the_output_for_the_whole_picture(content, seen):
     sent, e = content.show(seen, "grad_cam"), seen.explanation
     assert sent["charts"]["plain"] == {
         "probability": e.probabilities[e.target],
@@ -68,10 +68,10 @@ def test_the_charts_get_the_map_and_what_the_network_says_of_the_whole(content, 
         content.choose(seen, "magic")
 
 
-def test_a_measurement_tells_how_far_it_is_and_is_remembered(content, seen, small, monkeypatch):
-    told, (key, result) = measured(content, seen, run=7)
-    *going, last = told
-    assert {t["run"] for t in told} == {7}
+def test_a_measurement_reports_progress_and_is_cached(content, seen, small, monkeypatch):
+    messages, (key, result) = measured(content, seen, run=7)
+    *going, last = messages
+    assert {t["run"] for t in messages} == {7}
     assert [t["done"] for t in going] == [*range(2, 31, 2), 31]
     assert {t["total"] for t in going} == {31}
     assert last["runs"] == result.runs == 31
@@ -94,19 +94,19 @@ def test_another_picture_and_other_choices_are_measured_anew(content, seen, smal
     _, (other_key, other_result) = measured(content, other)
     assert (other_key, other_result.curves) != (key, result.curves)
     assert measured(content, seen, baseline="white")[1][1].baseline == "white"
-    told, (_, three) = measured(content, seen, controls=True)
-    assert len(told) > 40
+    messages, (_, three) = measured(content, seen, controls=True)
+    assert len(messages) > 40
     assert list(three.curves) == ["grad_cam", "random", "centre_gaussian"]
 
 
-def test_what_goes_wrong_is_told_to_the_charts_and_then_in_a_sentence(content, seen, small, monkeypatch):
+def test_a_failure_is_reported_to_the_charts_and_in_a_sentence(content, seen, small, monkeypatch):
     def fails(x, *rest):
         raise torch.OutOfMemoryError
 
     with monkeypatch.context() as broken:
         broken.setattr(small.engine, "network", fails)
         for given, words in ((None, "expired"), (seen, "memory is too small")):
-            going = content.measure(given, "grad_cam", asked(3))
+            going = content.measure(given, "grad_cam", request(3))
             assert json.loads(next(going)[0]) == {"run": 3, "failed": True}
             with pytest.raises(gr.Error, match=words):
                 next(going)
@@ -114,19 +114,19 @@ def test_what_goes_wrong_is_told_to_the_charts_and_then_in_a_sentence(content, s
 
 
 def test_a_measurement_that_is_stopped_leaves_nothing_behind(content, seen):
-    going = content.measure(seen, "grad_cam", asked())
+    going = content.measure(seen, "grad_cam", request())
     next(going)
     going.close()
-    assert not content._remembered
+    assert not content._results
     assert len(measured(content, seen)[0]) == 17
 
 
-def test_curves_of_so_many_pictures_are_remembered(content, seen, monkeypatch):
-    monkeypatch.setattr(content._remembered, "capacity", 1)
+def test_the_cache_of_curves_is_bounded(content, seen, monkeypatch):
+    monkeypatch.setattr(content._results, "capacity", 1)
     for baseline in ("mean", "white"):
         measured(content, seen, baseline=baseline)
-    (kept,) = content._remembered._values
-    assert "white" in kept
+    assert len(content._results) == 1
+    assert len(measured(content, seen, baseline="white")[0]) == 1
 
 
 def unzipped(text: str) -> dict[str, bytes]:
@@ -160,10 +160,10 @@ def test_the_files_hold_the_numbers_of_the_library(small, seen):
     files = threshold_lab_files.files(e, small, "otsu", STRENGTHS, measured=result)
     head, *lines = rows(files["rules.csv"])
     for line, row in zip(lines, threshold_lab.side_by_side(e, "grad_cam", STRENGTHS, result), strict=True):
-        told = dict(zip(head, line, strict=True))
-        assert told["rule"] == row.rule
+        messages = dict(zip(head, line, strict=True))
+        assert messages["rule"] == row.rule
         for name in ("tau", "kept_area", "keep_only", "remove_only", "keep_only_margin", "remove_only_margin"):
-            assert float(told[name]) == getattr(row, name)
+            assert float(messages[name]) == getattr(row, name)
     head, *lines = rows(files["curves.csv"])
     curve = result.curves["grad_cam"]
     numbers = np.array([line[1:] for line in lines], float).T
@@ -194,7 +194,7 @@ def test_the_figure_is_the_same_bytes_every_time(small, seen, scale, label, stre
     assert Image.open(io.BytesIO(first)).size == (1500, 1560)
 
 
-def test_the_figure_says_what_was_not_measured(seen):
+def test_the_figure_marks_charts_that_were_not_measured(seen):
     e = seen.explanation
     overlays = list(export.pictures(e, export.thresholds(e)).values())
     drawn = threshold_figure.figure(
@@ -205,7 +205,7 @@ def test_the_figure_says_what_was_not_measured(seen):
 
 def test_a_link_chooses_the_map(content):
     def choice(**query):
-        return content.asked(SimpleNamespace(query_params=query))
+        return content.from_link(SimpleNamespace(query_params=query))
 
     assert choice(map="layer_cam") == "layer_cam"
     for query in ({}, {"map": "score_cam"}, {"map": "<b>"}):
@@ -214,5 +214,5 @@ def test_a_link_chooses_the_map(content):
 
 def test_a_margin_is_over_the_strongest_other_class():
     logits = torch.tensor([1.0, 4.0, 2.5])
-    assert [deletion._margin(logits, i) for i in range(3)] == [-3.0, 1.5, -1.5]
-    assert deletion._margin(torch.tensor([2.0]), 0) == 2
+    assert [curves.margin(logits, i) for i in range(3)] == [-3.0, 1.5, -1.5]
+    assert curves.margin(torch.tensor([2.0]), 0) == 2

@@ -13,7 +13,7 @@ from dala.publishing import samples
 from dala.ui.model_cache import HOST, Shelf
 from dala.ui.session import Given, Page, Seen
 from dala.ui.sidebar.patch import Patch
-from dala.ui.tabs.trust import NOTHING, Asked, Trust
+from dala.ui.tabs.trust import NOTHING, LastCheck, Trust
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +28,31 @@ def seen(content, patch_file) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def asked(content, seen) -> tuple[list[str], Asked]:
-    told, kept = zip(*content.ask(seen, "layer_cam"), strict=True)
-    return list(told), kept[-1]
+def checked(content, seen) -> tuple[list[str], LastCheck]:
+    pages, last = zip(*content.check(seen, "layer_cam"), strict=True)
+    return list(pages), last[-1]
 
 
-def test_it_tells_how_far_it_is_and_ends_with_a_verdict(asked):
-    told, kept = asked
-    assert "progressbar" in told[0]
-    assert "0 %: starting" in told[0]
-    assert all("progressbar" in t for t in told[:-1])
-    assert "class='verdict'" in told[-1]
-    assert kept.method == "layer_cam"
+def test_it_reports_progress_and_ends_with_a_verdict(checked):
+    pages, last = checked
+    assert "progressbar" in pages[0]
+    assert "0 %: starting" in pages[0]
+    assert all("progressbar" in t for t in pages[:-1])
+    assert "class='verdict'" in pages[-1]
+    assert last.method == "layer_cam"
 
 
-def test_what_was_found_is_shown_for_its_picture_and_method_alone(content, seen, asked):
-    _, kept = asked
-    assert "class='verdict'" in content.show(seen, "layer_cam", kept)
-    assert content.show(seen, "grad_cam", kept) == NOTHING
-    assert content.show(seen.anew(seen.explanation), "layer_cam", kept) == NOTHING
+def test_a_result_is_shown_for_its_picture_and_method_alone(content, seen, checked):
+    _, last = checked
+    assert "class='verdict'" in content.show(seen, "layer_cam", last)
+    assert content.show(seen, "grad_cam", last) == NOTHING
+    assert content.show(seen.anew(seen.explanation), "layer_cam", last) == NOTHING
     assert content.show(seen, "layer_cam", None) == NOTHING
     assert content.show(None, "layer_cam", None) == NOTHING
 
 
-def test_the_download_holds_every_number_both_strips_and_the_page(content, asked):
-    data = content.download(asked[1]).removeprefix("data:application/zip;base64,")
+def test_the_download_holds_every_number_the_maps_and_the_page(content, checked):
+    data = content.download(checked[1]).removeprefix("data:application/zip;base64,")
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(data))) as archive:
         assert sorted(archive.namelist()) == ["checks.html", "checks.json", "maps.png"]
         assert json.loads(archive.read("checks.json"))["method"] == "layer_cam"
@@ -64,16 +64,16 @@ def test_a_session_that_expired_and_a_map_that_is_empty_get_a_sentence(content, 
     with pytest.raises(gr.Error, match="expired"):
         content.download(None)
     with pytest.raises(gr.Error, match="expired"):
-        list(content.ask(None, "grad_cam"))
+        list(content.check(None, "grad_cam"))
     benign = content.page.explainer(seen).retarget(seen.explanation, "benign")
     assert benign.maps["grad_cam"].max() == 0
     with pytest.raises(gr.Error, match="zero everywhere"):
-        list(content.ask(seen.anew(benign), "grad_cam"))
+        list(content.check(seen.anew(benign), "grad_cam"))
 
 
 def test_stopping_leaves_nothing_locked(content, seen):
-    going = content.ask(seen, "grad_cam")
+    going = content.check(seen, "grad_cam")
     for _ in range(4):
         next(going)
     going.close()
-    assert "class='verdict'" in list(content.ask(seen, "grad_cam"))[-1][0]
+    assert "class='verdict'" in list(content.check(seen, "grad_cam"))[-1][0]

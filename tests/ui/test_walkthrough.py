@@ -29,7 +29,7 @@ def tab(explainer: Explainer) -> StepByStep:
 
 
 def seen_by(content: StepByStep, file, target: str | None = None) -> Seen:
-    """A file as the column beside the tab would have it explained."""
+    """Explain a file as the column next to the tab does."""
     column = Patch(content.page, samples.find())
     seen = column._explain(Given(file), HOST)
     return column.target(target, seen)[0] if target else seen
@@ -45,7 +45,7 @@ def seen(content, patch_file):
     return seen_by(content, patch_file)
 
 
-def test_a_page_without_gradient_is_taken_apart(content, seen):
+def test_an_explanation_without_gradient_is_decomposed(content, seen):
     assert seen.explanation.features.gradient is None
     *markups, view = content.show(seen, None)
     assert len(markups) == len(walkthrough.TITLES)
@@ -74,19 +74,19 @@ def test_without_a_picture(content):
         content.download(None, "", gr.EventData(None, CHOSEN))
 
 
-def test_without_a_file_the_gate_is_compared_with_the_samples_and_that_is_said(content, seen):
-    told = content.gate(seen, "")
-    assert f"{len(samples.find())} pictures (the app&#x27;s samples)" in told
-    assert f"No {gate.FILE} lies with these weights" in told
+def test_without_a_file_the_gate_is_compared_with_the_samples(content, seen):
+    page = content.gate(seen, "")
+    assert f"{len(samples.find())} pictures (the app&#39;s samples)" in page
+    assert f"These weights come without {gate.FILE}" in page
 
 
-def test_with_a_file_it_is_compared_with_that_and_a_stale_one_is_not_believed(small, seen, tmp_path):
+def test_with_a_file_it_is_compared_with_that_unless_it_is_stale(small, seen, tmp_path):
     serialization.save(small.model, tmp_path)
     origin = models.load(tmp_path)
     gate.write(gate.AverageGate(seen.explanation.gate, 2081, "BreakHis"), tmp_path, origin.sha256)
-    told = tab(Explainer(origin.model, "cpu", origin)).gate(seen, "")
-    assert "2,081 pictures (BreakHis)" in told
-    assert "samples" not in told
+    page = tab(Explainer(origin.model, "cpu", origin)).gate(seen, "")
+    assert "2,081 pictures (BreakHis)" in page
+    assert "samples" not in page
     stale = tab(Explainer(origin.model, "cpu", replace(origin, sha256="other"))).gate(seen, "")
     assert "measured with other weights" in stale
     assert "samples" in stale
@@ -99,13 +99,13 @@ def test_the_download(content, seen):
     assert archive.testzip() is None
 
 
-def test_words_of_a_config_are_text(small, patch_file):
+def test_text_of_a_config_is_escaped(small, patch_file):
     name = "<img src=x onerror=alert(1)>"
     model = type(small.model)(["benign", name], small.preprocessing)
     model.load_state_dict(small.model.state_dict())
     hostile = Explainer(model.eval(), device="cpu")
     content = tab(hostile)
     seen = seen_by(content, patch_file, name)
-    told = "".join(content.show(seen, "")[:-1]) + content.gate(seen, "")
-    assert "<img src=x" not in told
-    assert "&lt;img src=x" in told
+    page = "".join([*content.show(seen, "")[:-1], content.gate(seen, "")])
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page

@@ -1,58 +1,60 @@
-"""The tab that puts several methods side by side: on one scale or their own, at one kept area or their own τ."""
+"""The tab "Compare methods": several maps on one colour scale or their own, at one kept area or their own τ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import torch
+from markupsafe import Markup
 
-from dala import cam
+from dala import cam, markup
 from dala.cam.targets import Target
 from dala.errors import DalaError
 from dala.explain import export
 from dala.explain.explanation import Explanation
 from dala.explain.question import Question
 from dala.heatmaps import similarity
-from dala.ui import link
-from dala.ui.download import SAVE, data_url, display
+from dala.ui import choices, link
+from dala.ui import download as ui_download
 from dala.ui.mapview.view import MapView, comparison
 from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, held, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["Compare", "CompareError", "build"]
 
-FIRST = ("grad_cam", "grad_cam_pp", "layer_cam", "eigen_cam")
+TEMPLATE = Path(__file__).with_name("agreement.html")
+FIRST = (cam.DEFAULT_METHOD, "grad_cam_pp", "layer_cam", "eigen_cam")
 FEWEST, MOST = 2, 6
 ALONE = "the class alone"
 READING = """
 - **One colour scale** makes sense for methods that share a unit. Grad-CAM, HiResCAM, XGrad-CAM and LayerCAM are in
   units of the logit; Grad-CAM++, Eigen-CAM and the controls are not.
-- **Thresholded, all at the kept area of the first** is the fair comparison: at its own τ a method that smears keeps
-  more, and more always looks better.
-- **random** and **centred Gaussian** see neither picture nor network. A method worth its name should not agree with
-  them.
-- A margin, "malignant over benign", explains the difference of two logits: what both share moves each class's own map,
-  and not the decision.
-- Click on a patch, or use the arrow keys on the pictures, for every map's raw value at that place.
+- **Thresholded, all at the kept area of the first** is the fair comparison: at its own τ, a method with a diffuse map
+  keeps a larger area, and a larger area always looks better.
+- **random** and **centred Gaussian** use neither the picture nor the network. The map of a useful method does not agree
+  with them.
+- A margin, "malignant over benign", explains the difference of two logits. Evidence that both classes share appears in
+  the map of each class, but does not change the decision.
+- Click on a patch, or use the arrow keys on the pictures, to read every map's raw value at that position.
 """
 
 
 class CompareError(DalaError):
-    """A choice that cannot be compared."""
+    """A choice of methods that cannot be compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What a session compared last: the explanation, with its gradient, and of which `Seen` it was made."""
+    """The last comparison of a session: the explanation, with its gradient, and the one on screen it was made from."""
 
     explanation: Explanation
     source: Explanation
 
 
 class Compare:
-    """The tab's handlers."""
+    """Handlers of the tab."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -66,7 +68,7 @@ class Compare:
         evidence: str,
         last: Compared | None,
     ) -> tuple[Any, ...]:
-        """The maps of the methods chosen, how far they agree, and what can be chosen for this class and network."""
+        """The maps of the chosen methods, their agreement, and the choices for this class and network."""
         if seen is None:
             return None, "", None, gr.skip(), gr.skip()
         if not FEWEST <= len(methods) <= MOST:
@@ -87,18 +89,18 @@ class Compare:
         layers = gr.Dropdown(choices=list(explainer.layers), value=layer)
         return comparison(e), matrix(e), Compared(e, seen.explanation), targets, layers
 
-    def again(self, *given: Any) -> tuple[Any, ...]:
-        """Another method, layer, target or kind of evidence was chosen."""
+    def again(self, *inputs: Any) -> tuple[Any, ...]:
+        """Update after a change of method, layer, target or evidence."""
         try:
-            return self.show(held(given[0]), *given[1:])
+            return self.show(held(inputs[0]), *inputs[1:])
         except DalaError as error:
             raise sentence(error) from None
 
-    def asked(self, request: gr.Request) -> tuple[Any, ...]:
-        """The choices that a link asks for; what does not exist is passed over."""
-        asked, explainer = request.query_params, self.page.shelf.host
-        names = [n for n in asked.get("methods", "").split(",") if n in cam.METHODS and not cam.METHODS[n].reruns]
-        over, layer, evidence = (asked.get(key, "") for key in ("over", "layer", "evidence"))
+    def from_link(self, request: gr.Request) -> tuple[Any, ...]:
+        """The choices in the query of a link; unknown ones are ignored."""
+        query, explainer = request.query_params, self.page.shelf.host
+        names = [n for n in query.get("methods", "").split(",") if n in cam.METHODS and not cam.METHODS[n].reruns]
+        over, layer, evidence = (query.get(key, "") for key in ("over", "layer", "evidence"))
         return (
             names if FEWEST <= len(names) <= MOST else gr.skip(),
             gr.Dropdown(choices=[ALONE, over], value=over) if over.removeprefix("over ") in explainer.class_names
@@ -108,64 +110,54 @@ class Compare:
         )  # fmt: skip
 
     def download(self, last: Compared | None, seen: Seen | None, event: gr.EventData) -> str:
-        """Every map as an overlay, thresholded and plain, with the numbers, and how far they agree."""
+        """Every map as an overlay, thresholded and plain, all numbers and the agreement as a zip in a data URL."""
         try:
             if last is None:
                 raise ExpiredError
             switches = {"one_kept_area": event.level, "one_colour_scale": event.shared}
-            look = {**display(event), "shared": event.shared}
-            written = export.files(
-                last.explanation, self.page.explainer(held(seen)), event.rule, event.strength, look,
+            display = {**ui_download.display(event), "shared": event.shared}
+            content = export.files(
+                last.explanation, self.page.explainer(held(seen)), event.rule, event.strength, display,
                 {"agreement": export.agreement_values(last.explanation), **switches}, event.level,
             )  # fmt: skip
-            return data_url(written)
+            return ui_download.data_url(content)
         except DalaError as error:
             raise sentence(error) from None
 
 
 def _same_forward(seen: Seen, layer: str, last: Compared | None) -> Explanation | None:
-    """An explanation whose feature maps are those of this picture, network and layer."""
+    """An explanation with the feature maps of this picture, network and layer, or None."""
     if seen.explanation.layer == layer:
         return seen.explanation
-    # Another class of the same picture shares the feature maps, and no more than the picture need be compared.
+    # All classes of a picture share its feature maps, so it suffices to compare the pictures.
     if last and last.explanation.layer == layer and last.source.picture is seen.explanation.picture:
         return last.explanation
     return None
 
 
-def matrix(explanation: Explanation) -> str:
-    """How far maps agree, as a table: rank correlation below the diagonal, overlap at equal area above it."""
+def matrix(explanation: Explanation) -> Markup:
+    """The agreement of maps as an HTML table: rank correlation below the diagonal, overlap at equal area above it."""
     names = [group[0] for group in explanation.coinciding()]
     heats = torch.stack([explanation.heat(name) for name in names])
     ranks, overlaps = similarity.rank_correlation(heats).tolist(), similarity.overlap(heats).tolist()
-    titles = [escape(cam.METHODS[name].title) for name in names]
-    lines = ""
-    for i, title in enumerate(titles):
-        cells = [ranks[i][j] if j < i else overlaps[i][j] for j in range(len(names))]
-        row = "".join("<td class='self'></td>" if j == i else _cell(value) for j, value in enumerate(cells))
-        lines += f"<tr><th scope='row'>{title}</th>{row}</tr>"
-    heads = "".join(f"<th scope='col'>{title}</th>" for title in titles)
-    caption = (
-        "How far the maps agree. Above the diagonal: overlap (IoU) of the strongest "
-        f"{100 * similarity.DEFAULT_SHARE:.0f} % of the area. Below it: rank correlation (Spearman)."
-    )
-    return f"<table class='agreement'><caption>{caption}</caption><tr><td></td>{heads}</tr>{lines}</table>"
-
-
-def _cell(value: float) -> str:
-    if value != value:  # a map that is the same everywhere ranks nothing
-        return "<td>none</td>"
-    return f"<td style='--share: {max(0.0, value):.2f}'>{value:.2f}</td>"
+    titles = [cam.METHODS[name].title for name in names]
+    size = range(len(names))
+    cells = [[None if i == j else ranks[i][j] if j < i else overlaps[i][j] for j in size] for i in size]
+    share = f"{100 * similarity.DEFAULT_SHARE:.0f}"
+    return markup.render(TEMPLATE, share=share, titles=titles, rows=list(zip(titles, cells, strict=True)))
 
 
 def build(page: Page, demo: gr.Blocks) -> None:
-    """The tab, in the current context of tabs inside `demo`."""
+    """Add the tab to the current context of tabs inside `demo`."""
     content, explainer = Compare(page), page.shelf.host
-    quick = [(m.title, name) for name, m in cam.METHODS.items() if not m.reruns]
     with gr.Tab("Compare methods", id="compare") as tab:
         with gr.Row(elem_classes="choices"):
             methods = gr.CheckboxGroup(
-                quick, value=list(FIRST), label=f"Methods, {FEWEST} to {MOST}", elem_classes="methods", scale=3
+                choices.quick_methods(),
+                value=list(FIRST),
+                label=f"Methods, {FEWEST} to {MOST}",
+                elem_classes="methods",
+                scale=3,
             )
         with gr.Row(elem_classes="choices"):
             over = gr.Dropdown([ALONE], value=ALONE, label="explain", min_width=150)
@@ -187,5 +179,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
             content.again, [page.seen, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
         )
         choice.input(None, choice, None, js=link.remember(names[choice]), **PLUMBING)
-    demo.load(content.asked, None, chosen, **PLUMBING)
-    view.download(content.download, [last, page.seen], archive, **PLUMBING).then(None, archive, None, js=SAVE)
+    demo.load(content.from_link, None, chosen, **PLUMBING)
+    view.download(content.download, [last, page.seen], archive, **PLUMBING).then(
+        None, archive, None, js=ui_download.SAVE
+    )

@@ -1,4 +1,4 @@
-"""The first tab: Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
+"""The tab "Explain": Grad-CAM and DT Grad-CAM side by side, and the threshold between them."""
 
 from typing import Any
 
@@ -13,30 +13,32 @@ from dala.ui.tabs import glossary
 __all__ = ["Explain", "build"]
 
 READING = """
-- **Grad-CAM** shows where the feature maps that speak for a class are strong. It does not say why, and it is no
+- **Grad-CAM** shows where the feature maps that support a class are strong. It does not show why, and it is not a
   segmentation: one value stands for 32×32 pixels.
-- **DT Grad-CAM** is the same map from a threshold τ on that is taken from the map itself. It changes what is shown, not
-  which place ranks above which.
-- Colours run from 0 to the raw maximum beside the bar. A faint map looks as bright as a strong one: compare the maxima.
-- Here HiResCAM and XGrad-CAM would give this very Grad-CAM, because the head pools globally first and the gradient is
-  the same at every position.
-- A probability is this network's on this picture, whatever the picture shows. A cat gets one too, and a
-  warning above it: what does not look like haematoxylin-eosin is told apart by its colours and texture alone.
+- **DT Grad-CAM** is the same map, shown only at or above a threshold τ that is derived from the map itself. The
+  threshold changes what is shown, not which position ranks above which.
+- Colours run from 0 to the raw maximum next to the colour bar. A faint map looks as bright as a strong one: compare the
+  maxima.
+- For this network HiResCAM and XGrad-CAM are identical to Grad-CAM, because the head starts with global average pooling
+  and the gradient is therefore the same at every position.
+- A probability is the output of this network for this picture, whatever the picture shows. A photo of a cat gets one,
+  too, with a warning above it; the warning judges by colours and texture alone whether a picture looks like
+  haematoxylin-eosin tissue.
 """
 
 
 class Explain:
-    """The tab's handlers."""
+    """Handlers of the tab."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
 
     def show(self, seen: Seen | None) -> dict[str, Any] | None:
-        """What the map view draws."""
+        """The value of the map view."""
         return payload(seen.explanation) if seen else None
 
     def download(self, seen: Seen | None, event: gr.EventData) -> str:
-        """What is on screen as one zip, in a data URL: overlays, raw maps, every number."""
+        """Overlays, raw maps and every number as a zip in a data URL."""
         try:
             return explanation(held(seen).explanation, self.page.explainer(held(seen)), event)
         except DalaError as error:
@@ -44,11 +46,11 @@ class Explain:
 
 
 def build(page: Page) -> None:
-    """The tab, in the current context of tabs."""
+    """Add the tab to the current context of tabs."""
     content = Explain(page)
     with gr.Tab("Explain", id="explain") as tab:
         view = MapView(elem_id="maps")
-        with gr.Accordion("How to read the pictures", open=False):
+        with gr.Accordion("How to read the maps", open=False):
             gr.Markdown(READING)
         glossary.build("explain")
         archive = gr.Textbox(visible="hidden")

@@ -1,14 +1,22 @@
-"""Tables of the page: quiet lines, numbers below each other, no more than that."""
+"""Tables of the page."""
 
-__all__ = ["quiet"]
+from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from dala import markup
+
+__all__ = ["table"]
+
+TEMPLATE = Path(__file__).with_name("tables.html")
 
 
-def quiet(head: list[str], body: list[list[str]]) -> str:
-    """Markup of a table whose first column names the rows; the cells are markup, so that text is to be escaped."""
-    heads = "".join(f"<th scope='col'>{h}</th>" for h in head)
-    rows = "".join(
-        f"<tr><th scope='row'>{row[0]}</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body
-    )
-    return (
-        f"<div class='scroll'><table class='quiet'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> Markup:
+    """A table whose first column names the rows.
+
+    Args:
+        head: titles of the columns.
+        body: rows of cells, each as long as `head`. Strings are escaped; `Markup` is inserted as it is.
+    """
+    return markup.render(TEMPLATE, head=head, body=body)
