@@ -13,17 +13,12 @@ import torch
 from torch import Tensor
 
 from dala import cam
-from dala.cam import ablation  # noqa: F401 registers its methods after those of `cam`
 from dala.evaluation.bootstrap import mean_interval
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps.localization import ceiling, iou, localise
 from dala.heatmaps.thresholds import RULES, table
-from dala.trust import (
-    deletion,
-    randomization,
-    robustness,
-)
+from dala.trust import deletion, randomization, robustness
 
 __all__ = ["Case", "areas", "faithfulness", "localisation", "methods", "randomised", "stays", "thresholds"]
 

@@ -4,8 +4,8 @@ The modules are imported in a fixed order, which is the order of `METHODS` and o
 equally good, the study of explanations takes the first.
 """
 
-# isort: skip_file  the order registers the methods
-from dala.cam import ablation, controls, eigen, gradient, perturbation
+# isort: skip_file
+from dala.cam import gradient, eigen, controls, ablation, perturbation
 from dala.cam.core import DEFAULT_METHOD, METHODS, Head, Method, MethodsError, load_own, method, score_gradient
 
 __all__ = [

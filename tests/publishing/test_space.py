@@ -320,9 +320,7 @@ def test_a_pinned_network_that_cannot_be_had_is_told_on_the_page(tmp_path, monke
 
 
 def test_the_page_names_the_commit_that_runs(small):
-    origin = models.LoadedModel(
-        small.model, "you/net", COMMIT, "00", *[Path()] * (len(models.LoadedModel.__match_args__) - 4)
-    )
+    origin = models.LoadedModel(small.model, "you/net", COMMIT, "00", Path())
     shown = Explainer(small.model, "cpu", origin)
     assert f"(you/net@{COMMIT[:7]})" in app._head(shown)
 
