@@ -8,6 +8,7 @@ from dala import files
 from dala.evaluation.comparison import CompareError, compare, markdown
 from dala.evaluation.predictions import Predictions
 from dala.hub import report
+from dala.hub.layout import PREDICTIONS, REPORT
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if len(by_title) < len(folders):
         twice = next(f for f in folders if by_title[titles[f]] != f)
         raise CompareError(f"{twice} and {by_title[titles[twice]]} are both called {titles[twice]}; rename one folder.")
-    predictions = {titles[folder]: Predictions.read(folder / "predictions.csv") for folder in folders}
+    predictions = {titles[folder]: Predictions.read(folder / PREDICTIONS) for folder in folders}
     result = compare(predictions, titles[against.resolve()], args.bootstrap)
     table = markdown(result)
     contents = {args.json: json.dumps(result, indent=2, ensure_ascii=False) + "\n", args.markdown: table}
@@ -53,5 +54,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _title(folder: Path) -> str:
-    file = folder / "report.json"
+    file = folder / REPORT
     return (report.read(file).get("title") if file.exists() else None) or folder.name

@@ -16,7 +16,9 @@ from dala.data.datasets import Dataset
 from dala.data.items import DataError
 from dala.evaluation import inference, metrics, plots, summary
 from dala.evaluation.predictions import Predictions
-from dala.hub.report import Provenance, Report, Scores
+from dala.hub.layout import PREDICTIONS, REPORT
+from dala.hub.report import Provenance, Report
+from dala.hub.scores import Scores
 from dala.models import device
 
 __all__ = ["add_arguments", "run"]
@@ -135,8 +137,8 @@ def _scores(raw: Predictions, scaled: Predictions, n: int) -> Scores:
 def _write(folder: Path, raw: Predictions, scaled: Predictions, report: Report) -> None:
     scores = report["scores"]
     folder.mkdir(parents=True, exist_ok=True)
-    raw.write(folder / "predictions.csv")
-    files.write(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    raw.write(folder / PREDICTIONS)
+    files.write(folder / REPORT, json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     pictures = {
         "roc": plots.roc(scaled),
         "reliability": plots.reliability(raw, scaled),

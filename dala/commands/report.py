@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dala.hub.report import Scores
+from dala.hub.scores import Scores
 from dala.publishing import card_notes, run_report
 from dala.publishing.run_report import Publication
 

@@ -5,7 +5,7 @@ import numpy as np
 from dala.errors import DalaError
 from dala.evaluation import bootstrap, metrics
 from dala.evaluation.predictions import Predictions
-from dala.hub.report import Comparison, ComparisonRow, Difference, PairedTests, ValueInterval
+from dala.hub.scores import Comparison, ComparisonRow, Difference, PairedTests, ValueInterval
 from dala.markdown import interval, table
 
 __all__ = ["CompareError", "compare", "markdown"]

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_curve
 from dala import files
 from dala.evaluation import calibration, metrics
 from dala.evaluation.predictions import Predictions
-from dala.hub.report import Figures
+from dala.hub.scores import Figures
 from dala.style import ACCENT, GREY, LINE, PALE, TEXT, clean_axes, png
 
 __all__ = ["confusion", "protocols", "reliability", "roc", "save"]

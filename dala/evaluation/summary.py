@@ -7,7 +7,7 @@ import numpy as np
 
 from dala.evaluation import bootstrap, calibration, metrics
 from dala.evaluation.predictions import Predictions
-from dala.hub.report import Figures, FoldRow, MagnificationRow, PatientRow, Scores
+from dala.hub.scores import Figures, FoldRow, MagnificationRow, PatientRow, Scores
 
 __all__ = ["by_patient", "calibrated", "confusion", "summary"]
 

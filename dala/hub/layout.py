@@ -1,11 +1,25 @@
-"""File names of a model repository, and which of them a publisher owns."""
+"""File names of runs and model repositories, and which of them a publisher owns."""
 
-__all__ = ["CARD", "CONFIG", "FILE", "GATE", "OWNED", "REPORT", "SAMPLES", "SAMPLES_LIST", "SPLITS", "STUDY"]
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FILE",
+    "GATE",
+    "OWNED",
+    "PREDICTIONS",
+    "REPORT",
+    "SAMPLES",
+    "SAMPLES_LIST",
+    "SPLIT",
+    "SPLITS",
+    "STUDY",
+]
 
 FILE, CONFIG = "model.safetensors", "config.json"
 CARD, REPORT = "README.md", "report.json"
 STUDY = "explanations.json"  # the study of explanations, which the app shows
 GATE = "gate.json"
+PREDICTIONS, SPLIT = "predictions.csv", "split.json"  # in the folder of a run
 SPLITS, SAMPLES, SAMPLES_LIST = "splits", "samples", "samples.json"  # two folders, and the list in the second
 # Patterns of files that a new version deletes on the Hub where it does not have them itself.
 OWNED = (f"{SPLITS}/*", f"{SAMPLES}/*")

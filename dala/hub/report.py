@@ -1,46 +1,65 @@
-"""Types of `report.json`, which training writes beside the weights, and its reader.
+"""Types of `report.json`, which training writes with the weights, and its reader.
 
-A report is plain JSON; with these types a type checker knows its keys. Keys that are not named here are
-kept. Numbers are rounded to four digits; undefined ones are null.
+A report is plain JSON; with these types a type checker knows its keys. Keys that are not named here are kept.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypeAlias, cast
+from typing import Any, Literal, NotRequired, TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from dala.errors import DalaError
-from dala.files import MOST_BYTES, read_json
+from dala.files import MOST_BYTES
+from dala.hub import typed_json
+from dala.hub.scores import Comparison, Figures, Scores
 
 __all__ = [
+    "RUN",
     "Candidate",
     "ClassifierRow",
-    "Comparison",
-    "ComparisonRow",
-    "Difference",
-    "Figures",
-    "FoldRow",
     "ImageWise",
-    "Interval",
-    "MagnificationRow",
-    "PairedTests",
-    "PatientRow",
+    "OtherPictures",
     "Provenance",
     "Report",
     "ReportError",
-    "Scores",
-    "ValueInterval",
+    "Start",
     "read",
 ]
 
-# [value, low, high] of a 95 % interval, low and high null where no resample defines them; by name of the metric.
-Interval: TypeAlias = Annotated[list[float | None], Field(min_length=3, max_length=3)]
-Figures: TypeAlias = dict[str, Interval]
+Key: TypeAlias = Literal["title", "network", "protocol", "provenance", "temperature", "scores"]
+HINT = "use a report as `dala train` writes it"
+# Keys of every report of a cross-validated run.
+RUN: tuple[Key, ...] = ("title", "network", "protocol", "provenance", "temperature")
 
 
 class ReportError(DalaError):
     """A `report.json` that cannot be used; the message says what is wrong and what to do."""
+
+
+class OtherPictures(TypedDict):
+    """Pictures that were trained on without being scored; `patients` is the number of all patients."""
+
+    magnification: str
+    images: int
+    patients: int
+
+
+class Start(TypedDict, total=False):
+    """Initial weights: their name, the SHA-256 of their file, and how their tensors fitted the network.
+
+    Attributes:
+        loaded: number of tensors.
+        missing: names of the network's tensors that the file lacks.
+        left_over: names of the file's tensors that the network lacks.
+    """
+
+    name: str
+    sha256: str | None
+    loaded: int
+    missing: list[str]
+    left_over: list[str]
 
 
 class Provenance(TypedDict, total=False):
@@ -50,74 +69,8 @@ class Provenance(TypedDict, total=False):
     magnification: str | None
     images: int
     patients: int
-    also: dict[str, Any]
-    start: dict[str, Any] | None
-
-
-class FoldRow(TypedDict):
-    """Scores of one fold."""
-
-    images: int
-    patients: int
-    auc: float | None
-    balanced_accuracy: float | None
-    accuracy: float | None
-
-
-class PatientRow(TypedDict):
-    """Scores of one patient over all partitions.
-
-    `label` is the class of most pictures, `right` the share of pictures classified right, `probability` the mean
-    probability of the true class.
-    """
-
-    patient: str
-    slides: NotRequired[list[str]]
-    label: str
-    images: int
-    right: float
-    probability: float
-
-
-class MagnificationRow(TypedDict):
-    """Scores of the pictures of one magnification."""
-
-    images: int
-    patients: int
-    figures: Figures
-
-
-class Scores(TypedDict):
-    """Scores of a cross-validated run; see `dala.evaluation.summary.summary`.
-
-    Attributes:
-        images, patients, slides: numbers of distinct ones.
-        folds: number of folds of a partition.
-        figures: by metric, the mean over partitions and its 95 % interval over patients; the bounds are null if the
-            partitions hold out different pictures, since no resample applies to all of them.
-        uncalibrated: `brier` and `ece` at T = 1.
-        temperatures: for each partition one for each fold.
-        by_partition: `dala.evaluation.metrics.Report` of each partition.
-        by_fold: for each partition a row for each fold.
-        by_magnification: by name; empty if no magnification is known.
-        by_patient: worst first.
-        confusion: counts, a row for each true class and a column for each predicted one; means over partitions.
-    """
-
-    class_names: NotRequired[list[str]]
-    images: int
-    patients: int
-    slides: NotRequired[int]
-    partitions: int
-    folds: int
-    figures: Figures
-    uncalibrated: NotRequired[dict[str, float | None]]
-    temperatures: NotRequired[list[list[float]] | None]
-    by_partition: NotRequired[list[dict[str, Any]]]
-    by_fold: NotRequired[list[list[FoldRow]]]
-    by_magnification: NotRequired[dict[str, MagnificationRow]]
-    by_patient: NotRequired[list[PatientRow]]
-    confusion: NotRequired[list[list[float]]]
+    also: OtherPictures
+    start: Start | None
 
 
 class ClassifierRow(TypedDict):
@@ -142,46 +95,6 @@ class Candidate(ClassifierRow):
 
     chosen: bool
     settings: dict[str, Any]
-
-
-class ValueInterval(TypedDict):
-    """A metric with its 95 % interval; null where undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-class Difference(ValueInterval):
-    """A paired difference with its 95 % interval and two-sided p."""
-
-    p: float | None
-
-
-class PairedTests(TypedDict):
-    """Tests of one run against another on the `partitions` that both have."""
-
-    partitions: int
-    auc: Difference
-    balanced_accuracy: Difference
-    patient_auc: Difference
-
-
-class ComparisonRow(TypedDict):
-    """One run of a comparison, with the number of folds of each partition."""
-
-    partitions: int
-    folds: list[int]
-    figures: dict[str, ValueInterval]
-    difference: NotRequired[PairedTests]
-
-
-class Comparison(TypedDict):
-    """Runs by title, each tested against the run titled `against`; see `dala.evaluation.comparison.compare`."""
-
-    against: str
-    resamples: int
-    runs: dict[str, ComparisonRow]
 
 
 class Report(TypedDict, total=False):
@@ -216,33 +129,22 @@ class Report(TypedDict, total=False):
 _REPORT = TypeAdapter(Report)
 
 
-def read(file: Path, most: int = MOST_BYTES) -> Report:
+def read(file: Path, most: int = MOST_BYTES, required: Sequence[Key] = ()) -> Report:
     """Read a `report.json` and check the type of every value that is named in `Report`.
 
     Args:
         file: UTF-8.
         most: largest accepted size in bytes.
+        required: keys without which the report is refused, such as `RUN`.
 
     Returns:
         the file's content with all its keys, so that writing it again gives the same report.
 
     Raises:
-        ReportError: a file that cannot be read, is no JSON object, or has a value of a wrong type.
+        ReportError: a file that cannot be read, is no JSON object, or has a missing value or one of a wrong type.
     """
-    try:
-        value = read_json(file, most)
-    except OSError as error:
-        raise ReportError(f"{file}: {error.strerror}.") from error
-    except ValueError as error:
-        raise ReportError(f"{file} is not JSON.") from error
-    if not isinstance(value, dict):
-        raise ReportError(f"{file} is not a JSON object.")
-    try:
-        _REPORT.validate_python(value, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        place = place if place.isprintable() and len(place) < 200 else "a value"
-        problem = "is missing" if first["type"] == "missing" else f"is not valid ({first['msg']})"
-        raise ReportError(f"{file}: {place} {problem}; use a report as `dala train` writes it.") from error
-    return cast(Report, value)
+    report = typed_json.read(file, _REPORT, most, ReportError, HINT)
+    missing = [key for key in required if key not in report]
+    if missing:
+        raise ReportError(f"{file}: {missing[0]} is missing; {HINT}.")
+    return report

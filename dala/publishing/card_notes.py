@@ -1,4 +1,4 @@
-"""What a model card says and no report can know: `card.json`, beside the weights.
+"""Notes for a model card that are not in a report: `card.json`, next to the weights.
 
 Every entry is optional:
 

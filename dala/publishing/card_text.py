@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from dala.hub.report import Provenance, Report, Start
+from dala.hub.scores import Scores
 from dala.models.card import CITATION
 from dala.publishing.card_notes import CardNotes
 
 __all__ = ["CITATION", "LIMITS", "also", "count", "name", "sentences", "start", "subset", "trained"]
 
-Json = dict[str, Any]
 FAILED = 5
 # (pictures, patients) of the whole BreakHis.
 WHOLE = {"100X": (2081, 82)}
@@ -56,7 +57,7 @@ def name(title: str, notes: CardNotes | None = None) -> str:
     return (notes.names if notes else {}).get(title) or NETWORKS.get(title, title)
 
 
-def sentences(report: Json, notes: CardNotes) -> dict[str, str | None]:
+def sentences(report: Report, notes: CardNotes) -> dict[str, str | None]:
     """The sentences of the template by the name of their place; None leaves one out."""
     scores, where = report["scores"], report["provenance"]
     names, by_image = scores["class_names"], report["protocol"] == "image"
@@ -65,7 +66,7 @@ def sentences(report: Json, notes: CardNotes) -> dict[str, str | None]:
         "classes": f"{names[0]} from {names[1]}" if len(names) == 2 else f"{len(names)} classes",
         "units": "pictures" if by_image else "patients",
         "protocol": _protocol(report),
-        "resamples": f"{report.get('comparison', {}).get('resamples', report.get('resamples', 1000)):,}",
+        "resamples": f"{_resamples(report):,}",
         "leakage": _leakage(report) if report.get("image_wise") else None,
         "paper_accuracy": PAPER if breakhis and where.get("magnification") == "100X" else None,
         "temperatures": _temperatures(report),
@@ -81,15 +82,15 @@ def count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def subset(provenance: Json) -> str:
+def subset(provenance: Provenance) -> str:
     """In brackets, that a part of BreakHis is not the whole; else nothing."""
-    whole = WHOLE.get(provenance.get("magnification", "")) if _breakhis(provenance) else None
+    whole = WHOLE.get(provenance.get("magnification") or "") if _breakhis(provenance) else None
     if whole is None or provenance["images"] >= whole[0]:
         return ""
     return f" (a subset of the published {whole[0]:,} pictures of {whole[1]} patients)"
 
 
-def also(provenance: Json) -> str:
+def also(provenance: Provenance) -> str:
     """What was trained on without being scored; nothing where there is none."""
     other = provenance.get("also")
     if not other:
@@ -101,7 +102,7 @@ def also(provenance: Json) -> str:
     )
 
 
-def trained(settings: Json) -> str:
+def trained(settings: dict[str, Any]) -> str:
     """Which parts of the network were trained."""
     if not settings.get("epochs") and settings.get("probe") == "linear":
         return (
@@ -117,7 +118,7 @@ def trained(settings: Json) -> str:
     )
 
 
-def start(record: Json, notes: CardNotes) -> str:
+def start(record: Start, notes: CardNotes) -> str:
     """The initial weights as a list item: where they come from, their SHA-256, and how many tensors fit."""
     if not record.get("sha256") and not record.get("name"):
         return "- Initial weights: random."
@@ -130,7 +131,7 @@ def start(record: Json, notes: CardNotes) -> str:
     return f"- Initial weights: {text}{digest} {record['loaded']} tensors were loaded, {fit}."
 
 
-def _protocol(report: Json) -> str:
+def _protocol(report: Report) -> str:
     """How pictures were held out, and which network the scores are of."""
     scores, kind = report["scores"], report["protocol"]
     if kind == "image":
@@ -148,7 +149,7 @@ def _protocol(report: Json) -> str:
     )
 
 
-def _leakage(report: Json) -> str:
+def _leakage(report: Report) -> str:
     """AUC and accuracy under both splits."""
     figures = report["image_wise"]["figures"], report["scores"]["figures"]
     image, patient = ({k: f"{f[k][0]:.3f}" for k in ("auc", "accuracy") if f[k][0] is not None} for f in figures)
@@ -159,9 +160,9 @@ def _leakage(report: Json) -> str:
     )
 
 
-def _temperatures(report: Json) -> str:
+def _temperatures(report: Report) -> str:
     """How the temperatures were fitted, and their range."""
-    fitted = [value for partition in report["scores"]["temperatures"] for value in partition]
+    fitted = [value for partition in report["scores"]["temperatures"] or () for value in partition]
     if fitted == [1.0]:
         return "One fold leaves no other pictures to fit a temperature on: both rows use the logits without scaling."
     published = (
@@ -177,7 +178,7 @@ def _temperatures(report: Json) -> str:
     )
 
 
-def _failures(scores: Json) -> str:
+def _failures(scores: Scores) -> str:
     """Which patients are mostly misclassified, and the share of each class that is classified correctly."""
     every = scores["by_patient"]
     failed = [row for row in every if row["right"] < 0.5]
@@ -195,7 +196,7 @@ def _failures(scores: Json) -> str:
     return f"{patients} Of the pictures it classifies correctly {', '.join(rates)}."
 
 
-def _scale(report: Json) -> str:
+def _scale(report: Report) -> str:
     """What size of tissue the weights expect."""
     where, settings = report["provenance"], report.get("settings", {})
     if settings.get("um_per_pixel"):
@@ -209,7 +210,7 @@ def _scale(report: Json) -> str:
     )
 
 
-def _data(provenance: Json, notes: CardNotes) -> str:
+def _data(provenance: Provenance, notes: CardNotes) -> str:
     """The training pictures and their licence as a list item."""
     item = f"- Data: {provenance.get('data', 'not named')}. Its licence is its publisher's."
     if _breakhis(provenance):
@@ -220,5 +221,9 @@ def _data(provenance: Json, notes: CardNotes) -> str:
     return f"{item} {notes.data}" if notes.data else item
 
 
-def _breakhis(provenance: Json) -> bool:
-    return bool(provenance.get("data") == "BreakHis")
+def _breakhis(provenance: Provenance) -> bool:
+    return provenance.get("data") == "BreakHis"
+
+
+def _resamples(report: Report) -> int:
+    return report["comparison"]["resamples"] if "comparison" in report else report.get("resamples", 1000)

@@ -2,18 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from dala.markdown import table, wrapped
+from dala.hub.report import ClassifierRow, Report
+from dala.hub.scores import Difference, Figures, Interval, Scores
+from dala.markdown import interval, table, wrapped
 from dala.publishing import card_text
 from dala.publishing.card_notes import CardNotes
 from dala.publishing.card_text import count, name
 
 __all__ = ["card"]
 
-Json = dict[str, Any]
 TEMPLATE = Path(__file__).with_name("card_template.md")
 COLUMNS = {
     "auc": "AUC",
@@ -22,31 +23,39 @@ COLUMNS = {
     "patient_auc": "AUC of patients",
     "patient_score": "patient score",
 }
-DIFFERENCES = {"auc": "Δ AUC", "balanced_accuracy": "Δ balanced accuracy"}
+DIFFERENCES: dict[Literal["auc", "balanced_accuracy"], str] = {
+    "auc": "Δ AUC",
+    "balanced_accuracy": "Δ balanced accuracy",
+}
 # The Hub's names of metrics.
-METRICS = {"auc": "roc_auc", "balanced_accuracy": "balanced_accuracy", "accuracy": "accuracy"}
+METRICS: dict[Literal["auc", "balanced_accuracy", "accuracy"], str] = {
+    "auc": "roc_auc",
+    "balanced_accuracy": "balanced_accuracy",
+    "accuracy": "accuracy",
+}
 ALL_PATIENTS, WORST = 40, 10
 
 
-def card(report: Json, notes: CardNotes | None = None) -> str:
+def card(report: Report, notes: CardNotes | None = None) -> str:
     """Render the model card as Markdown with the Hub's metadata, `model-index` included.
 
     Args:
-        report: from `dala.publishing.run_report.assemble`; `beside`, `comparison`, `image_wise`, `choice` and `commands` are
-            optional, and without one its section is left out.
-        notes: from `dala.publishing.card_notes.read`: display names of runs, sentences about initial weights and pictures.
+        report: from `dala.publishing.run_report.assemble`; `beside`, `comparison`, `image_wise`, `choice` and
+            `commands` are optional; a section without its key is left out.
+        notes: from `dala.publishing.card_notes.read`: display names of runs, and sentences about initial weights and
+            pictures.
     """
     notes = notes or CardNotes()
     scores, where = report["scores"], report["provenance"]
-    beside = report.get("beside", {})
-    colour = next((run for run in beside.values() if run["network"] == "colour"), None)
-    sections = {
+    others = report.get("beside", {})
+    colour = next((run for run in others.values() if run["network"] == "colour"), None)
+    sections: dict[str, Any] = {
         "title": _title(report, notes),
         "auc": _interval(scores["figures"]["auc"]),
         "colour_auc": _interval(colour["figures"]["auc"]) if colour else None,
         "overview": _overview(report),
         "results": _results(report, notes),
-        "beside": beside,
+        "others": others,
         "choice": _choice(report),
         "why": report.get("why", ""),
         "by_split": _by_split(report, notes),
@@ -64,13 +73,13 @@ def card(report: Json, notes: CardNotes | None = None) -> str:
     return wrapped(re.sub(r"\n{3,}", "\n\n", text).strip()) + "\n"
 
 
-def _title(report: Json, notes: CardNotes) -> str:
+def _title(report: Report, notes: CardNotes) -> str:
     where = report["provenance"]
     magnification = f" at {where['magnification']}" if where.get("magnification") else ""
     return f"{name(report['title'], notes)} on {where.get('data', 'pictures')}{magnification}"
 
 
-def _metadata(report: Json, notes: CardNotes) -> ModelCardData:
+def _metadata(report: Report, notes: CardNotes) -> ModelCardData:
     where, scores = report["provenance"], report["scores"]
     data = str(where.get("data", "pictures"))
     results = [
@@ -97,7 +106,7 @@ def _metadata(report: Json, notes: CardNotes) -> ModelCardData:
     )
 
 
-def _split(report: Json) -> str:
+def _split(report: Report) -> str:
     scores = report["scores"]
     if report["protocol"] == "holdout":
         return "held-out patients"
@@ -105,7 +114,7 @@ def _split(report: Json) -> str:
     return f"by {by}, {count(scores['partitions'], 'partition')} into {count(scores['folds'], 'fold')}"
 
 
-def _overview(report: Json) -> str:
+def _overview(report: Report) -> str:
     where, scores, settings = report["provenance"], report["scores"], report.get("settings", {})
     size = f"{settings['width']}×{settings['height']} px" if {"width", "height"} <= settings.keys() else "of any size"
     at = f" at {where['magnification']}" if where.get("magnification") else ""
@@ -123,13 +132,13 @@ def _overview(report: Json) -> str:
     return table(["", ""], [[key, text] for key, text in rows.items()])
 
 
-def _results(report: Json, notes: CardNotes) -> str:
-    beside = report.get("beside", {})
+def _results(report: Report, notes: CardNotes) -> str:
+    others = report.get("beside", {})
     first = [f"**{name(report['title'], notes)}**", *_intervals(report["scores"]["figures"])]
-    if not beside:
+    if not others:
         return table(["", *COLUMNS.values()], [first])
     rows = [[*first, *["–"] * len(DIFFERENCES)]]
-    for title, run in beside.items():
+    for title, run in others.items():
         tests = report["comparison"]["runs"][title]["difference"]
         rows.append(
             [name(title, notes), *_intervals(run["figures"]), *(_difference(tests[key]) for key in DIFFERENCES)]
@@ -137,7 +146,7 @@ def _results(report: Json, notes: CardNotes) -> str:
     return table(["", *COLUMNS.values(), *DIFFERENCES.values()], rows)
 
 
-def _choice(report: Json) -> str | None:
+def _choice(report: Report) -> str | None:
     if not report.get("choice"):
         return None
     rows = [
@@ -151,12 +160,12 @@ def _choice(report: Json) -> str | None:
     return table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
 
 
-def _by_split(report: Json, notes: CardNotes) -> str | None:
+def _by_split(report: Report, notes: CardNotes) -> str | None:
     image = report.get("image_wise")
     if not image:
         return None
     colour = {t: r for t, r in report.get("beside", {}).items() if r["network"] == "colour"}
-    sides = {
+    sides: dict[str, dict[str, ClassifierRow]] = {
         "image": {image["title"]: image, **image["beside"]},
         "patient": {report["title"]: {"figures": report["scores"]["figures"]}, **colour},
     }
@@ -168,7 +177,7 @@ def _by_split(report: Json, notes: CardNotes) -> str | None:
     return table(["split", "", *COLUMNS.values()], rows)
 
 
-def _by_fold(scores: Json) -> str:
+def _by_fold(scores: Scores) -> str:
     rows = [
         [str(p), str(f), str(fold["images"]), str(fold["patients"]), *(_number(fold[k]) for k in METRICS)]
         for p, folds in enumerate(scores["by_fold"])
@@ -177,7 +186,7 @@ def _by_fold(scores: Json) -> str:
     return table(["partition", "fold", "pictures", "patients", *(COLUMNS[k] for k in METRICS)], rows)
 
 
-def _by_magnification(scores: Json) -> str | None:
+def _by_magnification(scores: Scores) -> str | None:
     every = scores["by_magnification"]
     if len(every) < 2:
         return None
@@ -185,7 +194,7 @@ def _by_magnification(scores: Json) -> str | None:
     return table(["magnification", "pictures", "patients", *COLUMNS.values()], rows)
 
 
-def _calibration(scores: Json) -> str:
+def _calibration(scores: Scores) -> str:
     before, after = scores["uncalibrated"], scores["figures"]
     rows = [
         ["T = 1", _number(before["ece"]), _number(before["brier"])],
@@ -194,38 +203,36 @@ def _calibration(scores: Json) -> str:
     return table(["", "ECE", "Brier"], rows)
 
 
-def _by_patient(scores: Json) -> str:
+def _by_patient(scores: Scores) -> str:
     every = scores["by_patient"]
-    columns = ("patient", "label", "slides", "images", "right", "probability")
-    rows = [[_text(row[key]) for key in columns] for row in (every if len(every) <= ALL_PATIENTS else every[:WORST])]
+    rows = [
+        [
+            row["patient"], row["label"], ", ".join(row["slides"]), str(row["images"]),
+            _number(row["right"]), _number(row["probability"]),
+        ]
+        for row in (every if len(every) <= ALL_PATIENTS else every[:WORST])
+    ]  # fmt: skip
     return table(
         ["patient", "class", "slides", "pictures", "classified correctly", "probability of the true class"], rows
     )
 
 
-def _intervals(figures: Json) -> list[str]:
+def _intervals(figures: Figures) -> list[str]:
     return [_interval(figures[key]) for key in COLUMNS]
 
 
-def _interval(figure: list[float | None]) -> str:
+def _interval(figure: Interval) -> str:
     value, low, high = figure
-    if value is None or low is None or high is None:
-        return _number(value)
-    return f"{value:.3f} [{low:.2f}, {high:.2f}]"
+    return interval(value, low, high)
 
 
-def _difference(difference: Json) -> str:
-    if difference["p"] is None:
+def _difference(difference: Difference) -> str:
+    p = difference["p"]
+    if p is None:
         return "–"
-    value, low, high, p = (difference[k] for k in ("value", "low", "high", "p"))
-    return f"{value:+.3f} [{low:+.2f}, {high:+.2f}], p {'≤' if p <= 0.001 else '='} {p:.3f}"
+    text = interval(difference["value"], difference["low"], difference["high"], sign=True)
+    return f"{text}, p {'≤' if p <= 0.001 else '='} {p:.3f}"
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(value)
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return interval(value, None, None)

@@ -15,7 +15,8 @@ from dala import models
 from dala.errors import DalaError
 from dala.explain import gate
 from dala.files import read_json
-from dala.hub.layout import CARD, OWNED, REPORT, SAMPLES, SPLITS, STUDY
+from dala.hub import report
+from dala.hub.layout import CARD, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY
 from dala.images import preprocessing, reading
 from dala.models import card as plain_card
 from dala.models import serialization
@@ -41,15 +42,15 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     Args:
         source: a folder with weights.
         out: a folder that is new or empty.
-        own: a folder of patches to publish with the model; see `dala.publishing.samples.read`. They are written as PNG without
-            metadata, since a file's metadata may name a patient.
+        own: a folder of patches to publish with the model; see `dala.publishing.samples.read`. They are written as PNG
+            without metadata, since a file's metadata may name a patient.
 
     Returns:
         Notes for the person who publishes, as sentences.
 
     Raises:
-        WeightsError, SamplesError, GateError, PublishError: input that cannot be used. PublicationError,
-            PredictionsError, CardNotesError: a run without a card whose report cannot be published.
+        WeightsError, SamplesError, GateError, ReportError, CardNotesError, PublishError: input that cannot be used.
+        PublicationError, PredictionsError: a run without a card whose report cannot be published.
     """
     if not source.is_dir():
         raise PublishError(f"{source}: no such folder of weights.")
@@ -78,14 +79,14 @@ def check(folder: Path) -> models.LoadedModel:
 
     Raises:
         WeightsError: weights that do not load, or are not those of `config.json`.
-        CardNotesError: a `card.json` that cannot be used.
+        ReportError, CardNotesError: a `report.json` or a `card.json` that cannot be used.
         PublishError: a config without SHA-256, a card without metadata or with a missing picture, a report of other
             weights, or a file of a kind that is not published.
     """
     loaded = models.load(folder)
     if _read_json(folder / serialization.CONFIG).get("sha256") != loaded.sha256:
         raise PublishError(f"{folder / serialization.CONFIG}: does not hold the SHA-256 of {serialization.FILE}.")
-    if (folder / REPORT).is_file() and _read_json(folder / REPORT).get("sha256") not in (None, loaded.sha256):
+    if (folder / REPORT).is_file() and report.read(folder / REPORT).get("sha256") not in (None, loaded.sha256):
         raise PublishError(f"{folder / REPORT}: belongs to other weights: its SHA-256 differs.")
     card_notes.read(folder / card_notes.FILE)
     card = _read_card(folder / CARD)
@@ -103,7 +104,7 @@ def check(folder: Path) -> models.LoadedModel:
 def _write_card(source: Path, out: Path, loaded: models.LoadedModel) -> None:
     if (source / CARD).is_file():
         _copy_card(source, out)
-    elif (source / "predictions.csv").is_file():
+    elif (source / PREDICTIONS).is_file():
         _write_run(source, out)
     else:
         (out / CARD).write_text(plain_card.card(loaded.model.config(), loaded.sha256), encoding="utf-8")

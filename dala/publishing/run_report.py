@@ -1,29 +1,35 @@
-"""Publish cross-validated runs: one report, its figures, the split files and the model card."""
+"""Publish cross-validated runs: write their report, figures, split files and model card."""
 
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
 from dala import files
 from dala.evaluation import comparison, plots, summary
-from dala.hub.layout import SPLITS
-from dala.hub.report import ClassifierRow
+from dala.hub import report as hub_report
+from dala.hub.layout import CARD, CONFIG, FILE, REPORT, SPLIT, SPLITS
+from dala.hub.report import RUN, Candidate, ClassifierRow, Report
+from dala.hub.scores import Figures
 from dala.models import serialization
 from dala.publishing import card_notes, card_text, model_card
 from dala.publishing.card_notes import CardNotes
-from dala.publishing.runs import Publication, PublicationError, Run, check, read, read_report
+from dala.publishing.runs import Publication, PublicationError, Run, check, read
 
 __all__ = ["Publication", "PublicationError", "Run", "assemble", "figures", "read", "write", "write_card"]
 
 # Settings that are not part of a recipe: how often and on what a candidate was scored.
 SCORING = ("inner", "final", "partitions", "score_every", "resume")
+# Keys of a report that `assemble` computes.
+ASSEMBLED: tuple[Literal["beside", "comparison", "image_wise", "choice", "why", "scores", "resamples"], ...] = (
+    "beside", "comparison", "image_wise", "choice", "why", "scores", "resamples",
+)  # fmt: skip
 
 
-def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
+def assemble(publication: Publication, n: int = 1000) -> Report:
     """Add scores, baselines, paired tests, the split by image and the choice to the run's report.
 
     Args:
@@ -32,41 +38,43 @@ def assemble(publication: Publication, n: int = 1000) -> dict[str, Any]:
 
     Raises:
         PublicationError: a run with the wrong protocol for its role, or on other pictures.
-        CompareError: a run of `beside` on another split.
+        CompareError: a run of `others` on another split.
     """
     check(publication)
     run, image = publication.run, publication.image_wise
-    keys = ("beside", "comparison", "image_wise", "choice", "why", "scores", "resamples")
-    report = {k: v for k, v in run.report.items() if k not in keys}
-    report |= {"resamples": n, "scores": summary.summary(run.predictions, n)}
-    if publication.beside:
-        titles = _titles([run, *publication.beside])
+    report = run.report.copy()
+    for key in ASSEMBLED:
+        report.pop(key, None)
+    report["resamples"], report["scores"] = n, summary.summary(run.predictions, n)
+    if publication.others:
+        titles = _titles([run, *publication.others])
         report["title"] = titles[0]
-        report["beside"] = {t: _row(r, n) for t, r in zip(titles[1:], publication.beside, strict=True)}
-        every = dict(zip(titles, [run, *publication.beside], strict=True))
+        report["beside"] = {t: _row(r, n) for t, r in zip(titles[1:], publication.others, strict=True)}
+        every = dict(zip(titles, [run, *publication.others], strict=True))
         report["comparison"] = comparison.compare({t: r.predictions for t, r in every.items()}, titles[0], n)
     if image:
-        others = [publication.image_wise_beside] if publication.image_wise_beside else []
-        title, *titles = _titles([image, *others])
-        beside = {t: _row(r, n) for t, r in zip(titles, others, strict=True)}
-        report["image_wise"] = {"title": title, **_row(image, n), "beside": beside}
+        baselines = [publication.image_wise_baseline] if publication.image_wise_baseline else []
+        title, *titles = _titles([image, *baselines])
+        rows = {t: _row(r, n) for t, r in zip(titles, baselines, strict=True)}
+        report["image_wise"] = {"title": title, **_row(image, n), "beside": rows}
     if publication.choice:
         report["choice"] = _choice(run, publication.choice, n)
         report["why"] = publication.why
     return report
 
 
-def figures(publication: Publication, report: dict[str, Any]) -> dict[str, Figure]:
-    """Draw the card's figures, by name: roc, reliability, confusion and, with other runs to compare, protocols."""
+def figures(publication: Publication, report: Report) -> dict[str, Figure]:
+    """Draw the card's figures, by name: roc, reliability, confusion and, with a run to compare, protocols."""
     run = publication.run
     scaled, scores = summary.calibrated(run.predictions), report["scores"]
-    colour = next((r for r in publication.beside if r.network == "colour"), None)
+    colour = next((r for r in publication.others if r.network == "colour"), None)
     result = {
         "roc": plots.roc(run.predictions, colour.predictions if colour else None),
         "reliability": plots.reliability(run.predictions, scaled),
         "confusion": plots.confusion(scores["confusion"], scores["class_names"]),
     }
-    image, rows = report.get("image_wise"), {}
+    image = report.get("image_wise")
+    rows: dict[str, dict[str, Figures]] = {}
     title = card_text.name(report["title"], publication.notes)
     if image:
         rows["split by image"] = _bars(title, image["figures"], image["beside"])
@@ -76,7 +84,7 @@ def figures(publication: Publication, report: dict[str, Any]) -> dict[str, Figur
     return result
 
 
-def write(publication: Publication, report: dict[str, Any], folder: Path) -> None:
+def write(publication: Publication, report: Report, folder: Path) -> None:
     """Write weights, report, splits, figures, notes and card; the same input gives the same bytes.
 
     Args:
@@ -89,23 +97,23 @@ def write(publication: Publication, report: dict[str, Any], folder: Path) -> Non
     """
     run = publication.run
     has_weights = _check_weights(run)
-    splits = {r.report["protocol"]: r.folder / "split.json" for r in (run, publication.image_wise) if r}
+    splits = {r.report["protocol"]: r.folder / SPLIT for r in (run, publication.image_wise) if r}
     for split in splits.values():
         if not split.is_file():
-            raise PublicationError(f"{split}: no such file, and a card without its split cannot be checked.")
+            raise PublicationError(f"{split}: no such file; without the split nobody can check the card.")
     try:
         (folder / SPLITS).mkdir(parents=True, exist_ok=True)
         if has_weights and folder.resolve() != run.folder.resolve():
-            for file in (serialization.FILE, serialization.CONFIG):
+            for file in (FILE, CONFIG):
                 shutil.copyfile(run.folder / file, folder / file)
         for protocol, split in splits.items():
             shutil.copyfile(split, folder / SPLITS / f"{protocol}.json")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        files.write(folder / "report.json", text)
+        files.write(folder / REPORT, text)
         if publication.notes != CardNotes():
             notes = publication.notes.model_dump_json(indent=2, exclude_defaults=True) + "\n"
             files.write(folder / card_notes.FILE, notes)
-        files.write(folder / "README.md", model_card.card(report, publication.notes))
+        files.write(folder / CARD, model_card.card(report, publication.notes))
     except OSError as error:
         raise PublicationError(f"{error.filename or folder}: {error.strerror}.") from error
     plots.save(figures(publication, report), folder)
@@ -115,35 +123,33 @@ def write_card(folder: Path, notes: CardNotes) -> None:
     """Write the `README.md` of a published folder again, from its `report.json`.
 
     Raises:
-        PublicationError: no report that a card can be made from.
+        ReportError, PublicationError: no report of `dala report`.
     """
-    report = read_report(folder / "report.json")
+    report = hub_report.read(folder / REPORT, required=(*RUN, "scores"))
     try:
         text = model_card.card(report, notes)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise PublicationError(f"{folder / 'report.json'}: was not written by `dala report`.") from error
-    files.write(folder / "README.md", text)
+    except (LookupError, ValueError) as error:
+        raise PublicationError(f"{folder / REPORT}: was not written by `dala report`; write it again.") from error
+    files.write(folder / CARD, text)
 
 
 def _check_weights(run: Run) -> bool:
     """Whether the run has weights; PublicationError if they are not the report's."""
-    expected, file = run.report.get("sha256"), run.folder / serialization.FILE
+    expected, file = run.report.get("sha256"), run.folder / FILE
     if not file.is_file():
         if expected:
-            raise PublicationError(f"{file}: no such file, although report.json has its SHA-256.")
+            raise PublicationError(f"{file}: no such file, although {REPORT} has its SHA-256.")
         return False
-    if not (run.folder / serialization.CONFIG).is_file():
-        raise PublicationError(
-            f"{run.folder / serialization.CONFIG}: no such file, and the weights cannot be loaded without it."
-        )
+    if not (run.folder / CONFIG).is_file():
+        raise PublicationError(f"{run.folder / CONFIG}: no such file, and the weights cannot be loaded without it.")
     if serialization.sha256(file) != expected:
-        raise PublicationError(f"{file}: its SHA-256 is not the one in report.json, so the report is of other weights.")
+        raise PublicationError(f"{file}: its SHA-256 is not the one in {REPORT}, so the report is of other weights.")
     return True
 
 
 def _titles(runs: Sequence[Run]) -> list[str]:
-    """The reports' titles; where several have the same one, their folders' names."""
-    own = [str(run.report["title"]) for run in runs]
+    """Titles of the reports; for runs with the same title the names of their folders."""
+    own = [run.report["title"] for run in runs]
     titles = [
         run.folder.resolve().name if own.count(title) > 1 else title for run, title in zip(runs, own, strict=True)
     ]
@@ -164,7 +170,7 @@ def _row(run: Run, n: int) -> ClassifierRow:
     }
 
 
-def _choice(run: Run, candidates: Sequence[Run], n: int) -> dict[str, Any]:
+def _choice(run: Run, candidates: Sequence[Run], n: int) -> dict[str, Candidate]:
     recipes = [_recipe(candidate) for candidate in candidates]
     keys = dict.fromkeys(key for recipe in recipes for key in recipe)
     differ = [key for key in keys if any(recipe.get(key) != recipes[0].get(key) for recipe in recipes)]
@@ -182,6 +188,6 @@ def _recipe(run: Run) -> dict[str, Any]:
     return {k: v for k, v in run.report.get("settings", {}).items() if k not in SCORING}
 
 
-def _bars(title: str, own: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
-    colour = next((run["figures"] for run in beside.values() if run["network"] == "colour"), None)
+def _bars(title: str, own: Figures, others: dict[str, ClassifierRow]) -> dict[str, Figures]:
+    colour = next((run["figures"] for run in others.values() if run["network"] == "colour"), None)
     return {title: own, **({"colour alone": colour} if colour else {})}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from dala.data import loading
 from dala.data.items import Item, balanced_weights
+from dala.hub.report import Start
 from dala.images import stain
 from dala.training.feature_cache import POOLED
 
@@ -35,7 +35,7 @@ class FeatureBaseline:
         network: None.
     """
 
-    def __init__(self, name: str, x: np.ndarray, items: Sequence[Item], initialization: dict[str, Any]) -> None:
+    def __init__(self, name: str, x: np.ndarray, items: Sequence[Item], initialization: Start) -> None:
         self.name, self.x, self.items, self.initialization = name, x, items, initialization
         self.network: nn.Module | None = None
         self._model: Pipeline

@@ -6,13 +6,14 @@ without a network of their own (`FeatureBaseline`) share two methods, `fit` and 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from dala.data.items import Item
+from dala.hub.report import Start
 from dala.training import baselines, networks
 from dala.training.config import Settings
 from dala.training.distributed import SINGLE, Ranks
@@ -35,7 +36,7 @@ class Candidate(Protocol):
         network: the fitted network; None before `fit`, and for a classifier without one.
     """
 
-    initialization: dict[str, Any]
+    initialization: Start
     network: nn.Module | None
 
     def fit(self, train: Sequence[int], out: Path, held_out: Sequence[int] = ()) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sklearn
@@ -21,6 +20,8 @@ from dala.data.items import Item
 from dala.data.splits import Split
 from dala.evaluation import calibration, summary
 from dala.evaluation.predictions import Predictions
+from dala.hub.layout import PREDICTIONS, REPORT
+from dala.hub.report import Provenance, Report
 from dala.models import serialization
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
@@ -41,7 +42,7 @@ TITLES = {
 }
 
 
-def train(settings: Settings) -> dict[str, Any]:
+def train(settings: Settings) -> Report:
     """Cross-validate and train the final network; return the report that is also written to `report.json`.
 
     Raises:
@@ -65,15 +66,15 @@ def train(settings: Settings) -> dict[str, Any]:
     predictions = Predictions.concatenate([run.fold(partition, fold) for partition, fold in run.folds])
     temperature = _temperature(predictions) if split.protocol == "patient" else 1.0
     sha256 = run.final(temperature)
-    report = {
+    report: Report = {
         **run.report(sha256, temperature),
         "scores": summary.summary(predictions),
         "images_per_second": run_folder.speed(out),
         "seconds": round(time.perf_counter() - began),
     }
     if ranks.is_first:
-        predictions.write(out / "predictions.csv")
-        run_folder.write_json(out / "report.json", report)
+        predictions.write(out / PREDICTIONS)
+        run_folder.write_json(out / REPORT, report)
         (out / "final" / "last.pt").unlink(missing_ok=True)
     return report
 
@@ -140,7 +141,7 @@ class _Run:
     def fold(self, partition: int, fold: int) -> Predictions:
         """Fit to the training side of a fold and score the other; a finished fold of a resumed run is read."""
         out = self._folder(partition, fold)
-        file = out / "predictions.csv"
+        file = out / PREDICTIONS
         if not (self.settings.runtime.resume and file.exists()):
             train, test = self._sides(partition, fold)
             print(f"partition {partition}, fold {fold}: {len(train)} pictures to train on, {len(test)} to score")
@@ -175,7 +176,7 @@ class _Run:
         self.ranks.barrier()
         return serialization.sha256(out / serialization.FILE)
 
-    def report(self, sha256: str | None, temperature: float) -> dict[str, Any]:
+    def report(self, sha256: str | None, temperature: float) -> Report:
         """What was trained, on which pictures, and how, as plain JSON; SHA-256 of the folds by "partition/fold"."""
         network = self.settings.features.network
         files = {f"{p}/{f}": self._folder(p, f) / serialization.FILE for p, f in self.folds}
@@ -226,17 +227,18 @@ class _Run:
     def _save(self, train: list[Item], folder: Path, temperature: float = 1.0) -> None:
         network = self.candidate.network
         if self.settings.features.is_publishable and isinstance(network, DALAResNet50):
-            network.provenance, network.temperature = self._provenance(train), temperature
+            network.provenance, network.temperature = dict(self._provenance(train)), temperature
             serialization.save(network, folder)
 
-    def _provenance(self, train: list[Item]) -> dict[str, Any]:
+    def _provenance(self, train: list[Item]) -> Provenance:
         d, scored = self.settings.data, _scored(self.settings.data, train)
-        others = {"images": len(train) - len(scored), "patients": len({i.patient for i in train})}
-        return {
-            "data": phantom_data.name(self.settings) or TITLES[d.format],
-            **({"magnification": d.magnification} if d.format == "breakhis" else {}),
-            "images": len(scored),
-            "patients": len({i.patient for i in scored}),
-            **({"also": {"magnification": d.also, **others}} if d.also else {}),
-            "start": self.candidate.initialization,
-        }
+        provenance: Provenance = {"data": phantom_data.name(self.settings) or TITLES[d.format]}
+        if d.format == "breakhis":
+            provenance["magnification"] = d.magnification
+        provenance |= {"images": len(scored), "patients": len({i.patient for i in scored})}
+        if d.also:
+            others = len(train) - len(scored)
+            patients = len({i.patient for i in train})
+            provenance["also"] = {"magnification": d.also, "images": others, "patients": patients}
+        provenance["start"] = self.candidate.initialization
+        return provenance

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dala.data import loading
 from dala.data.items import Item
 from dala.evaluation import metrics
+from dala.hub.report import Start
 from dala.images.preprocessing import Preprocessing
 from dala.models.dala_resnet import DALAResNet50
 from dala.training import networks, probes
@@ -48,7 +49,7 @@ class _NetworkCandidate(ABC):
         ranks: the processes that train together.
     """
 
-    initialization: dict[str, Any]
+    initialization: Start
     source: Source
 
     def __init__(
@@ -204,7 +205,7 @@ def predict_logits(
     return np.stack([rows[i] for i in indices])
 
 
-def initialization_name(features: FeatureConfig) -> dict[str, Any]:
+def initialization_name(features: FeatureConfig) -> Start:
     """Name of the initialization for a report, without the folder of a file."""
     return {"name": Path(features.init or "random").name}
 
@@ -217,7 +218,7 @@ def initialize_and_extract(
     runtime: RuntimeConfig,
     device: torch.device,
     ranks: Ranks = SINGLE,
-) -> tuple[DALAResNet50, dict[str, Any], FeatureCache]:
+) -> tuple[DALAResNet50, Start, FeatureCache]:
     """The initialized network on the device, what it was initialized from, and the features of its frozen stages.
 
     Without cached views only the pooled features matter, of the four flips, which the probe needs.

@@ -1,12 +1,12 @@
 """Initialization: ImageNet weights, or a file's weights, for the network that is trained."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torchvision.models import ResNet50_Weights
 
+from dala.hub.report import Start
 from dala.models import serialization
 from dala.models.dala_resnet import DALAResNet50
 from dala.training.networks import LibraryNetwork
@@ -14,7 +14,7 @@ from dala.training.networks import LibraryNetwork
 __all__ = ["load_imagenet", "load_library"]
 
 
-def load_imagenet(model: DALAResNet50, init: str | None) -> dict[str, Any]:
+def load_imagenet(model: DALAResNet50, init: str | None) -> Start:
     """Load an ImageNet state dict with torchvision's key names into the backbone.
 
     Args:
@@ -69,7 +69,7 @@ def _print_keys(name: str, what: str, keys: list[str]) -> None:
         print(f"{name}: {len(keys)} keys {what}: {', '.join(keys)}")
 
 
-def _read(init: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(init: str) -> tuple[dict[str, Tensor], Start]:
     """The state dict, and its name (and SHA-256) for the report."""
     file = Path(init)
     if file.suffix in (".safetensors", ".pt", ".pth"):

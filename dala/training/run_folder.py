@@ -11,6 +11,8 @@ import torch
 
 from dala import files
 from dala.data.splits import Split
+from dala.hub import report
+from dala.hub.layout import PREDICTIONS, REPORT, SPLIT
 from dala.models import serialization
 from dala.training.config import Settings, SettingsError
 
@@ -29,25 +31,26 @@ def prepare(settings: Settings, split: Split) -> None:
     if settings.runtime.resume and file.exists():
         if json.loads(file.read_text(encoding="utf-8")) != public:
             raise SettingsError(f"{file} has other settings: resume with the same, or choose another `out`.")
-        if json.loads((out / "split.json").read_text(encoding="utf-8")) != json.loads(split.to_json()):
+        if json.loads((out / SPLIT).read_text(encoding="utf-8")) != json.loads(split.to_json()):
             raise SettingsError(f"{out / 'split.json'} is another split, since the pictures have changed: start anew.")
     else:
         for old in [*out.glob("fold-*"), out / "final"]:
             shutil.rmtree(old, ignore_errors=True)
-        for name in ("report.json", "predictions.csv"):
+        for name in (REPORT, PREDICTIONS):
             (out / name).unlink(missing_ok=True)
     # The settings are written last: a folder that has them has the split.
-    files.write(out / "split.json", split.to_json())
+    files.write(out / SPLIT, split.to_json())
     write_json(file, public)
 
 
 def reported_sha256(out: Path) -> str | None:
     """SHA-256 of the final network of a finished run; None if its report or its weights are missing or differ."""
-    report, file = out / "report.json", out / serialization.FILE
-    if not (report.exists() and file.exists()):
+    try:
+        sha256 = report.read(out / REPORT).get("sha256")
+    except report.ReportError:
         return None
-    sha256: str | None = json.loads(report.read_text(encoding="utf-8"))["sha256"]
-    return sha256 if sha256 and sha256 == serialization.sha256(file) else None
+    file = out / serialization.FILE
+    return sha256 if sha256 and file.exists() and sha256 == serialization.sha256(file) else None
 
 
 def command(settings: Settings) -> str:

@@ -24,8 +24,7 @@ from dala.publishing.samples import Sample
 from dala.ui.tabs import results, results_benchmark
 from tests.fuzz.jsons import NOT_JSON, mutated
 from tests.fuzz.pictures import mutated as damaged
-from tests.ui.test_results import REPORT
-from tests.ui.test_results_benchmark import REPORT as STUDY
+from tests.support.reports import REPORT, STUDY
 
 TIMES = 300
 ITEMS = [Item(Path(f"{label}-{p}.png"), label, f"{label}{p}", f"{label}{p}A") for label in (0, 1) for p in range(4)]
@@ -75,15 +74,21 @@ def test_reports_of_anybody(beside, seed):
         assert "tissue.json" in results.files(beside)
 
 
-def test_markup_in_the_place_of_a_number_stays_text(beside):
+def test_markup_in_a_text_of_a_report_stays_text(beside):
     bad = "<img src=x onerror=alert(1)>"
-    report = copy.deepcopy(REPORT)
-    report["scores"] |= {"images": bad, "patients": bad, "folds": bad}
-    report["scores"]["by_patient"][0]["images"] = bad
-    report["beside"]["colour"]["partitions"] = bad
+    report = copy.deepcopy(REPORT) | {"title": bad, "provenance": {"data": bad, "magnification": bad}}
+    report["scores"]["by_patient"][0] |= {"patient": bad, "label": bad}
+    report["beside"][bad] = report["beside"]["colour"]
     (beside.origin.folder / "report.json").write_text(json.dumps(report))
     page = results.page_of(beside)
-    assert page.count("&lt;img src=x") == 5 and "<img src=x" not in page
+    assert page.count("&lt;img src=x") == 7 and "<img src=x" not in page
+
+
+@pytest.mark.parametrize("name", ["images", "patients", "folds"])
+def test_a_report_with_a_text_in_the_place_of_a_number_is_not_shown(name, beside):
+    scores = REPORT["scores"] | {name: "<img src=x onerror=alert(1)>"}
+    (beside.origin.folder / "report.json").write_text(json.dumps(REPORT | {"scores": scores}))
+    assert results.page_of(beside) == results.NOTHING
 
 
 def test_a_card_that_is_no_text(beside):

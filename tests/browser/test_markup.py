@@ -13,7 +13,7 @@ import pytest
 import app
 from dala import DALAResNet50, Explainer
 from dala.models import serialization
-from tests.ui.test_results import REPORT
+from tests.support.reports import REPORT
 
 RUN = "window.pwned = (window.pwned || 0) + 1"
 MARKUP = (

@@ -13,8 +13,7 @@ from dala.data.items import DataError
 from dala.evaluation.predictions import Predictions
 from dala.models import serialization
 from dala.phantoms import phantom
-from tests.evaluation.test_summary import predictions
-from tests.publishing.test_run_report import PLOTS, files, save
+from tests.support.runs import PLOTS, files, predictions, save
 
 
 def run(*arguments):

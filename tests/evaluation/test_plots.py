@@ -12,7 +12,7 @@ from dala.evaluation import summary as evaluation_summary
 from dala.evaluation.calibration import BINS
 from dala.files import DiskError
 from dala.ui.theme import TOKENS
-from tests.evaluation.test_summary import predictions
+from tests.support.runs import predictions
 
 FIGURES = {"auc": [0.9, 0.8, 0.95], "balanced_accuracy": [0.7, 0.6, None]}
 

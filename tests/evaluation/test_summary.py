@@ -10,35 +10,7 @@ import pytest
 from dala.evaluation import calibration, metrics
 from dala.evaluation import summary as evaluation_summary
 from dala.evaluation.predictions import Predictions
-
-
-def predictions(
-    quality=1.6, classes=2, partitions=3, folds=4, patients=24, each=4, seed=0, by_image=False, zooms=("100X",)
-) -> Predictions:
-    """Patients of `each` pictures from two slides; logits that are too sure of themselves, partly by patient."""
-    random = np.random.default_rng(seed)
-    patient = np.repeat(np.arange(patients), each)
-    label, m = patient % classes, len(patient)
-    parts = []
-    for k in range(partitions):
-        order = np.random.default_rng(k).permutation(patients // classes)
-        noise = (
-            random.normal(size=(m, classes)) + 0.7 * np.random.default_rng(99).normal(size=(patients, classes))[patient]
-        )
-        parts.append(
-            Predictions(
-                ("benign", "malignant", "other")[:classes],
-                partition=np.full(m, k),
-                fold=np.arange(m) % folds if by_image else order[patient // classes] % folds,
-                picture=np.array([f"{n:03d}.png" for n in range(m)]),
-                label=label,
-                patient=np.array([f"p{p:02d}" for p in patient]),
-                slide=np.array([f"p{p:02d}{'AB'[n % 2]}" for n, p in enumerate(patient)]),
-                magnification=np.array([zooms[n // 2 % len(zooms)] for n in range(m)]),
-                logits=(2.5 * (quality * np.eye(classes)[label] + noise)).astype(np.float32),
-            )
-        )
-    return Predictions.concatenate(parts)
+from tests.support.runs import predictions
 
 
 def by_hand() -> Predictions:

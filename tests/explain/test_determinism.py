@@ -22,7 +22,7 @@ from dala.heatmaps import thresholds
 from dala.phantoms import dataset, phantom
 from dala.ui import download
 from tests.support.forked_cli import Warm
-from tests.training.test_interruptions import training
+from tests.support.tiny_run import training
 
 # Of maps, by their maximum; of probabilities.
 MAPS, PROBABILITIES = 5e-5, 1e-6

@@ -8,6 +8,7 @@ from dala.evaluation import summary
 from dala.hub import report
 from dala.hub.report import ReportError
 from dala.models import pretrained
+from tests.support.runs import predictions
 
 
 def test_the_shipped_report_is_read_as_it_is():
@@ -16,8 +17,6 @@ def test_the_shipped_report_is_read_as_it_is():
 
 
 def test_a_summary_has_the_types_that_the_reader_checks(tmp_path):
-    from tests.evaluation.test_summary import predictions
-
     for options in ({}, {"partitions": 1, "folds": 1}, {"zooms": ("40X", "100X")}):
         scores = summary.summary(predictions(**options), 20)
         (tmp_path / "report.json").write_text(json.dumps({"scores": scores}))
@@ -27,6 +26,14 @@ def test_a_summary_has_the_types_that_the_reader_checks(tmp_path):
 def test_parts_may_be_missing_and_unknown_keys_are_kept(tmp_path):
     (tmp_path / "report.json").write_text('{"title": "a", "ours": {"b": [1]}}')
     assert report.read(tmp_path / "report.json") == {"title": "a", "ours": {"b": [1]}}
+
+
+def test_a_required_key_is_named(tmp_path):
+    file = tmp_path / "report.json"
+    file.write_text('{"title": "a", "network": "dala"}')
+    assert report.read(file, required=("title", "network"))["network"] == "dala"
+    with pytest.raises(ReportError, match=r"protocol is missing; use a report as `dala train` writes it\.$"):
+        report.read(file, required=report.RUN)
 
 
 SCORES = {"images": 1, "patients": 2, "partitions": 1, "folds": 1, "figures": {"auc": [0.5, None, None]}}

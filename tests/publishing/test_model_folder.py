@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,45 +16,17 @@ from PIL import Image
 
 from dala import DALAResNet50, cli, models
 from dala.hub import upload
+from dala.hub.report import ReportError
 from dala.hub.upload import Repository, UploadError
 from dala.images import reading
 from dala.models import pretrained, serialization
 from dala.publishing import model_folder, samples
 from dala.publishing.card_notes import CardNotesError
 from dala.publishing.model_folder import PublishError
-from tests.evaluation.test_summary import predictions
-from tests.publishing.test_run_report import save
-from tests.support.fake_hub_upload import COMMIT, ReceivingHub
+from tests.support.fake_hub_upload import COMMIT, ReceivingHub, Recorder
+from tests.support.runs import files, predictions, save
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Recorder:
-    """The Hub's client as far as it is used; keeps the calls, and a copy of what was sent."""
-
-    endpoint = "https://huggingface.co"
-
-    def __init__(self, kept: Path, private: bool = True) -> None:
-        self.kept, self.private, self.calls = kept, private, []
-
-    def create_repo(self, *args, **kwargs):
-        self.calls.append(("create_repo", args, kwargs))
-
-    def repo_info(self, *args, **kwargs):
-        self.calls.append(("repo_info", args, kwargs))
-        return SimpleNamespace(private=self.private)
-
-    def add_space_variable(self, *args, **kwargs):
-        self.calls.append(("add_space_variable", args, kwargs))
-
-    def upload_folder(self, **kwargs):
-        shutil.copytree(kwargs.pop("folder_path"), self.kept)
-        self.calls.append(("upload_folder", (), kwargs))
-        return SimpleNamespace(commit_url=f"https://huggingface.co/{kwargs['repo_id']}/commit/{COMMIT}", oid=COMMIT)
-
-
-def files(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +142,7 @@ def change(folder, **contents):
         ({"card": "---\na: b\n---\n![plot](roc.png)"}, "shows roc.png, which does not exist"),
         ({"card": "---\na: b\n---\n![plot](../outside.png)"}, r"shows ../outside.png, which does not exist"),
         ({"card": "---\na: b\n---\n", "report": '{"sha256": "00"}'}, "belongs to other weights"),
-        ({"card": "---\na: b\n---\n", "report": "["}, "not valid JSON"),
+        ({"card": "---\na: b\n---\n", "report": "["}, "is not JSON"),
         ({"card": "---\na: b\n---\n", "notes": '{"name": {}}'}, "card.json: name: Extra inputs are not permitted"),
     ],
 )
@@ -180,7 +151,7 @@ def test_a_folder_that_does_not_fit_together_is_refused(bare, tmp_path, contents
     shutil.copytree(bare, folder)
     (tmp_path / "outside.png").write_bytes(b"")
     change(folder, **contents)
-    with pytest.raises((PublishError, CardNotesError), match=words):
+    with pytest.raises((PublishError, CardNotesError, ReportError), match=words):
         model_folder.prepare(folder, tmp_path / "a" / "out")
 
 

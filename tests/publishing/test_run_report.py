@@ -11,50 +11,19 @@ from huggingface_hub import ModelCard
 from dala import models
 from dala.commands import report as command
 from dala.evaluation.comparison import CompareError
-from dala.models import pretrained, serialization
+from dala.hub.report import ReportError
+from dala.models import serialization
 from dala.publishing import card_notes, run_report
 from dala.publishing.card_notes import CardNotes, CardNotesError
 from dala.publishing.model_card import card
 from dala.publishing.run_report import PublicationError
-from tests.evaluation.test_summary import predictions
-
-START = {"name": "start.safetensors", "sha256": "ab" * 32, "loaded": 265, "missing": [], "left_over": []}
-PLOTS = ("roc.png", "reliability.png", "confusion.png", "protocols.png")
-
-
-def save(folder, run, network="dala", protocol="patient", shipped=False, inner=False, **settings):
-    """A folder as training leaves it."""
-    folder.mkdir()
-    run.write(folder / "predictions.csv")
-    if shipped:
-        for name in (serialization.FILE, serialization.CONFIG):
-            shutil.copyfile(pretrained.SHIPPED / name, folder / name)
-    where = {"data": "BreakHis", "magnification": "100X", "images": 96, "patients": 24, "start": START}
-    report = {
-        "title": network,
-        "network": network,
-        "protocol": protocol,
-        "inner": inner,
-        "provenance": where,
-        "sha256": serialization.sha256(folder / serialization.FILE) if shipped else None,
-        "fold_sha256": {},
-        "temperature": 1.25,
-        "settings": {"height": 460, "width": 700, "inner": inner, **settings},
-        "commands": ["python -m dala train --data BreaKHis_v1"],
-    }
-    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    (folder / "split.json").write_text(json.dumps({"protocol": protocol, "partitions": []}), encoding="utf-8")
-    return folder
+from tests.support.runs import PLOTS, files, predictions, save
 
 
 def run(*arguments):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     return command.run(parser.parse_args([str(a) for a in (*arguments, "--bootstrap", 40)]))
-
-
-def files(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -234,16 +203,15 @@ def test_other_weights_than_the_reports(arguments, tmp_path):
     ("given", "sentence"),
     [
         (("slow",), "was scored within training sides"),
-        (("image",), "was split by image, so it cannot stand among"),
+        (("image",), "was split by image, so it cannot be compared with runs split by patient"),
         (("net", "--image-wise", "plain"), "was split by patient, not by image"),
         (("net", "--choice", "plain"), "was scored on the held-out folds, so it cannot be"),
         (("net", "--image-wise-beside", "image-colour"), "needs the network split by image"),
-        (("none",), "No such file"),
         ((), "Name the RUN to report"),
     ],
 )
 def test_what_cannot_be_published(runs, tmp_path, given, sentence):
-    named = [runs / a if a in {p.name for p in runs.iterdir()} or a == "none" else a for a in given]
+    named = [runs / a if a in {p.name for p in runs.iterdir()} else a for a in given]
     with pytest.raises(PublicationError, match=sentence):
         run(*named, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -260,10 +228,13 @@ def test_a_run_on_another_split_or_of_the_same_name(runs, tmp_path):
 
 def test_a_report_that_is_none(tmp_path):
     folder = save(tmp_path / "a", predictions(partitions=1))
-    for text, sentence in (("{", "not valid JSON"), ("[]", "not a JSON object"), ('{"title": "a"}', "has no network")):
+    partial = '{"title": "a"}'
+    for text, sentence in (("{", "not JSON"), ("[]", "not a JSON object"), (partial, "network is missing")):
         (folder / "report.json").write_text(text)
-        with pytest.raises(PublicationError, match=sentence):
+        with pytest.raises(ReportError, match=sentence):
             run(folder, "--out", tmp_path / "out")
+    with pytest.raises(ReportError, match="No such file"):
+        run(tmp_path / "none", "--out", tmp_path / "out")
 
 
 def test_notes_in_the_output_folder_name_the_runs(arguments, runs, tmp_path):
@@ -292,6 +263,11 @@ def test_the_card_alone_is_generated_again(published, tmp_path):
 
 def test_no_card_is_generated_from_a_report_without_scores(runs, tmp_path):
     shutil.copy(runs / "plain" / "report.json", tmp_path)
+    with pytest.raises(ReportError, match="scores is missing"):
+        run_report.write_card(tmp_path, CardNotes())
+    report = json.loads((tmp_path / "report.json").read_text())
+    scores = {"images": 1, "patients": 1, "partitions": 1, "folds": 1, "figures": {}}
+    (tmp_path / "report.json").write_text(json.dumps(report | {"scores": scores}))
     with pytest.raises(PublicationError, match="was not written by `dala report`"):
         run_report.write_card(tmp_path, CardNotes())
     assert not (tmp_path / "README.md").exists()

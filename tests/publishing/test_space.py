@@ -30,8 +30,8 @@ from dala.models import pretrained, serialization
 from dala.publishing import pinned, space
 from dala.publishing.space import SpaceError
 from dala.ui.server import zero_gpu
-from tests.publishing.test_model_folder import Recorder, files
-from tests.support.fake_hub_upload import COMMIT, ReceivingHub
+from tests.support.fake_hub_upload import COMMIT, ReceivingHub, Recorder
+from tests.support.runs import files
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = f"you/net@{COMMIT}"

@@ -3,9 +3,11 @@
 import base64
 import json
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
@@ -100,3 +102,27 @@ class ReceivingHub:
     def __exit__(self, *_) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+class Recorder:
+    """The Hub's client as far as it is used; keeps the calls, and a copy of what was sent."""
+
+    endpoint = "https://huggingface.co"
+
+    def __init__(self, kept: Path, private: bool = True) -> None:
+        self.kept, self.private, self.calls = kept, private, []
+
+    def create_repo(self, *args, **kwargs):
+        self.calls.append(("create_repo", args, kwargs))
+
+    def repo_info(self, *args, **kwargs):
+        self.calls.append(("repo_info", args, kwargs))
+        return SimpleNamespace(private=self.private)
+
+    def add_space_variable(self, *args, **kwargs):
+        self.calls.append(("add_space_variable", args, kwargs))
+
+    def upload_folder(self, **kwargs):
+        shutil.copytree(kwargs.pop("folder_path"), self.kept)
+        self.calls.append(("upload_folder", (), kwargs))
+        return SimpleNamespace(commit_url=f"https://huggingface.co/{kwargs['repo_id']}/commit/{COMMIT}", oid=COMMIT)

@@ -17,3 +17,12 @@ def tiny_settings(folder: Path) -> Settings:
         height=96, width=128, crop=64, probe_epochs=3, epochs=3, batch=6, lr=1e-4, head_lr=1e-3, jitter=0.05,
         precision="fp32", workers=0, device="cpu", ema=0.5, score_every=1, tensorboard=True,
     )  # fmt: skip
+
+
+def training(tree: Path | str, out: Path | str, *more: object) -> list:
+    """Arguments of the command that trains on a folder of pictures in seconds."""
+    return [
+        "train", "--data", tree, "--format", "folder", "--init", SHIPPED, "--out", out,
+        "--split", "holdout", "--height", "96", "--width", "128", "--crop", "64", "--views", "1", "--batch", "2",
+        "--probe-epochs", "1", "--epochs", "1", "--precision", "fp32", "--device", "cpu", *more,
+    ]  # fmt: skip

@@ -19,13 +19,14 @@ import pytest
 from dala import files, models
 from dala.evaluation import plots
 from dala.evaluation.predictions import Predictions
-from dala.models import pretrained, serialization
+from dala.models import serialization
 from dala.phantoms import dataset
 from dala.ui.server import blocks
 from tests.support.clients import ask
 from tests.support.disks import Disk, read_only
 from tests.support.fake_hub import COMMIT, Fault, Hub, closed_port, point
 from tests.support.forked_cli import ROOT, Warm
+from tests.support.tiny_run import training
 
 FILLED = r"cannot be written \((No space left on device|File too large)\); make room on this disk"
 CLOSED = r"cannot be written \((Read-only file system|Permission denied)\); name another place\.\n"
@@ -69,14 +70,6 @@ def folder(patch_file, tmp_path):
     for name in ("a.png", "b.png", "c.png"):
         shutil.copy(patch_file, root / name)
     return root
-
-
-def training(tree, out, *more):
-    return [
-        "train", "--data", tree, "--format", "folder", "--init", pretrained.SHIPPED / serialization.FILE, "--out", out,
-        "--split", "holdout", "--height", "96", "--width", "128", "--crop", "64", "--views", "1", "--batch", "2",
-        "--probe-epochs", "1", "--epochs", "1", "--precision", "fp32", "--device", "cpu", *more,
-    ]  # fmt: skip
 
 
 def killed_in(write, room):

@@ -15,7 +15,7 @@ from dala.ui.model_cache import HOST, Shelf
 from dala.ui.sidebar import model
 from dala.ui.tabs import results
 from tests.support.fake_hub import COMMIT, Hub, point
-from tests.ui.test_results import REPORT
+from tests.support.reports import REPORT
 
 
 @pytest.fixture(scope="module")

@@ -8,29 +8,7 @@ import pytest
 
 from dala import Explainer
 from dala.ui.tabs import results
-
-
-def figures(auc: float) -> dict:
-    return {
-        "auc": [auc, auc - 0.1, auc + 0.05],
-        "balanced_accuracy": [0.75, 0.6, 0.9],
-        "patient_auc": [0.9, None, None],
-    }
-
-
-REPORT = {
-    "title": "dala",
-    "protocol": "patient",
-    "provenance": {"data": "BreakHis", "magnification": "100X"},
-    "scores": {
-        "images": 40, "patients": 6, "partitions": 2, "folds": 3, "figures": figures(0.85),
-        "by_patient": [{"patient": "22549", "label": "benign", "images": 9, "right": 0.25, "probability": 0.31}],
-    },
-    "beside": {"colour": {"network": "colour", "partitions": 2, "figures": figures(0.7)}},
-    "image_wise": {
-        "figures": figures(0.95), "beside": {"colour": {"network": "colour", "partitions": 1, "figures": figures(0.8)}},
-    },
-}  # fmt: skip
+from tests.support.reports import REPORT
 
 
 @pytest.fixture
@@ -49,8 +27,10 @@ def beside(explainer, tmp_path):
 def test_every_figure_is_the_reports(beside):
     page = results.page_of(beside())
     assert "40 pictures of 6 patients" in page
-    assert "<b>0.85</b><span>AUC of pictures</span><small>0.75 to 0.90</small><small>colour alone 0.70</small>" in page
-    assert "<b>0.90</b><span>AUC of patients</span><small></small>" in page
+    assert (
+        "<b>0.850</b><span>AUC of pictures</span><small>[0.75, 0.90]</small><small>colour alone 0.700</small>" in page
+    )
+    assert "<b>0.900</b><span>AUC of patients</span><small></small>" in page
     # Bars go from 0.5, chance, to 1.
     assert "<span>network, split by image</span><div class='track image'><i style='width:90.0%'></i>" in page
     assert "<span>network, split by patient</span><div class='track patient'><i style='width:70.0%'></i>" in page

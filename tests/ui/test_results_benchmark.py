@@ -10,23 +10,7 @@ from PIL import Image
 from dala.benchmark import conclusions
 from dala.heatmaps import thresholds
 from dala.ui.tabs import results_benchmark
-
-ROW = {"auc": [0.81, 0.7, 0.9], "energy": [0.4, 0.3, 0.5]}
-REPORT = {
-    "answers": {
-        "threshold": "No <b>.",
-        "rule_words": "Otsu: 0.5.",
-        "areas": "Small.",
-        "first_words": "Grad-CAM: best.",
-    },
-    "truths": {
-        "phantom": {
-            "model": {"words": "a network"},
-            "localisation": {"grad_cam": ROW, "ceiling": ROW},
-            "sanity": {"grad_cam": {"survives": 0.25}},
-        }
-    },
-}
+from tests.support.reports import STUDY
 
 
 @pytest.fixture
@@ -39,7 +23,7 @@ def beside(explainer, tmp_path):
 def test_answers_and_numbers_are_those_of_the_file(beside):
     one, file = beside
     assert results_benchmark.page(one) == ""
-    file.write_text(json.dumps(REPORT))
+    file.write_text(json.dumps(STUDY))
     page = results_benchmark.page(one)
     for words in ("No &lt;b&gt;.", "Otsu: 0.5.", "Grad-CAM: best.", "0.81", "0.40", "25 %", "ceiling"):
         assert words in page

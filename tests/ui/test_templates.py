@@ -26,8 +26,7 @@ from dala.ui.session import Given, Page
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs import compare, glossary, results, results_benchmark, tables
 from dala.ui.tabs.walkthrough import StepByStep
-from tests.ui.test_results import REPORT
-from tests.ui.test_results_benchmark import REPORT as STUDY
+from tests.support.reports import REPORT, STUDY
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(1)</script>{{ 7 * 7 }}"
 
@@ -115,10 +114,10 @@ def test_agreement_of_a_constant_map_is_none(small, patch):
 def test_report(with_files):
     report = copy.deepcopy(REPORT) | {"title": HOSTILE, "provenance": {"data": HOSTILE, "magnification": HOSTILE}}
     report["scores"]["by_patient"][0] |= {"patient": HOSTILE, "label": HOSTILE}
-    report["beside"] = {HOSTILE: {**report["beside"]["colour"], "partitions": HOSTILE}}
+    report["beside"] = {HOSTILE: report["beside"]["colour"]}
     page = results.page_of(with_files(report=report))
     assert_text_only(page)
-    assert Elements(page).text.count(HOSTILE) == 3 + 1 + 2 + 2
+    assert Elements(page).text.count(HOSTILE) == 3 + 1 + 1 + 2
 
 
 def test_benchmark_of_explanations(with_files):

@@ -8,7 +8,7 @@ import gradio as gr
 
 from dala.explain.explainer import Explainer
 from dala.hub.cache import HubError
-from dala.hub.layout import CARD
+from dala.hub.layout import CARD, REPORT
 from dala.images import tissue
 from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
@@ -42,7 +42,7 @@ def files(explainer: Explainer) -> dict[str, bytes]:
     result, content = read(explainer), {"tissue.json": tissue.FILE.read_bytes()}
     if result:
         report, folder = result
-        content["report.json"] = json.dumps(report, indent=2).encode()
+        content[REPORT] = json.dumps(report, indent=2).encode()
         content |= {file.name: file.read_bytes() for file in plots(folder).values()}
     with suppress(HubError):
         study = explainer.origin.beside(results_benchmark.FILE, most=MOST_BYTES) if explainer.origin else None

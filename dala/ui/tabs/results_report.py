@@ -8,18 +8,22 @@ from markupsafe import Markup
 
 from dala import markup
 from dala.explain.explainer import Explainer
-from dala.files import read_json
+from dala.hub import report as hub_report
 from dala.hub.cache import HubError
+from dala.hub.layout import REPORT
+from dala.hub.report import ClassifierRow, Report, ReportError
+from dala.hub.scores import Figures, Interval
 from dala.images import encoding
+from dala.markdown import interval
 from dala.publishing import card_notes, card_text
 from dala.publishing.card_notes import CardNotes, CardNotesError
 from dala.ui.tabs import tables
 
 __all__ = ["MOST_BYTES", "NOTHING", "page_of", "plots", "read"]
 
-Json = dict[str, Any]
 TEMPLATE = Path(__file__).with_name("report.html")
 MOST_BYTES = 5_000_000
+SHOWN: tuple[hub_report.Key, ...] = ("title", "protocol", "provenance", "scores")  # a report without one is not shown
 COLUMNS = {
     "auc": (
         "AUC of pictures",
@@ -32,28 +36,28 @@ PICTURES = {
     "roc": ("ROC", "True positive rate against false positive rate for every cut-off of the probability."),
     "reliability": (
         "Calibration",
-        "Of the pictures given 80 %, 80 % should be right: the closer to the diagonal, the better.",
+        "Of the pictures with a probability of 80 %, 80 % should be classified correctly: the closer to the diagonal, "
+        "the better.",
     ),
     "confusion": ("Confusion matrix", "True class against predicted class, the one with the highest probability."),
 }
 NOTHING = (
-    "<p class='told'>These weights come without a cross-validated report. What is known about their quality is in "
-    "their card, if they have one.</p>"
+    "<p class='told'>These weights come without a cross-validated report. Their card, if they have one, may state their "
+    "quality.</p>"
 )
 
 
-def read(explainer: Explainer) -> tuple[Json, Path] | None:
+def read(explainer: Explainer) -> tuple[Report, Path] | None:
     """The cross-validated report that comes with a network's weights, and its folder; None without a valid one."""
     try:
-        file = explainer.origin.beside("report.json", most=MOST_BYTES) if explainer.origin else None
-        report = read_json(file) if file else {}
-        return (report, file.parent) if file and report["scores"]["figures"]["auc"] else None
-    except (HubError, OSError, ValueError, KeyError, TypeError):
+        file = explainer.origin.beside(REPORT, most=MOST_BYTES) if explainer.origin else None
+        return (hub_report.read(file, MOST_BYTES, SHOWN), file.parent) if file else None
+    except (HubError, ReportError):
         return None
 
 
 def plots(folder: Path) -> dict[str, Path]:
-    """Files of the plots of a run that lie in its folder, by name."""
+    """Files of a run's plots, by name, as far as its folder has them."""
     files = {name: folder / f"{name}.png" for name in PICTURES}
     return {name: file for name, file in files.items() if file.is_file()}
 
@@ -74,11 +78,12 @@ def page_of(explainer: Explainer) -> str:
             figures=_figures(folder),
             patients=_patients(report),
         )
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+    # A metric or a table is missing, or a number is too large to be formatted.
+    except (LookupError, OverflowError):
         return NOTHING
 
 
-def _head(report: Json) -> dict[str, str]:
+def _head(report: Report) -> dict[str, str]:
     """Title of the report, and what was measured in a sentence or two."""
     provenance, scores = report["provenance"], report["scores"]
     data = f"{provenance.get('data', 'pictures')} {provenance.get('magnification') or ''}".strip()
@@ -88,27 +93,27 @@ def _head(report: Json) -> dict[str, str]:
     else:
         how = f"Split by {report['protocol']}."
     return {
-        "title": f"{card_text.name(str(report['title']))} on {data}",
+        "title": f"{card_text.name(report['title'])} on {data}",
         "summary": f"{scores['images']} pictures of {scores['patients']} patients. {how}",
     }
 
 
-def _numbers(report: Json) -> list[dict[str, str]]:
+def _numbers(report: Report) -> list[dict[str, str]]:
     """The headline figures, with what statistics of colour alone reach."""
     colour, numbers = _colour(report.get("beside", {})), []
     for key, (label, meaning) in COLUMNS.items():
-        value, low, high = report["scores"]["figures"][key]
+        value, _, bounds = _interval(report["scores"]["figures"][key]).partition(" ")
         numbers.append({
             "label": label,
             "meaning": meaning,
-            "value": f"{value:.2f}",
-            "interval": _interval(low, high),
-            "colour": f"colour alone {colour[key][0]:.2f}" if colour and colour[key][0] is not None else "",
+            "value": value,
+            "interval": bounds,
+            "colour": f"colour alone {interval(colour[key][0], None, None)}" if colour else "",
         })  # fmt: skip
     return numbers
 
 
-def _lessons(report: Json) -> list[Json]:
+def _lessons(report: Report) -> list[dict[str, Any]]:
     """Bar charts of the network and of colour alone, under both ways of splitting; none without an image-wise run."""
     image = report.get("image_wise")
     if not image:
@@ -122,8 +127,8 @@ def _lessons(report: Json) -> list[Json]:
     ]
 
 
-def _bars(rows: Iterable[tuple[str, list[float], str]]) -> list[Json]:
-    """Bars from chance, 0.5, to 1, with their intervals; positions in percent."""
+def _bars(rows: Iterable[tuple[str, Interval, str]]) -> list[dict[str, Any]]:
+    """Bars from chance, 0.5, to 1, with their intervals; positions in percent. Undefined numbers have no bar."""
 
     def at(value: float) -> float:
         return 200 * min(max(value - 0.5, 0), 0.5)
@@ -133,10 +138,13 @@ def _bars(rows: Iterable[tuple[str, list[float], str]]) -> list[Json]:
             "label": label,
             "kind": kind,
             "width": f"{at(value):.1f}",
-            "interval": (f"{at(low):.1f}", f"{at(high) - at(low):.1f}") if low is not None else None,
-            "value": f"{value:.2f}",
+            "interval": (f"{at(low):.1f}", f"{at(high) - at(low):.1f}")
+            if low is not None and high is not None
+            else None,
+            "value": interval(value, None, None),
         }
         for label, (value, low, high), kind in rows
+        if value is not None
     ]
 
 
@@ -149,22 +157,24 @@ def _notes(explainer: Explainer) -> CardNotes:
         return CardNotes()
 
 
-def _comparison(report: Json, notes: CardNotes) -> Markup | None:
+def _comparison(report: Report, notes: CardNotes) -> Markup | None:
     """A table of the networks that were trained on the same folds."""
     if not report.get("beside"):
         return None
-    rows = [(str(report["title"]), report["scores"]), *report["beside"].items()]
+    own = report["scores"]
+    rows = [(report["title"], own["figures"], own["partitions"])]
+    rows += [(title, row["figures"], row["partitions"]) for title, row in report["beside"].items()]
     body = [
-        [card_text.name(title, notes), *(_figure(row["figures"][key]) for key in COLUMNS), str(row["partitions"])]
-        for title, row in rows
+        [card_text.name(title, notes), *(_interval(figures[key]) for key in COLUMNS), str(partitions)]
+        for title, figures, partitions in rows
     ]
     return tables.table(["", *(label for label, _ in COLUMNS.values()), "partitions"], body)
 
 
-def _patients(report: Json) -> Markup:
+def _patients(report: Report) -> Markup:
     body = [
         [
-            *(str(row[key]) for key in ("patient", "label", "images")), f"{100 * row['right']:.0f} %",
+            row["patient"], row["label"], str(row["images"]), f"{100 * row['right']:.0f} %",
             f"{row['probability']:.2f}",
         ]
         for row in report["scores"]["by_patient"]
@@ -173,7 +183,7 @@ def _patients(report: Json) -> Markup:
 
 
 def _figures(folder: Path) -> list[dict[str, str]]:
-    """The plots of the run that lie in its folder."""
+    """The plots of the run as far as its folder has them, as data URLs."""
     return [
         {
             "title": PICTURES[name][0],
@@ -184,19 +194,11 @@ def _figures(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def _colour(beside: Json) -> Json | None:
-    """Figures of the classifier that sees statistics of colour alone."""
-    return next((row["figures"] for row in beside.values() if row["network"] == "colour"), None)
+def _colour(others: dict[str, ClassifierRow]) -> Figures | None:
+    """Figures of the classifier of colour statistics alone."""
+    return next((row["figures"] for row in others.values() if row["network"] == "colour"), None)
 
 
-def _figure(figure: list[float | None]) -> str:
-    """A value with its interval, as a cell: "0.87 0.77 to 0.96"."""
+def _interval(figure: Interval) -> str:
     value, low, high = figure
-    if value is None:
-        return "–"
-    interval = _interval(low, high)
-    return Markup("{:.2f} <small>{}</small>").format(value, interval) if interval else f"{value:.2f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None else f"{low:.2f} to {high:.2f}"
+    return interval(value, low, high)
