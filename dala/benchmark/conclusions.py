@@ -1,16 +1,15 @@
 """Conclusions of the benchmark: sentences and choices computed from its numbers."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dala import cam
 from dala.heatmaps import thresholds
+from dala.hub.study import Answers, AreaRow, GroundTruth, MeanInterval
 from dala.markdown import interval
 from dala.trust.deletion import CONTROLS
 
 __all__ = ["answers", "best_rule", "first_method", "verdict"]
 
-Json = dict[str, Any]
 TRUTHS = {
     "phantom": "phantoms with a planted focus",
     "mosaic": "mosaics of held-out patches",
@@ -19,7 +18,7 @@ TRUTHS = {
 PAPERS = "mean_std"  # the rule of the paper
 
 
-def answers(truths: Json) -> Json:
+def answers(truths: Mapping[str, GroundTruth]) -> Answers:
     """Answer the questions of the benchmark.
 
     Args:
@@ -46,7 +45,7 @@ def verdict(gain: Sequence[float]) -> str:
     return "better" if gain[1] > 0 else "worse" if gain[2] < 0 else "not significantly different"
 
 
-def first_method(truths: Json) -> str:
+def first_method(truths: Mapping[str, GroundTruth]) -> str:
     """Return the simplest method that passes every test and is not significantly worse than the best.
 
     Methods are compared by pixel AUC where there are masks, and by insertion minus deletion of the logit margin
@@ -58,38 +57,38 @@ def first_method(truths: Json) -> str:
     return _simplest([n for n in names if not _against(n, truths)] or names, columns)
 
 
-def best_rule(truths: Json) -> str:
-    """Return the rule with the best IoU; of those not significantly worse, the first in `dala.heatmaps.thresholds.RULES`."""
+def best_rule(truths: Mapping[str, GroundTruth]) -> str:
+    """Return the first rule of `dala.heatmaps.thresholds.RULES` whose IoU is not significantly below the best."""
     known = [{r: row["own"] for r, row in t["thresholds"].items()} for t in truths.values() if _masked(t)]
     # A report may be older than a rule.
     return _simplest([rule for rule in thresholds.RULES if all(rule in column for column in known)], known)
 
 
-def _simplest(names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> str:
+def _simplest(names: Sequence[str], columns: Sequence[dict[str, MeanInterval]]) -> str:
     """Return the first name that is not significantly worse than the best, or else the one of the best mean rank."""
     tied = _tied(names, columns)
     ranks = {n: sum(sorted((c[m][0] for m in names), reverse=True).index(c[n][0]) for c in columns) for n in names}
     return tied[0] if tied else min(names, key=lambda n: ranks[n])
 
 
-def _tied(names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> list[str]:
+def _tied(names: Sequence[str], columns: Sequence[dict[str, MeanInterval]]) -> list[str]:
     """Return the names whose value is inside the interval of the best one, or above it, in every column."""
     best = [max((c[n] for n in names), key=lambda v: v[0]) for c in columns]
     return [n for n in names if all(c[n][0] >= b[1] for c, b in zip(columns, best, strict=True))]
 
 
-def _column(truth: Json) -> dict[str, list[float]]:
+def _column(truth: GroundTruth) -> dict[str, MeanInterval]:
     if truth.get("localisation"):
         return {n: row["auc"] for n, row in truth["localisation"].items() if n in cam.METHODS}
     return {n: row["gap"] for n, row in truth["faithfulness"].items()}
 
 
-def _against(name: str, truths: Json) -> list[str]:
+def _against(name: str, truths: Mapping[str, GroundTruth]) -> list[str]:
     """Return a sentence for each test that a method fails."""
     reasons = []
     for kind, truth in truths.items():
-        survives = truth.get("sanity", {}).get(name, {}).get("survives", 0)
-        if survives > 0.5:
+        row = truth.get("sanity", {}).get(name)
+        if row and row["survives"] > 0.5:
             reasons.append(f"Unchanged by random weights on more than half of the {TRUTHS[kind]}")
         column = _column(truth)
         if column[name][0] <= max(column[c][0] for c in CONTROLS):
@@ -97,25 +96,25 @@ def _against(name: str, truths: Json) -> list[str]:
     return reasons
 
 
-def _masked(truth: Json) -> bool:
+def _masked(truth: GroundTruth) -> bool:
     return bool(truth.get("thresholds"))
 
 
-def _headline(truths: Json) -> str:
+def _headline(truths: Mapping[str, GroundTruth]) -> str:
     verdicts = [verdict(row["gain"]) for t in truths.values() if _masked(t) for row in t["thresholds"].values()]
     better, count = verdicts.count("better"), len(verdicts)
     answer = "No" if not better else "Yes" if better == count else "Partly"
     return f"{answer}: it was better in {better} of {count} comparisons and worse in {verdicts.count('worse')}."
 
 
-def _threshold(name: str, truth: Json) -> str:
+def _threshold(name: str, truth: GroundTruth) -> str:
     gain = truth["thresholds"][PAPERS]["gain"]
     value, low, high = gain
     difference = interval(value, low, high, bound_digits=3, sign=True).replace("-", "−")
     return f"On {TRUTHS[name]}, {thresholds.RULES[PAPERS].label} gained {difference} IoU: {verdict(gain)}."
 
 
-def _strength(truths: Json, rule: str) -> float | None:
+def _strength(truths: Mapping[str, GroundTruth], rule: str) -> float | None:
     """Return the strength nearest to the mean of the two chosen on the first ground truth with masks."""
     known = [t["thresholds"] for t in truths.values() if _masked(t)]
     chosen = thresholds.RULES[rule]
@@ -125,7 +124,7 @@ def _strength(truths: Json, rule: str) -> float | None:
     return min(chosen.strengths(), key=lambda s: abs(s - mean))
 
 
-def _rule_words(truths: Json, rule: str) -> str:
+def _rule_words(truths: Mapping[str, GroundTruth], rule: str) -> str:
     results = [
         f"on {TRUTHS[name]} IoU {rows[rule]['own'][0]:.2f} ({_strengths(rows[rule]['strengths'])}, mean kept area "
         f"{100 * rows[rule]['kept_area'][0]:.0f} %)"
@@ -143,20 +142,21 @@ def _strengths(strengths: Sequence[float]) -> str:
     return "strengths " + " and ".join(f"{s:g}" for s in strengths)
 
 
-def _areas(name: str, rows: Json) -> str:
+def _areas(name: str, rows: Mapping[str, AreaRow]) -> str:
     row = rows[PAPERS]
     spread = f"{100 * row['p5']:.0f} to {100 * row['p95']:.0f} %"
     at = f"{thresholds.RULES[PAPERS].parameter} = {row['strength']:g}"
     return f"On {TRUTHS[name]}, at {at}: {100 * row['median']:.0f} % (5th to 95th percentile: {spread})."
 
 
-def _first_words(truths: Json, first: str) -> str:
+def _first_words(truths: Mapping[str, GroundTruth], first: str) -> str:
     same = " and ".join(cam.METHODS[n].title for n in ("hires_cam", "xgrad_cam"))
     others = f" ({same} give the same map for this network)" if first == "grad_cam" else ""
-    against = {n: w for n in cam.METHODS if n in _column(next(iter(truths.values()))) and (w := _against(n, truths))}
+    known = _column(next(iter(truths.values())))
+    against = {n: failed for n in cam.METHODS if n in known and (failed := _against(n, truths))}
     reasons: dict[str, list[str]] = {}
-    for n, words in against.items():
-        for reason in words if n not in CONTROLS else ():
+    for n, failed in against.items():
+        for reason in failed if n not in CONTROLS else ():
             reasons.setdefault(reason, []).append(cam.METHODS[n].title)
     failures = [f"{reason}: {', '.join(titles)}." for reason, titles in reasons.items()]
     columns = [_column(truth) for truth in truths.values()]

@@ -1,7 +1,7 @@
 """Measures of the benchmark: every method against known ground truth, and per-picture against global thresholds.
 
 A `Case` is an explained picture with its ground-truth mask, where one is known. The functions turn cases into plain
-numbers; cases are made in `dala.benchmark.cases`, and conclusions are drawn in `dala.benchmark.conclusions`.
+numbers; `dala.benchmark.cases` creates the cases, and `dala.benchmark.conclusions` draws the conclusions.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps.localization import ceiling, iou, localise
 from dala.heatmaps.thresholds import RULES, table
+from dala.hub.study import AreaRow, FaithfulnessRow, LocalisationRow, SanityRow, ThresholdRow
 from dala.trust import deletion, randomization, robustness
 
 __all__ = ["Case", "areas", "faithfulness", "localisation", "methods", "randomised", "stays", "thresholds"]
 
-Json = dict[str, Any]
 # Strengths for `areas`, independent of the app's defaults: one standard deviation, a fifth of the area, half the peak.
 CUSTOMARY = {"mean_std": 1.0, "otsu": None, "percentile": 80.0, "share_of_max": 0.5}
 
@@ -49,12 +49,12 @@ def methods() -> tuple[str, ...]:
     return tuple(name for name, method in cam.METHODS.items() if not method.reruns)
 
 
-def localisation(cases: Sequence[Case]) -> Json:
+def localisation(cases: Sequence[Case]) -> dict[str, LocalisationRow]:
     """Compute the mean of each measure with its interval, by method and for the mask on the maps' grid ("ceiling").
 
     Cases without a mask and maps that are zero everywhere are left out; `count` is the number of the others.
     """
-    rows: dict[str, list[tuple[Json, str]]] = {}
+    rows: dict[str, list[tuple[dict[str, float], str]]] = {}
     for case in cases:
         e, mask = case.explanation, case.mask
         if mask is None:
@@ -67,7 +67,7 @@ def localisation(cases: Sequence[Case]) -> Json:
     return {name: _row(measures) for name, measures in rows.items()}
 
 
-def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> Json:
+def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> dict[str, ThresholdRow]:
     """Compare a threshold computed for each picture with one threshold for all pictures, by rule.
 
     The strength of the rule is chosen for the best mean IoU with the mask on one half of the groups and scored on the
@@ -81,9 +81,9 @@ def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> Json:
     return {rule: _rule(known, halves, rule, method) for rule in RULES}
 
 
-def areas(cases: Sequence[Case], method: str = "grad_cam") -> Json:
+def areas(cases: Sequence[Case], method: str = "grad_cam") -> dict[str, AreaRow]:
     """Compute quantiles over pictures of the kept area, for each rule at its customary strength."""
-    result = {}
+    result: dict[str, AreaRow] = {}
     for rule, strength in CUSTOMARY.items():
         kept = [c.explanation.threshold(rule, strength, method).kept_area for c in cases]
         low, middle, high = np.percentile(kept, (5, 50, 95))
@@ -97,7 +97,9 @@ def areas(cases: Sequence[Case], method: str = "grad_cam") -> Json:
     return result
 
 
-def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], None] = lambda: None) -> Json:
+def faithfulness(
+    cases: Sequence[Case], half: bool = True, tick: Callable[[], None] = lambda: None
+) -> dict[str, FaithfulnessRow]:
     """Compute areas under insertion and deletion, keep-only at 20 % of the area, average drop and increase, by method.
 
     `gap` is insertion minus deletion of the logit margin, which also ranks methods where the probability stays at 1
@@ -108,7 +110,7 @@ def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], No
         half: run the network in half precision.
         tick: called after each case.
     """
-    rows: dict[str, list[tuple[Json, str]]] = {}
+    rows: dict[str, list[tuple[dict[str, float], str]]] = {}
     for case in cases:
         e = case.explanation
         for group in e.coinciding():
@@ -131,7 +133,7 @@ def faithfulness(cases: Sequence[Case], half: bool = True, tick: Callable[[], No
     return {name: _row(measures) for name, measures in rows.items()}
 
 
-def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Json:
+def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, SanityRow]:
     """Compute, by method, the share of pictures whose map survives random weights, and the correlation at each step."""
     rows: dict[str, list[randomization.Sanity]] = {}
     for case in cases:
@@ -155,7 +157,7 @@ def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -
     }
 
 
-def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Json:
+def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, dict[str, float]]:
     """Compute the mean rank correlation of the map with the map of a changed picture, by method and kind of change."""
     rows: dict[str, dict[str, list[float]]] = {}
     for case in cases:
@@ -167,7 +169,7 @@ def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> Jso
     return {name: {kind: float(np.mean(v)) for kind, v in kinds.items()} for name, kinds in rows.items()}
 
 
-def _row(measures: Sequence[tuple[Json, str]]) -> Json:
+def _row(measures: Sequence[tuple[dict[str, float], str]]) -> Any:
     groups = [group for _, group in measures]
     means = {key: list(mean_interval([row[key] for row, _ in measures], groups)) for key in measures[0][0]}
     return {"count": len(measures), **means}
@@ -180,7 +182,7 @@ def _halves(groups: Sequence[str]) -> list[np.ndarray]:
     return [np.flatnonzero(first), np.flatnonzero(~first)]
 
 
-def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method: str) -> Json:
+def _rule(cases: Sequence[Case], halves: Sequence[np.ndarray], rule: str, method: str) -> ThresholdRow:
     heats = [c.explanation.heat(method) for c in cases]
     masks = [c.mask for c in cases if c.mask is not None]
     tables = [table(heat, rule) for heat in heats]

@@ -13,15 +13,14 @@ from dala import cam
 from dala.benchmark.conclusions import TRUTHS
 from dala.evaluation import plots
 from dala.heatmaps import thresholds
+from dala.hub.study import GroundTruth, Study
 from dala.style import ACCENT, GREY, LINE, TEXT, clean_axes
 from dala.trust.deletion import CONTROLS
 
 __all__ = ["draw"]
 
-Json = dict[str, Any]
 
-
-def draw(report: Json, folder: Path) -> dict[str, str]:
+def draw(report: Study, folder: Path) -> dict[str, str]:
     """Write the figures, and return their file names with their alternative texts, in order.
 
     Raises:
@@ -41,7 +40,7 @@ def draw(report: Json, folder: Path) -> dict[str, str]:
     return {f"{name}.png": alt for name, (_, alt) in figures.items()}
 
 
-def _localisation(truths: Json) -> Figure:
+def _localisation(truths: dict[str, GroundTruth]) -> Figure:
     figure, panels = _figure(len(truths), 4.6)
     for axes, (name, truth) in zip(panels, truths.items(), strict=True):
         rows = truth["localisation"]
@@ -54,7 +53,7 @@ def _localisation(truths: Json) -> Figure:
     return figure
 
 
-def _gains(truths: Json) -> Figure:
+def _gains(truths: dict[str, GroundTruth]) -> Figure:
     figure, panels = _figure(len(truths), 2.6)
     for axes, (name, truth) in zip(panels, truths.items(), strict=True):
         rules = [(rule.label, truth["thresholds"][key]["gain"], ACCENT) for key, rule in thresholds.RULES.items()]
@@ -65,7 +64,7 @@ def _gains(truths: Json) -> Figure:
     return figure
 
 
-def _weights(truths: Json) -> Figure:
+def _weights(truths: dict[str, GroundTruth]) -> Figure:
     figure, panels = _figure(len(truths), 3.8)
     for axes, (name, truth) in zip(panels, truths.items(), strict=True):
         rows = truth["sanity"]
@@ -75,7 +74,7 @@ def _weights(truths: Json) -> Figure:
             same.setdefault(tuple(round(v, 2) for v in row["steps"].values()), []).append(method)
         for values, methods in same.items():
             axes.plot([1.0, *values], label=" = ".join(cam.METHODS[m].title for m in methods), **_line(methods[0]))
-        limit = np.mean([row["limit"] for row in rows.values()])
+        limit = float(np.mean([row["limit"] for row in rows.values()]))
         axes.axhline(limit, color=TEXT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set_xticks(range(len(stages) + 1), ["none", *stages], rotation=40, ha="right")
         axes.set_title(TRUTHS[name], loc="left", fontsize=11, color=TEXT)

@@ -1,20 +1,21 @@
 """The report of the benchmark as Markdown: conclusions, then every table."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 from dala import cam
 from dala.benchmark.conclusions import TRUTHS, verdict
 from dala.heatmaps import thresholds
+from dala.hub.study import GroundTruth, MeanInterval, Study
 from dala.markdown import interval, table
 
 __all__ = ["markdown"]
 
-Json = dict[str, Any]
+FaithfulnessKey = Literal["insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap"]
 KINDS = ("flip", "turn", "shift", "stain")
 
 
-def markdown(report: Json) -> str:
+def markdown(report: Study) -> str:
     """Format `explanations.json` as Markdown: conclusions, then every table."""
     answers, truths = report["answers"], report["truths"]
     parts = [
@@ -40,12 +41,12 @@ def markdown(report: Json) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _explained(truth: Json) -> str:
+def _explained(truth: GroundTruth) -> str:
     model = truth["model"]
     return f"Explained: {model['words']}. {truth['count']} pictures of {truth['groups']} groups.\n"
 
 
-def _localisation(truth: Json) -> str:
+def _localisation(truth: GroundTruth) -> str:
     rows = truth.get("localisation")
     if not rows:
         return ""
@@ -60,7 +61,7 @@ def _localisation(truth: Json) -> str:
     )
 
 
-def _thresholds(truth: Json) -> str:
+def _thresholds(truth: GroundTruth) -> str:
     rows = truth.get("thresholds")
     if not rows:
         return ""
@@ -79,7 +80,7 @@ def _thresholds(truth: Json) -> str:
     )
 
 
-def _areas(truth: Json) -> str:
+def _areas(truth: GroundTruth) -> str:
     body = [
         [
             thresholds.RULES[rule].label, "" if row["strength"] is None else f"{row['strength']:g}",
@@ -91,7 +92,7 @@ def _areas(truth: Json) -> str:
     return "Kept area of each rule at its customary strength.\n\n" + _table(head, body)
 
 
-def _faithfulness(truth: Json) -> str:
+def _faithfulness(truth: GroundTruth) -> str:
     rows = truth.get("faithfulness")
     if not rows:
         return ""
@@ -105,12 +106,12 @@ def _faithfulness(truth: Json) -> str:
         "increase",
         "insertion − deletion, margin",
     ]
-    keys = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap")
+    keys: tuple[FaithfulnessKey, ...] = ("insertion", "deletion", "keep_20", "remove_20", "drop", "increase", "gap")
     body = [[_title(n), *(_figure(row[key]) for key in keys)] for n, row in rows.items()]
     return "Output of the network when parts are replaced by the mean colour.\n\n" + _table(head, body)
 
 
-def _sanity(truth: Json) -> str:
+def _sanity(truth: GroundTruth) -> str:
     rows = truth.get("sanity")
     if not rows:
         return ""
@@ -129,7 +130,7 @@ def _sanity(truth: Json) -> str:
     return lead + _table(head, body) + note + "\n"
 
 
-def _stability(truth: Json) -> str:
+def _stability(truth: GroundTruth) -> str:
     rows = truth.get("stability")
     if not rows:
         return ""
@@ -143,8 +144,9 @@ def _title(name: str) -> str:
     return cam.METHODS[name].title if name in cam.METHODS else name
 
 
-def _figure(value: Sequence[float]) -> str:
-    return interval(value[0], value[1], value[2], bound_digits=3)
+def _figure(figure: MeanInterval) -> str:
+    value, low, high = figure
+    return interval(value, low, high, bound_digits=3)
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

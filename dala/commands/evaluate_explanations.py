@@ -16,6 +16,7 @@ from dala.benchmark.report import markdown
 from dala.data import datasets
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
+from dala.hub.study import Explained, GroundTruth, Study
 
 __all__ = ["add_arguments", "run"]
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     truths = {"phantom": _phantoms(args, counts["phantom"])}
     if args.folds:
         truths |= _real(args, counts)
-    report = {
+    report: Study = {
         "command": _command(args),
         "quick": args.quick,
         "answers": conclusions.answers(truths),
@@ -81,38 +82,38 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _phantoms(args: argparse.Namespace, counts: tuple[int, int]) -> dict[str, Any]:
+def _phantoms(args: argparse.Namespace, counts: tuple[int, int]) -> GroundTruth:
     explainer = Explainer.load(args.phantom, args.device)
     with _bar("phantoms", counts[0]) as bar:
         phantoms = cases.phantoms(explainer, counts[0], bar.update)
     data = explainer.provenance.get("data", "unknown data")
-    model = {"words": f"a network trained on {data}", "sha256": _sha([explainer])}
+    model: Explained = {"words": f"a network trained on {data}", "sha256": _sha([explainer])}
     return _truth("phantom", phantoms, counts[1], model)
 
 
-def _real(args: argparse.Namespace, counts: dict[str, tuple[int, int]]) -> dict[str, Any]:
+def _real(args: argparse.Namespace, counts: dict[str, tuple[int, int]]) -> dict[str, GroundTruth]:
     dataset = datasets.read(args.data, "breakhis", magnifications=tuple(args.magnification.split(",")))
     folds = cases.folds(args.folds, datasets.readable(dataset, 0).items, args.device)
-    model = {
+    model: Explained = {
         "words": f"the {len(folds)} networks of a patient-wise cross-validation, each on its held-out patients",
         "sha256": _sha([fold.explainer for fold in folds]),
     }
-    truths = {}
+    truths: dict[str, GroundTruth] = {}
     for name, make in (("mosaic", cases.mosaics), ("breakhis", cases.patches)):
         share = -(-counts[name][0] // len(folds))
         with _bar(name, share * len(folds)) as bar:
-            made = [case for fold in folds for case in make(fold, share, tick=bar.update)]
-        truths[name] = _truth(name, made, counts[name][1], model)
+            every = [case for fold in folds for case in make(fold, share, tick=bar.update)]
+        truths[name] = _truth(name, every, counts[name][1], model)
     return truths
 
 
-def _truth(name: str, every: Sequence[Case], tested: int, model: dict[str, Any]) -> dict[str, Any]:
+def _truth(name: str, every: Sequence[Case], tested: int, model: Explained) -> GroundTruth:
     """Measure the cases of one ground truth; `tested` of them, spread over the folds, go through the slow tests."""
     if not every:
         raise StudyError(f"There are no pictures for {conclusions.TRUTHS[name]}; check --folds and --data.")
     tested = min(tested, len(every))
     some = [every[i * len(every) // tested] for i in range(tested)]
-    result: dict[str, Any] = {"model": model, "count": len(every), "groups": len({c.group for c in every})}
+    result: GroundTruth = {"model": model, "count": len(every), "groups": len({c.group for c in every})}
     if every[0].mask is not None:
         result |= {"localisation": measures.localisation(every), "thresholds": measures.thresholds(every)}
     result["areas"] = measures.areas(every)
@@ -137,7 +138,7 @@ def _command(args: argparse.Namespace) -> str:
     return " ".join(["python -m dala evaluate explanations", *flags, *(["--quick"] if args.quick else []), "--out OUT"])
 
 
-def _write(folder: Path, report: dict[str, Any]) -> None:
+def _write(folder: Path, report: Study) -> None:
     pictures = plots.draw(report, folder)
     links = "".join(f"\n![{alt}]({name})\n" for name, alt in pictures.items())
     files.write(folder / f"{FILE}.md", markdown(report) + links)
@@ -145,5 +146,5 @@ def _write(folder: Path, report: dict[str, Any]) -> None:
     files.write(folder / f"{FILE}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
-def _bar(words: str, total: int) -> "tqdm[Any]":
-    return tqdm(desc=words, total=total, unit="picture", disable=None)
+def _bar(description: str, total: int) -> "tqdm[Any]":
+    return tqdm(desc=description, total=total, unit="picture", disable=None)
