@@ -12,6 +12,7 @@ from dala.data import splits
 from dala.data.items import DataError, Item
 from dala.explain.explainer import Explainer
 from dala.explain.question import Question
+from dala.hub.layout import FILE, SPLIT
 from dala.images import preprocessing, reading
 from dala.phantoms import phantom
 
@@ -37,7 +38,7 @@ def folds(run: Path, items: Sequence[Item], device: str | None = None) -> list[F
         DataError: a run without networks, of other pictures, or split by picture.
         LeakageError: a patient on both sides.
     """
-    split = splits.read(run / "split.json", items)
+    split = splits.read(run / SPLIT, items)
     if split.protocol != "patient":
         raise DataError(
             f"{run}: split by {split.protocol}, so that its networks have seen the patients; name a run split by "
@@ -46,8 +47,8 @@ def folds(run: Path, items: Sequence[Item], device: str | None = None) -> list[F
     result = []
     for k in range(len(split.partitions[0])):
         folder = run / f"fold-0-{k}"
-        if not (folder / "model.safetensors").is_file():
-            raise DataError(f"{folder}: no network is kept there; train with --network dala.")
+        if not (folder / FILE).is_file():
+            raise DataError(f"{folder}: has no network; train with --network dala.")
         result.append(Fold(Explainer.load(folder, device), split.sides(items, 0, k)[1]))
     return result
 
@@ -75,7 +76,7 @@ def mosaics(fold: Fold, count: int, seed: int = 0, tick: Tick = lambda: None) ->
         return []
     size = fold.explainer.preprocessing
     cases = []
-    for (a, b), (c, d), layout in grid_pointing.deal(
+    for (a, b), (c, d), layout in grid_pointing.draw(
         [i.patient for i in malignant], [i.patient for i in benign], count, seed
     ):
         items = malignant[a], malignant[b], benign[c], benign[d]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dala.errors import DalaError
 
-__all__ = ["LAYOUTS", "MosaicError", "compose", "deal"]
+__all__ = ["LAYOUTS", "MosaicError", "compose", "draw"]
 
 # Quadrants of the first class, row by row: every way to choose two of four.
 LAYOUTS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
@@ -51,7 +51,7 @@ def compose(
     return picture, mask
 
 
-def deal(
+def draw(
     first: Sequence[str], second: Sequence[str], count: int, seed: int = 0
 ) -> list[tuple[tuple[int, int], tuple[int, int], tuple[int, int]]]:
     """Draw the patches of `count` mosaics: (two indices into `first`, two into `second`, layout) for each.

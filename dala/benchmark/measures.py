@@ -21,7 +21,7 @@ from dala.heatmaps.thresholds import RULES, table
 from dala.hub.study import AreaRow, FaithfulnessRow, LocalisationRow, SanityRow, ThresholdRow
 from dala.trust import deletion, randomization, robustness
 
-__all__ = ["Case", "areas", "faithfulness", "localisation", "methods", "randomised", "stays", "thresholds"]
+__all__ = ["Case", "areas", "faithfulness", "localisation", "methods", "sanity", "stability", "thresholds"]
 
 # Strengths for `areas`, independent of the app's defaults: one standard deviation, a fifth of the area, half the peak.
 CUSTOMARY = {"mean_std": 1.0, "otsu": None, "percentile": 80.0, "share_of_max": 0.5}
@@ -133,7 +133,7 @@ def faithfulness(
     return {name: _row(measures) for name, measures in rows.items()}
 
 
-def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, SanityRow]:
+def sanity(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, SanityRow]:
     """Compute, by method, the share of pictures whose map survives random weights, and the correlation at each step."""
     rows: dict[str, list[randomization.Sanity]] = {}
     for case in cases:
@@ -157,7 +157,7 @@ def randomised(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -
     }
 
 
-def stays(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, dict[str, float]]:
+def stability(cases: Sequence[Case], tick: Callable[[], None] = lambda: None) -> dict[str, dict[str, float]]:
     """Compute the mean rank correlation of the map with the map of a changed picture, by method and kind of change."""
     rows: dict[str, dict[str, list[float]]] = {}
     for case in cases:

@@ -121,8 +121,8 @@ def _truth(name: str, every: Sequence[Case], tested: int, model: Explained) -> G
         return result
     with _bar(f"{name}: hidden parts, random weights, changes", 3 * len(some)) as bar:
         result["faithfulness"] = measures.faithfulness(some, tick=bar.update)
-        result["sanity"] = measures.randomised(some, bar.update)
-        result["stability"] = measures.stays(some, bar.update)
+        result["sanity"] = measures.sanity(some, bar.update)
+        result["stability"] = measures.stability(some, bar.update)
     return result
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dala.benchmark.grid_pointing import LAYOUTS, MosaicError, compose, deal
+from dala.benchmark.grid_pointing import LAYOUTS, MosaicError, compose, draw
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -28,14 +28,14 @@ def test_every_patch_of_a_mosaic_is_used_once():
 
 def test_the_two_of_a_class_are_of_two_patients_where_there_are_two():
     first, second = ["a"] * 50 + ["b", "c"], ["z", "z", "z"]
-    dealt = deal(first, second, 300)
-    assert all(first[i] != first[j] for (i, j), _, _ in dealt)
-    assert all(i != j for _, (i, j), _ in dealt)
+    drawn = draw(first, second, 300)
+    assert all(first[i] != first[j] for (i, j), _, _ in drawn)
+    assert all(i != j for _, (i, j), _ in drawn)
     # Patients, not pictures, are drawn: the one with 50 pictures comes up as often as the others.
-    counts = Counter(first[i] for pair, _, _ in dealt for i in pair)
+    counts = Counter(first[i] for pair, _, _ in drawn for i in pair)
     assert max(counts.values()) < 1.3 * min(counts.values())
-    assert {layout for *_, layout in dealt} == set(LAYOUTS)
-    assert dealt == deal(first, second, 300)
+    assert {layout for *_, layout in drawn} == set(LAYOUTS)
+    assert drawn == draw(first, second, 300)
 
 
 def test_what_makes_no_mosaic_is_refused():
@@ -43,4 +43,4 @@ def test_what_makes_no_mosaic_is_refused():
     with pytest.raises(MosaicError, match="one size"):
         compose([one, other], [one, one], (0, 1))
     with pytest.raises(MosaicError, match="two patches"):
-        deal(["a"], ["b", "c"], 1)
+        draw(["a"], ["b", "c"], 1)

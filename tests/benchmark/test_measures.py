@@ -169,5 +169,5 @@ def test_a_run_split_by_picture_is_refused(run, tmp_path):
     with pytest.raises(DataError, match="have seen the patients"):
         cases.folds(tmp_path, items)
     (tmp_path / "split.json").write_text((folder / "split.json").read_text())
-    with pytest.raises(DataError, match="no network is kept there"):
+    with pytest.raises(DataError, match="has no network"):
         cases.folds(tmp_path, items)
