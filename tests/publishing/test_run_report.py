@@ -206,7 +206,7 @@ def test_other_weights_than_the_reports(arguments, tmp_path):
         (("image",), "was split by image, so it cannot be compared with runs split by patient"),
         (("net", "--image-wise", "plain"), "was split by patient, not by image"),
         (("net", "--choice", "plain"), "was scored on the held-out folds, so it cannot be"),
-        (("net", "--image-wise-beside", "image-colour"), "needs the network split by image"),
+        (("net", "--image-wise-beside", "image-colour"), "is compared with the network split by image"),
         ((), "Name the RUN to report"),
     ],
 )
