@@ -27,8 +27,8 @@ class CompareError(DalaError):
 def compare(runs: dict[str, Predictions], against: str, n: int = 1000) -> Comparison:
     """Compute metrics of each run with 95 % intervals, and test each run against one of them; plain JSON.
 
-    A metric is the mean over the partitions of a run. Intervals and tests resample patients (`dala.evaluation.bootstrap`); a test
-    uses the partitions that both runs have. Probabilities are not calibrated.
+    A metric is the mean over the partitions of a run. Intervals and tests resample patients
+    (`dala.evaluation.bootstrap`); a test uses the partitions that both runs have. Probabilities are not calibrated.
 
     Args:
         runs: predictions by title.

@@ -139,7 +139,7 @@ def report(
 
 
 def figures(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) -> dict[str, float]:
-    """Compute the `FIGURES` of `report` as means over partitions; arguments as in `dala.evaluation.bootstrap.intervals`."""
+    """Compute the `FIGURES` of `report` as means over partitions; arguments as in `bootstrap.intervals`."""
     labels, partitions, _ = checked(labels, probabilities, patients)
     reports = [report(labels, p, patients) for p in partitions]
     return {name: float(np.mean([getattr(r, name) for r in reports])) for name in FIGURES}

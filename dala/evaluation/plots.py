@@ -119,8 +119,8 @@ def protocols(rows: dict[str, dict[str, Figures]], classes: int = 2) -> Figure:
     """Draw AUC and balanced accuracy of each classifier under each split, with 95 % intervals.
 
     Args:
-        rows: split -> classifier -> "figures" of `dala.evaluation.summary.summary`; the first classifier is drawn in the accent
-            colour, others in grey.
+        rows: split -> classifier -> "figures" of `dala.evaluation.summary.summary`; the first classifier is drawn in
+            the accent colour, others in grey.
         classes: number of classes, which sets the chance level (dotted line).
     """
     figure = _figure(8, 4.4)

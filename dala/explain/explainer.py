@@ -104,7 +104,7 @@ class Explainer:
             image: a path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array.
             target: a class by name or index, a pair (a, b) for the margin of a over b, or a function of the logits;
                 None for the predicted class. Or a whole `Question`.
-            zoom: factor by which the image is resized, if its scale is known (`dala.images.preprocessing.zoom_of`); None fits it to
+            zoom: factor by which the image is resized, if its scale is known (`preprocessing.zoom_of`); None fits it to
                 the area of the training size.
             progress: called with (done, total) network runs by methods that rerun; an exception raised in it cancels.
             fields: `methods`, `layer` and `evidence`, see `Question`.

@@ -1,6 +1,7 @@
 """Every term of the page in one plain sentence.
 
-Threshold rules, methods and infills are described in their registries: `dala.heatmaps.thresholds`, `dala.cam.gradient`, `dala.trust.infill`.
+Threshold rules, methods and infills are described in their registries: `dala.heatmaps.thresholds`, `dala.cam`,
+`dala.trust.infill`.
 """
 
 from dala import cam

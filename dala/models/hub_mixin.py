@@ -82,13 +82,14 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
         revision: str | None = None,
         **model_kwargs: Any,
     ) -> Self:
-        """Load a network from a folder or the Hub, whole and checked, in evaluation mode; see `dala.models.pretrained.load`.
+        """Load a network from a folder or the Hub, checked, in evaluation mode; see `dala.models.pretrained.load`.
 
         The method of `PyTorchModelHubMixin` leaves missing layers random, falls back to a pickle, and waits long for a
         silent Hub.
 
         Raises:
-            WeightsError: as `dala.models.pretrained.load`, or arguments that would change what the weights were saved with.
+            WeightsError: as `dala.models.pretrained.load`, or arguments that would change what the weights were saved
+                with.
         """
         if model_kwargs.pop("strict", True) is not True or model_kwargs:
             names = ", ".join(["strict=False", *model_kwargs][bool(model_kwargs) :])

@@ -106,7 +106,7 @@ def _write(out: Path, masks: Path, recipe: Recipe, workers: int) -> None:
         for name, content in files.items():
             ((masks if "/" not in name else out) / name).write_bytes(content)
     about = {
-        "what": "Synthetic H&E-like patches with planted lesions, drawn by dala.phantoms.phantom. No tissue, not for diagnosis.",
+        "what": "Synthetic H&E-like patches with planted lesions, drawn by DALA. No tissue, not for diagnosis.",
         "licence": "CC0-1.0",
         "command": recipe.command(),
         "pictures": rows,

@@ -1,10 +1,10 @@
 """Synthetic breast tissue in haematoxylin and eosin (H&E), with the evidence known to the pixel.
 
-A phantom is built the way a stained slide is: two maps say how much haematoxylin and how much eosin each place
-holds, and light passing through them gives the colour (Beer-Lambert law). Every patch holds one lesion; a
-malignant-like focus in one class, an orderly proliferation in the other. Everything around it is drawn without
-knowing the class, and both lesions hold the same number of nuclei and the same stain (`dala.phantoms.lesions`): the focus is
-the evidence, and nothing else is. Its mask is the truth against which an explanation of a classifier can be judged.
+A phantom is built as a stained slide is: two maps contain the amounts of haematoxylin and eosin, and light that passes
+through them gives the colour (Beer-Lambert law). Every patch contains one lesion: a malignant-like focus in one class,
+an orderly proliferation in the other. Everything around it is drawn independently of the class, and both lesions
+contain the same number of nuclei and the same stain (`dala.phantoms.lesions`): the focus is the only evidence. Its mask
+is the ground truth for an explanation of a classifier.
 
 The pictures imitate the look of a 100X micrograph. They are a teaching aid and carry no diagnostic meaning.
 All lengths below are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).

@@ -1,9 +1,9 @@
 """All checks of one map on one picture, and a verdict in plain words with its reasons.
 
 Three questions: does the network need the area that the map shows more than the area of maps that see neither picture
-nor network (`dala.trust.deletion`); does the map depend on the learned weights (`dala.trust.randomization`); does it stay the same under
-perturbations that do not change the meaning of the picture (`dala.trust.robustness`)? A verdict is about this map of this
-picture: one picture proves nothing about a method.
+nor network (`dala.trust.deletion`); does the map depend on the learned weights (`dala.trust.randomization`); does it
+stay the same under perturbations that do not change the meaning of the picture (`dala.trust.robustness`)? A verdict is
+about this map of this picture: one picture proves nothing about a method.
 """
 
 from collections.abc import Callable, Generator

@@ -1,6 +1,7 @@
 """How often does the check of `dala.images.tissue` warn of tissue, and how often of anything else?
 
-    python tests/benchmarks/tissue_check.py --out dala/images/tissue.json --data BreaKHis_v1 IDC_regular_ps50_idx5 BRCA_tiles
+    python tests/benchmarks/tissue_check.py --out dala/images/tissue.json \\
+        --data BreaKHis_v1 IDC_regular_ps50_idx5 BRCA_tiles
 
 Half of each data set's patients fit one Gaussian and its threshold; the other half measures false alarms. BreakHis is
 split by patient, IDC by its folder, which is a patient, tiles without patients one by one. Of a data set at most 3000

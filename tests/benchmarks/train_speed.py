@@ -2,9 +2,9 @@
 
     python tests/benchmarks/train_speed.py
 
-Ours is the step of `dala.training.trainer` with augmentation and decoding, bf16 and channels_last; the plain loop trains the
-same network on tensors already in memory, as torchvision's reference does without `--amp`. A last row shows how much
-faster ours would be if decoding cost nothing.
+Ours is the step of `dala.training.trainer` with augmentation and decoding, bf16 and channels_last; the plain loop
+trains the same network on tensors already in memory, as torchvision's reference does without `--amp`. A last row shows
+how much faster ours would be if decoding cost nothing.
 """
 
 import sys

@@ -36,9 +36,9 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(tree, tmp_path_factory):
     return Settings.from_options(
-        data=tree, also="40X,400X", init=str(pretrained.SHIPPED / serialization.FILE), out=tmp_path_factory.mktemp("run"),
-        height=144, width=192, crop=96, split="holdout", final=False, views=1, probe="linear", epochs=0, batch=4,
-        precision="fp32", workers=0, device="cpu",
+        data=tree, also="40X,400X", init=str(pretrained.SHIPPED / serialization.FILE),
+        out=tmp_path_factory.mktemp("run"), height=144, width=192, crop=96, split="holdout", final=False, views=1,
+        probe="linear", epochs=0, batch=4, precision="fp32", workers=0, device="cpu",
     )  # fmt: skip
 
 

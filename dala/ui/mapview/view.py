@@ -42,7 +42,8 @@ class MapView(gr.HTML):
 
     Args:
         together: panels are compared: one switch thresholds them all, and two can be laid over each other.
-        charts: settings of the threshold lab's charts under the maps, see `dala.ui.tabs.threshold_lab`; events `measure` and `stop`.
+        charts: settings of the threshold lab's charts under the maps, see `dala.ui.tabs.threshold_lab`; events
+            `measure` and `stop`.
         kwargs: of `gr.HTML`.
     """
 

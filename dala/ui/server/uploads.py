@@ -26,7 +26,7 @@ FULL = "This server's disk takes no more pictures: try again later, or tell its 
 
 
 def picture(value: Any) -> Path | bytes:
-    """The source for `dala.images.reading.read`: the file of an image component's raw value, or the bytes of an image as text.
+    """The source for `dala.images.reading.read`: the file of an image component's raw value, or bytes sent as text.
 
     Raises:
         ImageError: neither a file nor base64 or a data URL. Text is never taken as a path or an address.
