@@ -25,7 +25,7 @@ from dala import Explainer, files
 from dala.commands import refuse
 from dala.errors import DalaError
 from dala.publishing import pinned, samples
-from dala.ui.model_cache import Shelf
+from dala.ui.model_cache import ModelCache
 from dala.ui.server import api, guard, mcp, zero_gpu
 from dala.ui.server.blocks import Blocks
 from dala.ui.session import Page
@@ -41,7 +41,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
     # Uploads are deleted after an hour; no analytics are sent.
     with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer, note))
-        page = Page(Shelf(explainer), first="explain")
+        page = Page(ModelCache(explainer), first="explain")
         changed = gr.Textbox(visible="hidden")
         with gr.Row():
             with gr.Column(scale=1, min_width=270, elem_classes="side"):

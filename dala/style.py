@@ -5,10 +5,11 @@ import io
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "DPI", "GREY", "LINE", "PALE", "TEXT", "clean_axes", "png"]
+__all__ = ["ACCENT", "DARK", "DPI", "GREY", "LINE", "MIDDLE", "PALE", "TEXT", "clean_axes", "png"]
 
 # Accent and text of the page's theme; then greys from dark to light.
-ACCENT, TEXT, GREY, LINE, PALE = "#0f766e", "#22201d", "#8a847b", "#b0aaa0", "#d9d4cc"
+ACCENT, TEXT = "#0f766e", "#22201d"
+DARK, GREY, LINE, MIDDLE, PALE = "#5f5a53", "#8a847b", "#b0aaa0", "#c9c3b9", "#d9d4cc"
 DPI = 150
 
 

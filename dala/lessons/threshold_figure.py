@@ -1,6 +1,5 @@
 """The figure of the threshold lab: two overlays, and four charts below them."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,19 +13,18 @@ from dala import cam
 from dala.explain.explanation import Explanation
 from dala.heatmaps import thresholds
 from dala.lessons.threshold_lab import Row, Shape
+from dala.style import ACCENT, DARK, GREY, MIDDLE, TEXT, clean_axes
 from dala.trust import deletion
 from dala.trust.deletion import SCALES, KeepRemove
 from dala.trust.infill import INFILLS
 
-__all__ = ["figure", "png"]
+__all__ = ["figure"]
 
-# Accent and text of the page's theme; the greys are darker than on the page, since a figure may be printed small.
-ACCENT, TEXT, GREY, LINE, PALE = "#0f766e", "#22201d", "#5f5a53", "#8a847b", "#c9c3b9"
-# Lines of this map, then of the controls.
+# Lines of the map, then of the controls. Greys are darker than on the page, since the figure may be printed small.
 LINES: tuple[dict[str, Any], ...] = (
     {"color": ACCENT, "linewidth": 2.2, "marker": "o", "markersize": 5},
-    {"color": LINE, "linewidth": 1.3, "marker": "s", "markersize": 3, "linestyle": (0, (4, 2))},
-    {"color": GREY, "linewidth": 1.3, "marker": "^", "markersize": 3.5, "linestyle": (0, (1, 1.5))},
+    {"color": GREY, "linewidth": 1.3, "marker": "s", "markersize": 3, "linestyle": (0, (4, 2))},
+    {"color": DARK, "linewidth": 1.3, "marker": "^", "markersize": 3.5, "linestyle": (0, (1, 1.5))},
 )
 
 
@@ -63,18 +61,11 @@ def figure(
     for axes, name, side in ((top[1], "Only the kept region shown", 0), (below[1], "All but the kept region shown", 1)):
         _output(_styled(axes, name), side, row, explanation, measured, scale)
     below[1].set_xlabel("kept area, %", color=TEXT)
-    fig.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=GREY)
+    fig.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=DARK)
     if measured:
         handles, labels = top[1].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower right", ncols=len(labels), frameon=False, fontsize=10)
     return fig
-
-
-def png(fig: Figure) -> bytes:
-    """Encode a figure as PNG; equal figures give equal bytes."""
-    stream = io.BytesIO()
-    fig.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    return stream.getvalue()
 
 
 def _title(e: Explanation, row: Row, measured: KeepRemove | None) -> str:
@@ -91,12 +82,12 @@ def _title(e: Explanation, row: Row, measured: KeepRemove | None) -> str:
 
 def _histogram(axes: Axes, shape: Shape, tau: float) -> None:
     edges = np.linspace(0, shape.top, len(shape.bins) + 1)
-    colours = [ACCENT if low >= tau else PALE for low in edges[:-1]]
+    colours = [ACCENT if low >= tau else MIDDLE for low in edges[:-1]]
     axes.bar(edges[:-1], 100 * np.array(shape.bins), np.diff(edges), align="edge", color=colours)
     axes.axvline(min(max(tau, 0), shape.top), color=TEXT, linewidth=1.4)
     axes.set_ylabel("% of the area, each bin", color=TEXT)
     axes.text(0.98, 0.95, f"{100 * shape.zero:.1f} % of the area is 0", transform=axes.transAxes, ha="right", va="top",
-              fontsize=10, color=GREY)  # fmt: skip
+              fontsize=10, color=DARK)  # fmt: skip
 
 
 def _kept(axes: Axes, shape: Shape, row: Row) -> None:
@@ -114,25 +105,22 @@ def _output(axes: Axes, side: int, row: Row, e: Explanation, measured: KeepRemov
     axes.set(xlim=(-2, 102))
     if measured is None:
         axes.set(ylim=(-0.03, 1.03))
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=DARK)
         return
     areas = 100 * np.array(measured.areas)
     if scale == "probability":
         axes.set(ylim=(-0.03, 1.03))
     else:
-        axes.axhline(0, color=PALE, linewidth=1)
+        axes.axhline(0, color=MIDDLE, linewidth=1)
     axes.set_ylabel(f"{SCALES[scale]} of {measured.target}", color=TEXT)
     for style, (name, curve) in reversed(list(zip(LINES, measured.curves.items(), strict=False))):
         label = "this map" if name == measured.method else cam.METHODS[name].title
         axes.plot(areas, curve.pair(scale)[side], label=label, **style)
-    axes.axhline(deletion.output(e, scale), color=LINE, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
+    axes.axhline(deletion.output(e, scale), color=GREY, linewidth=1, linestyle=(0, (2, 3)), label="whole picture")
     axes.axvline(100 * row.kept_area, color=TEXT, linewidth=1.4)
     axes.plot([100 * row.kept_area], [measured.at(row.kept_area, scale=scale)[side]], "o", color=TEXT, markersize=7)
 
 
 def _styled(axes: Axes, title: str) -> Axes:
     axes.set_title(title, loc="left", fontsize=12, color=TEXT)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(labelsize=10, colors=TEXT, color=LINE)
-    return axes
+    return clean_axes(axes, 10, GREY)

@@ -11,6 +11,7 @@ from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps import thresholds
 from dala.lessons import threshold_figure, threshold_lab
+from dala.style import png
 from dala.trust import deletion
 
 __all__ = ["files"]
@@ -46,7 +47,7 @@ def files(
     )
     overlays = export.pictures(explanation, export.thresholds(explanation, rule, strengths.get(rule)), **display or {})
     figure = threshold_figure.figure(explanation, list(overlays.values()), shape, rows, rule, measured, scale)
-    content = {"lab.png": threshold_figure.png(figure), **_tables(explanation, method, shape, rows)}
+    content = {"lab.png": png(figure), **_tables(explanation, method, shape, rows)}
     if measured:
         content["curves.csv"] = _curves(measured)
     more = {"rules": [asdict(row) for row in rows], "keep_remove": asdict(measured) if measured else None}

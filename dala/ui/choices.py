@@ -2,7 +2,7 @@
 
 from dala import cam
 from dala.explain.explanation import Explanation
-from dala.ui.session import Page, Seen
+from dala.ui.session import Current, Page
 
 __all__ = ["by_method", "quick_methods"]
 
@@ -12,11 +12,11 @@ def quick_methods() -> list[tuple[str, str]]:
     return [(method.title, name) for name, method in cam.METHODS.items() if not method.reruns]
 
 
-def by_method(page: Page, seen: Seen, method: str) -> Explanation:
+def by_method(page: Page, current: Current, method: str) -> Explanation:
     """The explanation on screen, by one method; the picture does not go through the network again.
 
     Raises:
         ExplainError: an unknown method.
     """
-    e = seen.explanation
-    return e if list(e.maps) == [method] else page.explainer(seen).retarget(e, e.target, methods=(method,))
+    e = current.explanation
+    return e if list(e.maps) == [method] else page.explainer(current).retarget(e, e.target, methods=(method,))

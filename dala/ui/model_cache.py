@@ -8,13 +8,13 @@ from dala.lru import LRU
 from dala.progress import Progress
 from dala.publishing.samples import Sample, of
 
-__all__ = ["HOST", "Shelf"]
+__all__ = ["HOST", "ModelCache"]
 
 # The key of the network that the app starts with; it is never dropped.
 HOST = ""
 
 
-class Shelf:
+class ModelCache:
     """Networks by key: `HOST`, or "user/repo@commit". The least recently used is dropped; when it is needed again, it
     is loaded from the Hub client's cache at the commit that its key names.
 

@@ -19,9 +19,9 @@ from dala.images.preprocessing import ImageError
 from dala.phantoms import phantom
 from dala.publishing import samples
 from dala.ui.mapview.view import payload
-from dala.ui.model_cache import HOST, Shelf
+from dala.ui.model_cache import HOST, ModelCache
 from dala.ui.server.uploads import uploaded_file
-from dala.ui.session import Given, Page
+from dala.ui.session import Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.compare import Compare
 from dala.ui.tabs.explain import Explain
@@ -46,7 +46,7 @@ def test_uploaded_file_accepts_only_files_of_the_upload_folder(patch_file):
 @pytest.fixture
 def page(explainer):
     with gr.Blocks():
-        yield Page(Shelf(explainer), first="explain")
+        yield Page(ModelCache(explainer), first="explain")
 
 
 @pytest.fixture
@@ -63,36 +63,36 @@ def test_a_sample_is_explained_once_for_everybody(page, column):
 
 
 def test_another_class_keeps_the_forward_pass(page, column):
-    seen = column.first(HOST)[1]
-    explanation = seen.explanation
+    current = column.first(HOST)[1]
+    explanation = current.explanation
     other = "benign" if explanation.target == "malignant" else "malignant"
-    again, name, serial = column.target(other, seen)
+    again, name, serial = column.target(other, current)
     assert name == other
-    assert serial == again.serial != seen.serial
+    assert serial == again.serial != current.serial
     assert again.explanation.activations is explanation.activations
     assert again.explanation.features.gradient is None
     assert Explain(page).show(again)["words"] == other
     with pytest.raises(gr.Error, match="expired"):
         column.target(other, None)
     with pytest.raises(gr.Error, match="no class"):
-        column.target("cancer", seen)
+        column.target("cancer", current)
 
 
 def test_the_whole_column_follows_a_scale_and_a_part(page, column, tmp_path):
     file = tmp_path / "large.png"
     phantom.make(2, size=(1500, 950)).picture.save(file)
-    seen = column._explain(Given(file), HOST)
-    assert len(seen.parts) == 4
-    assert seen.explanation.original_size == (1500, 950)
-    whole = column._shown(seen)
+    current = column._explain(Source(file), HOST)
+    assert len(current.parts) == 4
+    assert current.explanation.original_size == (1500, 950)
+    whole = column._shown(current)
     assert "shrunk to one" in whole[3]
     chosen = gr.SelectData(None, {"index": 3, "value": None})
-    part = column.part(seen, HOST, chosen)[1]
+    part = column.part(current, HOST, chosen)[1]
     assert part.explanation.original_size == (700, 460)
-    assert part.given.box == seen.parts[2]
+    assert part.source.box == current.parts[2]
     scaled = column.scale("200X", part, HOST)
     assert scaled[1].explanation.picture.size == (750, 475)
-    assert scaled[1].given.box is None
+    assert scaled[1].source.box is None
     assert scaled[-1] == "200X"
     assert "details may be missing" in scaled[3]
     file.unlink()
@@ -106,58 +106,58 @@ def compare(page):
 
 
 def test_methods_are_compared_from_the_forward_pass_that_was_made(compare, column, explainer, monkeypatch):
-    seen = column.first(HOST)[1]
+    current = column.first(HOST)[1]
     monkeypatch.setattr(explainer, "explain_image", None)  # any other forward pass would fail
     methods = ["grad_cam", "hires_cam", "layer_cam", "random"]
-    view, table, last, targets, layers = compare.show(seen, methods, None, None, "for", None)
+    view, table, last, targets, layers = compare.show(current, methods, None, None, "for", None)
     assert [panel["title"] for panel in view["panels"]] == ["Grad-CAM = HiResCAM", "LayerCAM", "random map"]
     assert "pools globally first" in view["panels"][0]["note"]
     assert view["panels"][1]["note"] == ""
     assert table.count("<tr>") == 4
-    other = next(name for name in explainer.class_names if name != seen.explanation.target)
+    other = next(name for name in explainer.class_names if name != current.explanation.target)
     assert f"over {other}" in [value for _, value in targets.choices]
-    margin = compare.show(seen, methods, f"over {other}", "attention", "against", last)
-    assert margin[0]["words"] == f"against {seen.explanation.target} over {other}"
+    margin = compare.show(current, methods, f"over {other}", "attention", "against", last)
+    assert margin[0]["words"] == f"against {current.explanation.target} over {other}"
     assert margin[0]["evidence"] == "against"
     assert layers.value == "attention"
 
 
 def test_another_layer_is_one_more_forward_pass_and_then_none(compare, column, explainer, monkeypatch):
-    seen = column.first(HOST)[1]
-    last = compare.show(seen, ["grad_cam", "hires_cam"], None, "layer3", "for", None)[2]
+    current = column.first(HOST)[1]
+    last = compare.show(current, ["grad_cam", "hires_cam"], None, "layer3", "for", None)[2]
     assert last.explanation.layer == "layer3"
     assert len(last.explanation.coinciding()) == 2
     monkeypatch.setattr(explainer, "explain_image", None)
-    view = compare.show(seen, ["grad_cam", "layer_cam"], None, "layer3", "for", last)[0]
-    direct = explainer.retarget(last.explanation, seen.explanation.target, methods=["layer_cam"])
+    view = compare.show(current, ["grad_cam", "layer_cam"], None, "layer3", "for", last)[0]
+    direct = explainer.retarget(last.explanation, current.explanation.target, methods=["layer_cam"])
     assert view["maps"][1]["max"] == pytest.approx(float(direct.maps["layer_cam"].max()))
 
 
 def test_one_method_or_seven_are_not_compared(compare, column):
-    seen = column.first(HOST)[1]
+    current = column.first(HOST)[1]
     for methods in (["grad_cam"], list(cam.METHODS)[:7]):
         with pytest.raises(gr.Error, match="Choose 2 to 6 methods"):
-            compare.again(seen, methods, None, None, "for", None)
+            compare.again(current, methods, None, None, "for", None)
     with pytest.raises(gr.Error, match="expired"):
         compare.again(None, ["grad_cam", "layer_cam"], None, None, "for", None)
 
 
 def test_the_download_needs_no_gradient(page, column):
-    seen = column.first(HOST)[1]
-    assert seen.explanation.features.gradient is None
+    current = column.first(HOST)[1]
+    assert current.explanation.features.gradient is None
     chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
-    zipped = Explain(page).download(seen, gr.EventData(None, chosen))
+    zipped = Explain(page).download(current, gr.EventData(None, chosen))
     assert zipped.startswith("data:application/zip;base64,")
 
 
 def test_the_comparison_is_downloaded_as_its_switches_are_set(page, column):
-    tab, seen = Compare(page), column.first(HOST)[1]
-    last = tab.show(seen, ["grad_cam", "random"], None, None, "for", None)[2]
+    tab, current = Compare(page), column.first(HOST)[1]
+    last = tab.show(current, ["grad_cam", "random"], None, None, "for", None)[2]
     saved = {}
     for level in (False, True):
         chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
         event = gr.EventData(None, chosen | {"level": level, "shared": level})
-        zipped = base64.b64decode(tab.download(last, seen, event).split(",")[1])
+        zipped = base64.b64decode(tab.download(last, current, event).split(",")[1])
         saved[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))
     assert saved[True]["one_kept_area"] and saved[True]["one_colour_scale"] and "agreement" in saved[True]
     assert saved[True]["kept_area"]["grad_cam"] == saved[False]["kept_area"]["grad_cam"]
@@ -170,13 +170,13 @@ def test_the_comparison_is_downloaded_as_its_switches_are_set(page, column):
 
 
 def test_a_picture_is_encoded_once_for_all_its_classes_and_methods(page, column):
-    seen = column.first(HOST)[1]
-    other = next(name for name in seen.explanation.class_names if name != seen.explanation.target)
-    again = column.target(other, seen)[0]
-    assert payload(again.explanation)["picture"] is payload(seen.explanation)["picture"]
+    current = column.first(HOST)[1]
+    other = next(name for name in current.explanation.class_names if name != current.explanation.target)
+    again = column.target(other, current)[0]
+    assert payload(again.explanation)["picture"] is payload(current.explanation)["picture"]
     assert (
-        Compare(page).show(seen, ["grad_cam", "random"], None, None, "for", None)[0]["picture"]
-        is payload(seen.explanation)["picture"]
+        Compare(page).show(current, ["grad_cam", "random"], None, None, "for", None)[0]["picture"]
+        is payload(current.explanation)["picture"]
     )
 
 

@@ -196,11 +196,11 @@ def test_how_good_is_it_stays_with_a_phantom_and_with_a_broken_file(browser, ser
     page = opened(browser, served)
     page.get_by_role("tab", name="How good is it?").click()
     page.wait_for_selector(".results:visible")
-    texts, before = page.locator(".results .told").all_inner_texts(), page.locator(".classes").inner_text()
+    texts, before = page.locator(".results .lead").all_inner_texts(), page.locator(".classes").inner_text()
     assert "report" in texts[0]
     page.locator("input[type=file]").first.set_input_files(broken_file)
     page.wait_for_selector(f"text={BROKEN}")
     page.locator("input[type=file]").first.set_input_files(patch_file)
     page.wait_for_function("text => document.querySelector('.classes').innerText !== text", arg=before)
-    assert page.locator(".results .told").all_inner_texts() == texts
+    assert page.locator(".results .lead").all_inner_texts() == texts
     page.close()

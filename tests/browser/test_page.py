@@ -10,7 +10,7 @@ TABS = {
     "Threshold lab": "#lab",
     "Compare methods": "#comparison",
     "Step by step": ".walk img",
-    "Can I trust it?": "#trust .told",
+    "Can I trust it?": "#trust .lead",
     "How good is it?": ".results",
 }
 

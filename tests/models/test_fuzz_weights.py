@@ -13,7 +13,7 @@ from dala.images import preprocessing
 from dala.images.preprocessing import Preprocessing
 from dala.models import serialization
 from dala.models.serialization import WeightsError
-from dala.ui.model_cache import HOST, Shelf
+from dala.ui.model_cache import HOST, ModelCache
 from tests.fuzz import weights as fuzz
 from tests.support.fake_hub import COMMIT, Hub, point
 
@@ -134,16 +134,16 @@ def test_a_magnification_that_tells_no_scale_gives_no_zoom(told):
 
 
 def test_what_cannot_be_used_from_the_hub_leaves_the_network_that_runs(small, folder, tmp_path, monkeypatch):
-    shelf = Shelf(small)
+    cache = ModelCache(small)
     (folder / "config.json").write_text('{"class_names": ["a", 3]}')
     with Hub({"you/net": folder}) as hub:
         point(monkeypatch, hub.url, tmp_path / "cache")
         with pytest.raises(WeightsError, match="you/net/config.json: class_names"):
-            shelf.add("you/net")
+            cache.add("you/net")
         monkeypatch.setattr(serialization, "MOST_BYTES", 1_000_000)
         with pytest.raises(WeightsError, match="and 1,000,000 is the most"):
-            shelf.add(f"you/net@{COMMIT}")
-    assert len(shelf) == 1 and shelf[HOST] is small
+            cache.add(f"you/net@{COMMIT}")
+    assert len(cache) == 1 and cache[HOST] is small
 
 
 def test_two_dozen_damaged_folders():

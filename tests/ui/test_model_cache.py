@@ -11,7 +11,7 @@ from dala.errors import DalaError
 from dala.models import serialization
 from dala.models.serialization import WeightsError
 from dala.phantoms import phantom
-from dala.ui.model_cache import HOST, Shelf
+from dala.ui.model_cache import HOST, ModelCache
 from dala.ui.sidebar import model
 from dala.ui.tabs import results
 from tests.support.fake_hub import COMMIT, Hub, point
@@ -34,81 +34,81 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture
-def shelf(small, folders, tmp_path, monkeypatch):
+def cache(small, folders, tmp_path, monkeypatch):
     with Hub(folders) as hub:
         point(monkeypatch, hub.url, tmp_path / "cache")
-        one = Shelf(small, capacity=1, device="cpu")
+        one = ModelCache(small, capacity=1, device="cpu")
         one.hub = hub
         yield one
 
 
-def test_a_network_from_the_hub_by_its_commit(shelf, small, patch):
-    key = shelf.add("you/net3")
+def test_a_network_from_the_hub_by_its_commit(cache, small, patch):
+    key = cache.add("you/net3")
     assert key == f"you/net3@{COMMIT}"
-    assert list(shelf[key].explain(patch).probabilities) == ["class 0", "class 1", "class 2"]
-    assert shelf[HOST] is small
-    assert [s.caption for s in shelf.samples(key)] == ["one of theirs"]
+    assert list(cache[key].explain(patch).probabilities) == ["class 0", "class 1", "class 2"]
+    assert cache[HOST] is small
+    assert [s.caption for s in cache.samples(key)] == ["one of theirs"]
 
 
-def test_two_visitors_load_the_same_network_once(shelf):
+def test_two_visitors_load_the_same_network_once(cache):
     keys = []
-    threads = [threading.Thread(target=lambda: keys.append(shelf.add("you/net3"))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: keys.append(cache.add("you/net3"))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(set(keys)) == 1
-    assert len(shelf) == 2
-    gets = [path for method, path in shelf.hub.asked if method == "GET" and path.endswith(".safetensors")]
+    assert len(cache) == 2
+    gets = [path for method, path in cache.hub.asked if method == "GET" and path.endswith(".safetensors")]
     assert len(gets) == 1
 
 
-def test_the_least_recently_used_is_dropped_and_loaded_again_from_the_cache(shelf):
-    first = shelf.add("you/net3")
-    shelf.add("you/net8")
-    assert len(shelf) == 2
-    before = len(shelf.hub.asked)
-    assert len(shelf[first].class_names) == 3
-    assert len(shelf.hub.asked) == before
+def test_the_least_recently_used_is_dropped_and_loaded_again_from_the_cache(cache):
+    first = cache.add("you/net3")
+    cache.add("you/net8")
+    assert len(cache) == 2
+    before = len(cache.hub.asked)
+    assert len(cache[first].class_names) == 3
+    assert len(cache.hub.asked) == before
 
 
 @pytest.mark.parametrize(
     "source", ["", "weights", "/etc/passwd", "../x/y", "https://x.test/a/b", "you/net3/../..", "a" * 9999]
 )
-def test_only_hub_ids_are_taken(shelf, source):
+def test_only_hub_ids_are_taken(cache, source):
     with pytest.raises(WeightsError):
-        shelf.add(source)
-    assert shelf.hub.asked == []
+        cache.add(source)
+    assert cache.hub.asked == []
 
 
-def test_a_folder_of_that_name_is_not_opened(shelf, folders, tmp_path, monkeypatch):
+def test_a_folder_of_that_name_is_not_opened(cache, folders, tmp_path, monkeypatch):
     shutil.copytree(folders["you/net8"], tmp_path / "here" / "you" / "net3")
     monkeypatch.chdir(tmp_path / "here")
-    assert len(shelf[shelf.add("you/net3")].class_names) == 3
+    assert len(cache[cache.add("you/net3")].class_names) == 3
 
 
-def test_a_missing_repository_changes_nothing(shelf):
+def test_a_missing_repository_changes_nothing(cache):
     with pytest.raises(DalaError, match="no such repository"):
-        shelf.add("you/nothing")
-    assert len(shelf) == 1
+        cache.add("you/nothing")
+    assert len(cache) == 1
 
 
-def test_the_panel_tells_where_a_network_comes_from_as_text(shelf):
-    html = model.table(shelf[shelf.add("you/net3")])
+def test_the_panel_tells_where_a_network_comes_from_as_text(cache):
+    html = model.table(cache[cache.add("you/net3")])
     assert COMMIT in html
     assert "&lt;b&gt;elsewhere&lt;/b&gt;" in html
     assert "class 0, class 1, class 2" in html
-    assert serialization.sha256(shelf.hub.repositories["you/net3"] / "model.safetensors") in html
+    assert serialization.sha256(cache.hub.repositories["you/net3"] / "model.safetensors") in html
 
 
-def test_the_report_of_a_network_from_the_hub_is_fetched_and_shown(shelf, folders):
+def test_the_report_of_a_network_from_the_hub_is_fetched_and_shown(cache, folders):
     (folders["you/net8"] / "report.json").write_text(json.dumps(REPORT))
     try:
-        html = results.page_of(shelf[shelf.add("you/net8")])
+        html = results.page_of(cache[cache.add("you/net8")])
     finally:
         (folders["you/net8"] / "report.json").unlink()
     assert "40 pictures of 6 patients" in html
-    assert results.page_of(shelf[shelf.add("you/net3")]) == results.NOTHING
+    assert results.page_of(cache[cache.add("you/net3")]) == results.NOTHING
 
 
 @pytest.mark.parametrize(

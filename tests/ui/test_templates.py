@@ -21,8 +21,8 @@ from dala.explain.decomposition import Steps
 from dala.lessons import svg, trust_page, walkthrough
 from dala.publishing import samples
 from dala.trust import verdict
-from dala.ui.model_cache import HOST, Shelf
-from dala.ui.session import Given, Page
+from dala.ui.model_cache import HOST, ModelCache
+from dala.ui.session import Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs import compare, glossary, results, results_benchmark, tables
 from dala.ui.tabs.walkthrough import StepByStep
@@ -51,11 +51,11 @@ class Elements(HTMLParser):
 
 
 def assert_text_only(page: str) -> None:
-    seen = Elements(page)
-    assert "script" not in seen.tags
-    assert "onerror" not in seen.attributes
-    assert "x" not in seen.attributes.get("src", [])
-    assert HOSTILE in seen.text or any(HOSTILE in value for value in seen.attributes.get("alt", []))
+    elements = Elements(page)
+    assert "script" not in elements.tags
+    assert "onerror" not in elements.attributes
+    assert "x" not in elements.attributes.get("src", [])
+    assert HOSTILE in elements.text or any(HOSTILE in value for value in elements.attributes.get("alt", []))
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,10 @@ def test_trust_page(hostile, patch):
 
 def test_step_by_step(hostile, patch_file):
     with gr.Blocks():
-        content = StepByStep(Page(Shelf(hostile), first="steps"), samples.find())
+        content = StepByStep(Page(ModelCache(hostile), first="steps"), samples.find())
     column = Patch(content.page, samples.find())
-    seen = column.target(HOSTILE, column._explain(Given(patch_file), HOST))[0]
-    pages = content.show(seen, None)[:-1]
+    current = column.target(HOSTILE, column._explain(Source(patch_file), HOST))[0]
+    pages = content.show(current, None)[:-1]
     for page in (pages[0], pages[2], pages[3], pages[4]):
         assert_text_only(page)
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from dala.publishing import samples
-from dala.ui.model_cache import HOST, Shelf
-from dala.ui.session import Given, Page, Seen
+from dala.ui.model_cache import HOST, ModelCache
+from dala.ui.session import Current, Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.trust import NOTHING, LastCheck, Trust
 
@@ -19,17 +19,17 @@ from dala.ui.tabs.trust import NOTHING, LastCheck, Trust
 @pytest.fixture(scope="module")
 def content(small) -> Trust:
     with gr.Blocks():
-        return Trust(Page(Shelf(small), first="trust"))
+        return Trust(Page(ModelCache(small), first="trust"))
 
 
 @pytest.fixture(scope="module")
-def seen(content, patch_file) -> Seen:
-    return Patch(content.page, samples.find())._explain(Given(patch_file), HOST)
+def current(content, patch_file) -> Current:
+    return Patch(content.page, samples.find())._explain(Source(patch_file), HOST)
 
 
 @pytest.fixture(scope="module")
-def checked(content, seen) -> tuple[list[str], LastCheck]:
-    pages, last = zip(*content.check(seen, "layer_cam"), strict=True)
+def checked(content, current) -> tuple[list[str], LastCheck]:
+    pages, last = zip(*content.check(current, "layer_cam"), strict=True)
     return list(pages), last[-1]
 
 
@@ -42,12 +42,12 @@ def test_it_reports_progress_and_ends_with_a_verdict(checked):
     assert last.method == "layer_cam"
 
 
-def test_a_result_is_shown_for_its_picture_and_method_alone(content, seen, checked):
+def test_a_result_is_shown_for_its_picture_and_method_alone(content, current, checked):
     _, last = checked
-    assert "class='verdict'" in content.show(seen, "layer_cam", last)
-    assert content.show(seen, "grad_cam", last) == NOTHING
-    assert content.show(seen.anew(seen.explanation), "layer_cam", last) == NOTHING
-    assert content.show(seen, "layer_cam", None) == NOTHING
+    assert "class='verdict'" in content.show(current, "layer_cam", last)
+    assert content.show(current, "grad_cam", last) == NOTHING
+    assert content.show(current.with_explanation(current.explanation), "layer_cam", last) == NOTHING
+    assert content.show(current, "layer_cam", None) == NOTHING
     assert content.show(None, "layer_cam", None) == NOTHING
 
 
@@ -60,20 +60,20 @@ def test_the_download_holds_every_number_the_maps_and_the_page(content, checked)
         assert Image.open(io.BytesIO(archive.read("maps.png"))).width > 1000
 
 
-def test_a_session_that_expired_and_a_map_that_is_empty_get_a_sentence(content, seen):
+def test_a_session_that_expired_and_a_map_that_is_empty_get_a_sentence(content, current):
     with pytest.raises(gr.Error, match="expired"):
         content.download(None)
     with pytest.raises(gr.Error, match="expired"):
         list(content.check(None, "grad_cam"))
-    benign = content.page.explainer(seen).retarget(seen.explanation, "benign")
+    benign = content.page.explainer(current).retarget(current.explanation, "benign")
     assert benign.maps["grad_cam"].max() == 0
     with pytest.raises(gr.Error, match="zero everywhere"):
-        list(content.check(seen.anew(benign), "grad_cam"))
+        list(content.check(current.with_explanation(benign), "grad_cam"))
 
 
-def test_stopping_leaves_nothing_locked(content, seen):
-    going = content.check(seen, "grad_cam")
+def test_stopping_leaves_nothing_locked(content, current):
+    going = content.check(current, "grad_cam")
     for _ in range(4):
         next(going)
     going.close()
-    assert "class='verdict'" in list(content.check(seen, "grad_cam"))[-1][0]
+    assert "class='verdict'" in list(content.check(current, "grad_cam"))[-1][0]

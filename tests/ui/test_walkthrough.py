@@ -15,8 +15,8 @@ from dala.images import reading
 from dala.lessons import walkthrough
 from dala.models import serialization
 from dala.publishing import samples
-from dala.ui.model_cache import HOST, Shelf
-from dala.ui.session import Given, Page, Seen
+from dala.ui.model_cache import HOST, ModelCache
+from dala.ui.session import Current, Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.walkthrough import StepByStep
 
@@ -25,14 +25,14 @@ CHOSEN = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5
 
 def tab(explainer: Explainer) -> StepByStep:
     with gr.Blocks():
-        return StepByStep(Page(Shelf(explainer), first="explain"), samples.find())
+        return StepByStep(Page(ModelCache(explainer), first="explain"), samples.find())
 
 
-def seen_by(content: StepByStep, file, target: str | None = None) -> Seen:
+def seen_by(content: StepByStep, file, target: str | None = None) -> Current:
     """Explain a file as the column next to the tab does."""
     column = Patch(content.page, samples.find())
-    seen = column._explain(Given(file), HOST)
-    return column.target(target, seen)[0] if target else seen
+    current = column._explain(Source(file), HOST)
+    return column.target(target, current)[0] if target else current
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +41,28 @@ def content(small):
 
 
 @pytest.fixture(scope="module")
-def seen(content, patch_file):
+def current(content, patch_file):
     return seen_by(content, patch_file)
 
 
-def test_an_explanation_without_gradient_is_decomposed(content, seen):
-    assert seen.explanation.features.gradient is None
-    *markups, view = content.show(seen, None)
+def test_an_explanation_without_gradient_is_decomposed(content, current):
+    assert current.explanation.features.gradient is None
+    *markups, view = content.show(current, None)
     assert len(markups) == len(walkthrough.TITLES)
     assert view["panels"][0] == {"title": "Grad-CAM, 4×3 cells", "map": 0, "kept": False}
     assert view["maps"][0]["cells"]
     assert "cells" not in view["maps"][1]
     assert [m.count("<img") for m in markups] == [1, 12, 12, 0, 4, 0]
     picture = markups[0].split("base64,")[1].split("'")[0]
-    assert reading.read(base64.b64decode(picture)).tobytes() == seen.explanation.picture.tobytes()
+    assert reading.read(base64.b64decode(picture)).tobytes() == current.explanation.picture.tobytes()
     assert "alt=''" not in "".join(markups)
 
 
-def test_own_channels_and_wrong_ones(content, seen):
-    assert content.show(seen, "7, 8")[1].count("<img") == 2
-    assert len(content.choose(seen, "7")) == len(walkthrough.TITLES) + 2
+def test_own_channels_and_wrong_ones(content, current):
+    assert content.show(current, "7, 8")[1].count("<img") == 2
+    assert len(content.choose(current, "7")) == len(walkthrough.TITLES) + 2
     with pytest.raises(gr.Error, match="no channel '5000'"):
-        content.choose(seen, "5000")
+        content.choose(current, "5000")
 
 
 def test_without_a_picture(content):
@@ -74,26 +74,26 @@ def test_without_a_picture(content):
         content.download(None, "", gr.EventData(None, CHOSEN))
 
 
-def test_without_a_file_the_gate_is_compared_with_the_samples(content, seen):
-    page = content.gate(seen, "")
+def test_without_a_file_the_gate_is_compared_with_the_samples(content, current):
+    page = content.gate(current, "")
     assert f"{len(samples.find())} pictures (the app&#39;s samples)" in page
     assert f"These weights come without {gate.FILE}" in page
 
 
-def test_with_a_file_it_is_compared_with_that_unless_it_is_stale(small, seen, tmp_path):
+def test_with_a_file_it_is_compared_with_that_unless_it_is_stale(small, current, tmp_path):
     serialization.save(small.model, tmp_path)
     origin = models.load(tmp_path)
-    gate.write(gate.AverageGate(seen.explanation.gate, 2081, "BreakHis"), tmp_path, origin.sha256)
-    page = tab(Explainer(origin.model, "cpu", origin)).gate(seen, "")
+    gate.write(gate.AverageGate(current.explanation.gate, 2081, "BreakHis"), tmp_path, origin.sha256)
+    page = tab(Explainer(origin.model, "cpu", origin)).gate(current, "")
     assert "2,081 pictures (BreakHis)" in page
     assert "samples" not in page
-    stale = tab(Explainer(origin.model, "cpu", replace(origin, sha256="other"))).gate(seen, "")
+    stale = tab(Explainer(origin.model, "cpu", replace(origin, sha256="other"))).gate(current, "")
     assert "measured with other weights" in stale
     assert "samples" in stale
 
 
-def test_the_download(content, seen):
-    zipped = content.download(seen, "7", gr.EventData(None, CHOSEN))
+def test_the_download(content, current):
+    zipped = content.download(current, "7", gr.EventData(None, CHOSEN))
     archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(zipped.split(",")[1])))
     assert "2_feature_maps.png" in archive.namelist()
     assert archive.testzip() is None
@@ -105,7 +105,7 @@ def test_text_of_a_config_is_escaped(small, patch_file):
     model.load_state_dict(small.model.state_dict())
     hostile = Explainer(model.eval(), device="cpu")
     content = tab(hostile)
-    seen = seen_by(content, patch_file, name)
-    page = "".join([*content.show(seen, "")[:-1], content.gate(seen, "")])
+    current = seen_by(content, patch_file, name)
+    page = "".join([*content.show(current, "")[:-1], content.gate(current, "")])
     assert "<img src=x" not in page
     assert "&lt;img src=x" in page

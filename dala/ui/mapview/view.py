@@ -8,7 +8,6 @@ page's head once, whatever the number of map views.
 """
 
 import base64
-import io
 import json
 from collections.abc import Sequence
 from itertools import count
@@ -23,6 +22,7 @@ from torch import Tensor
 from dala import cam
 from dala.explain.explanation import Explanation
 from dala.heatmaps import render, thresholds
+from dala.images.encoding import data_url, encode
 
 __all__ = ["MapView", "comparison", "payload", "stages"]
 
@@ -150,9 +150,7 @@ def _encoded(picture: Image.Image) -> str:
     """A picture as PNG in a data URL; encoded once for all classes, methods and layers that explain it."""
     key = id(picture)
     if key not in _pictures:
-        stream = io.BytesIO()
-        picture.save(stream, "PNG", compress_level=1)
-        _pictures[key] = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+        _pictures[key] = data_url(encode(picture, compress_level=1), "image/png")
         finalize(picture, _pictures.pop, key, None)
     return _pictures[key]
 

@@ -60,7 +60,7 @@ class Endpoints:
         rule: str = DEFAULT_RULE,
         strength: float | None = None,
         over: str | None = None,
-        method: str = "grad_cam",
+        method: str = cam.DEFAULT_METHOD,
         layer: str | None = None,
         evidence: str = "for",
         raw_maps: bool = False,

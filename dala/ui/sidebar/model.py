@@ -1,17 +1,21 @@
 """The model panel: facts about the network that runs, and, if the host allows it, another one from the Hub."""
 
 import os
-from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
+from dala import markup
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.ui.model_cache import HOST
 from dala.ui.session import MODEL, PLUMBING, Page, sentence
 
 __all__ = ["Model", "build", "choice_allowed", "facts"]
+
+TEMPLATE = Path(__file__).with_suffix(".html")
 
 
 def choice_allowed() -> bool:
@@ -36,22 +40,22 @@ class Model:
     def load(self, source: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         """Load another network for this session; after an error the session keeps the one that it has."""
         try:
-            key = self.page.shelf.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
-            self.page.shelf.samples(key)
+            key = self.page.models.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
+            self.page.models.samples(key)
         except DalaError as error:
             raise sentence(error) from None
-        return key, table(self.page.shelf[key]), gr.Button(visible=True), key
+        return key, table(self.page.models[key]), gr.Button(visible=True), key
 
     def back(self) -> tuple[Any, ...]:
         """Return to the host's network."""
-        return HOST, table(self.page.shelf.host), gr.Button(visible=False), HOST
+        return HOST, table(self.page.models.host), gr.Button(visible=False), HOST
 
 
 def build(page: Page, changed: gr.Textbox) -> None:
     """Lay out the panel in the current context; `changed` receives the key of a network that a visitor chose."""
     panel = Model(page)
     with gr.Accordion("Model", open=False, elem_classes="model"):
-        content = gr.HTML(table(page.shelf.host))
+        content = gr.HTML(table(page.models.host))
         if not choice_allowed():
             return
         source = gr.Textbox(
@@ -89,7 +93,6 @@ def _counts(provenance: dict[str, Any]) -> list[str]:
     return [", ".join(counts)] * bool(counts) + more
 
 
-def table(explainer: Explainer) -> str:
+def table(explainer: Explainer) -> Markup:
     """`facts` as HTML; a config is untrusted, so its text is escaped."""
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(explainer).items())
-    return f"<dl class='facts'>{rows}</dl>"
+    return markup.render(TEMPLATE, facts=facts(explainer))

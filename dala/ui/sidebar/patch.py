@@ -1,6 +1,5 @@
 """The sidebar of every tab: the patch, its scale, the samples, the class to explain."""
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 from PIL import Image
 
 from dala.errors import DalaError
@@ -17,7 +17,7 @@ from dala.publishing.samples import Sample, SamplesError
 from dala.ui.explanation_cache import RECENT
 from dala.ui.model_cache import HOST
 from dala.ui.server.uploads import file_of
-from dala.ui.session import MODEL, PLUMBING, ExpiredError, Given, Page, Seen, held, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, Source, require, sentence
 
 __all__ = ["Patch", "build"]
 
@@ -27,66 +27,66 @@ SHOWN = 8
 
 
 class Patch:
-    """The sidebar's event handlers: from the browser's values to those of the components."""
+    """Event handlers of the sidebar; they return the values of its components."""
 
     def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
         self.page = page
-        own = list(page.shelf.samples(HOST))
+        own = list(page.models.samples(HOST))
         self._samples = lru_cache(maxsize=8)(
-            lambda model: own + list(samples) if model == HOST else [*page.shelf.samples(model), *samples]
+            lambda model: own + list(samples) if model == HOST else [*page.models.samples(model), *samples]
         )
         # Samples are the same for all visitors: each is explained once.
         self._sample = lru_cache(maxsize=32)(self._explain)
 
     def upload(self, value: Any, model: str) -> list[Any]:
-        """A picture was dropped, pasted or chosen: explain the predicted class."""
+        """Explain a picture that was dropped, pasted or chosen."""
         try:
-            return self._shown(self._explain(Given(file_of(value)), model))
+            return self._shown(self._explain(Source(file_of(value)), model))
         except DalaError as error:
             raise sentence(error) from None
 
     def sample(self, model: str, event: gr.SelectData) -> list[Any]:
-        """A sample was clicked."""
+        """Explain the sample that was clicked."""
         return self._chosen(int(event.index), model)
 
     def first(self, model: str) -> list[Any]:
-        """The page was opened: the first sample, explained."""
+        """Explain the first sample when the page is opened."""
         return self._chosen(0, model)
 
-    def target(self, name: str, seen: Seen | None) -> tuple[Any, ...]:
-        """Another class was chosen: only the head runs again."""
+    def target(self, name: str, current: Current | None) -> tuple[Any, ...]:
+        """Explain another class; only the head runs again."""
         try:
-            seen = held(seen)
-            explanation = self.page.explainer(seen).retarget(seen.explanation, name)
+            current = require(current)
+            explanation = self.page.explainer(current).retarget(current.explanation, name)
         except DalaError as error:
             raise sentence(error) from None
-        seen = seen.anew(explanation)
-        return seen, name, seen.serial
+        current = current.with_explanation(explanation)
+        return current, name, current.serial
 
-    def scale(self, scale: str, seen: Seen | None, model: str) -> list[Any]:
-        """A magnification was chosen: the whole picture is explained at the scale of the weights."""
-        return self._again(seen, model, scale=None if scale == UNKNOWN else scale, box=None)
+    def scale(self, scale: str, current: Current | None, model: str) -> list[Any]:
+        """Explain the whole picture at the scale of the weights, from the magnification that was chosen."""
+        return self._again(current, model, scale=None if scale == UNKNOWN else scale, box=None)
 
-    def part(self, seen: Seen | None, model: str, event: gr.SelectData) -> list[Any]:
-        """A part of a large picture was chosen, or the whole."""
+    def part(self, current: Current | None, model: str, event: gr.SelectData) -> list[Any]:
+        """Explain a part of a large picture, or the whole."""
         index = int(event.index)
-        parts = seen.parts if seen else ()
-        return self._again(seen, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
+        parts = current.parts if current else ()
+        return self._again(current, model, box=parts[index - 1] if 0 < index <= len(parts) else None)
 
-    def again(self, seen: Seen | None, model: str) -> list[Any]:
-        """Another network was chosen: show its samples, and explain the current picture again."""
-        return [self.gallery(model), *(self._again(seen, model) if seen else [gr.skip()] * SHOWN)]
+    def again(self, current: Current | None, model: str) -> list[Any]:
+        """Show another network's samples, and explain the current picture with it."""
+        return [self.gallery(model), *(self._again(current, model) if current else [gr.skip()] * SHOWN)]
 
     def gallery(self, model: str) -> list[tuple[Image.Image, str]]:
-        """Thumbnails and captions of a network's own samples, then of the app's."""
+        """Return thumbnails and captions of a network's own samples, then of the app's."""
         return [(_thumbnail(s), s.caption) for s in self._samples(model)]
 
-    def restore(self, seen: Seen | None) -> Any:
-        """A file could not be used: show the picture that is still explained."""
-        return seen.explanation.picture if seen else None
+    def restore(self, current: Current | None) -> Any:
+        """Show the current picture again after a file that could not be used."""
+        return current.explanation.picture if current else None
 
     def clear(self) -> tuple[Any, ...]:
-        """The picture was removed."""
+        """Empty the sidebar when the picture is removed."""
         empty = gr.Radio(choices=[], value=None)
         return None, empty, "", "nothing", _alert(None), gr.Gallery(visible=False), UNKNOWN
 
@@ -95,38 +95,39 @@ class Patch:
         resolution = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
         about = " · ".join(filter(None, (resolution, sample.origin, sample.licence)))
         try:
-            return self._shown(self._sample(Given(sample.file, about, sample.magnification), model))
+            return self._shown(self._sample(Source(sample.file, about, sample.magnification), model))
         except DalaError as error:
             raise sentence(error) from None
 
-    def _again(self, seen: Seen | None, model: str, **changes: Any) -> list[Any]:
+    def _again(self, current: Current | None, model: str, **changes: Any) -> list[Any]:
         try:
-            given = replace(held(seen).given, **changes)
-            if not given.file.is_file():
+            source = replace(require(current).source, **changes)
+            if not source.file.is_file():
                 raise ExpiredError
-            return self._shown(self._explain(given, model))
+            return self._shown(self._explain(source, model))
         except DalaError as error:
             raise sentence(error) from None
 
-    def _explain(self, given: Given, model: str) -> Seen:
-        explainer = self.page.shelf[model]
+    def _explain(self, source: Source, model: str) -> Current:
+        explainer = self.page.models[model]
         # Without effect if the weights do not state the scale that they expect.
-        scale = given.scale if explainer.preprocessing.magnification else None
-        looked = tiles.select(given.file, explainer.preprocessing, scale, given.box)
-        explanation = RECENT.explain(explainer, looked.picture, Question(), looked.zoom)
-        return Seen.of(explanation, given, model, looked)
+        scale = source.scale if explainer.preprocessing.magnification else None
+        selection = tiles.select(source.file, explainer.preprocessing, scale, source.box)
+        explanation = RECENT.explain(explainer, selection.picture, Question(), selection.zoom)
+        return Current.of(explanation, source, model, selection)
 
-    def _shown(self, seen: Seen) -> list[Any]:
-        e = seen.explanation
+    def _shown(self, current: Current) -> list[Any]:
+        e = current.explanation
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
         classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
-        lines = "  \n".join(_plain(line) for line in self._lines(seen) if line)
-        parts = gr.Gallery(value=_parts(seen), visible=bool(seen.parts), selected_index=None)
-        return [e.picture, seen, classes, lines, seen.serial, _alert(e.warning), parts, seen.given.scale or UNKNOWN]
+        lines = "  \n".join(_plain(line) for line in self._lines(current) if line)
+        parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
+        scale = current.source.scale or UNKNOWN
+        return [e.picture, current, classes, lines, current.serial, _alert(e.warning), parts, scale]
 
-    def _lines(self, seen: Seen) -> list[str]:
-        """The scale, compared with the one that the weights expect; the origin; device, time and size."""
-        e, scale, size = seen.explanation, seen.given.scale, self.page.explainer(seen).preprocessing
+    def _lines(self, current: Current) -> list[str]:
+        """Describe the scale, compared with the one that the weights expect; the origin; device, time and size."""
+        e, scale, size = current.explanation, current.source.scale, self.page.explainer(current).preprocessing
         resized = "" if e.original_size == e.picture.size else f" · resized from {_size(e.original_size)}"
         run = f"{e.device.upper()} · {e.seconds:.2f} s · seen at {_size(e.picture.size)}{resized}"
         if not size.magnification:
@@ -135,11 +136,11 @@ class Patch:
             line = f"{scale}, as the weights expect."
         elif scale:
             line = f"{scale}, resized to the {size.magnification} that the weights expect: details may be missing."
-        elif seen.parts and seen.given.box is None:
-            line = f"As large as {seen.patches:.0f} patches, shrunk to one: choose a part above."
+        elif current.parts and current.source.box is None:
+            line = f"As large as {current.patches:.0f} patches, shrunk to one: choose a part above."
         else:
             line = f"Scale unknown: the weights expect {size.magnification}."
-        return [line, seen.given.about, run]
+        return [line, current.source.about, run]
 
 
 def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Textbox) -> Patch:
@@ -155,16 +156,16 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.seen, classes, run, page.serial, alert, parts, scale]
+    shown = [patch, page.current, classes, run, page.serial, alert, parts, scale]
     patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
-        column.restore, page.seen, patch, **PLUMBING
+        column.restore, page.current, patch, **PLUMBING
     )
     patch.clear(column.clear, None, shown[1:], **PLUMBING)
     gallery.select(column.sample, page.model, shown, **MODEL)
-    parts.select(column.part, [page.seen, page.model], shown, **MODEL)
-    scale.input(column.scale, [scale, page.seen, page.model], shown, **MODEL)
-    classes.input(column.target, [classes, page.seen], [page.seen, classes, page.serial], **MODEL)
-    changed.change(column.again, [page.seen, page.model], [gallery, *shown], **MODEL)
+    parts.select(column.part, [page.current, page.model], shown, **MODEL)
+    scale.input(column.scale, [scale, page.current, page.model], shown, **MODEL)
+    classes.input(column.target, [classes, page.current], [page.current, classes, page.serial], **MODEL)
+    changed.change(column.again, [page.current, page.model], [gallery, *shown], **MODEL)
     demo.load(column.first, page.model, shown, **MODEL)
     return column
 
@@ -178,12 +179,12 @@ def _gallery(value: Any, label: str, name: str, **options: Any) -> gr.Gallery:
 
 def _alert(warning: str | None) -> gr.HTML:
     """The warning above the probabilities; rendered anew each time, so that screen readers announce it."""
-    text = f"<p role='alert'>{html.escape(warning)}</p>" if warning else ""
+    text = Markup("<p role='alert'>{}</p>").format(warning) if warning else ""
     return gr.HTML(text, visible=bool(warning), elem_classes="alert")
 
 
-def _parts(seen: Seen) -> list[tuple[Image.Image, str]]:
-    return [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(seen.thumbnails)]
+def _parts(current: Current) -> list[tuple[Image.Image, str]]:
+    return [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(current.thumbnails)]
 
 
 def _thumbnail(sample: Sample) -> Image.Image:

@@ -19,7 +19,7 @@ from dala.heatmaps import similarity
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.mapview.view import MapView, comparison
-from dala.ui.session import MODEL, PLUMBING, ExpiredError, Page, Seen, held, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, require, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["Compare", "CompareError", "build"]
@@ -61,7 +61,7 @@ class Compare:
 
     def show(
         self,
-        seen: Seen | None,
+        current: Current | None,
         methods: Sequence[str],
         over: str | None,
         layer: str | None,
@@ -69,36 +69,36 @@ class Compare:
         last: Compared | None,
     ) -> tuple[Any, ...]:
         """The maps of the chosen methods, their agreement, and the choices for this class and network."""
-        if seen is None:
+        if current is None:
             return None, "", None, gr.skip(), gr.skip()
         if not FEWEST <= len(methods) <= MOST:
             raise CompareError(f"Choose {FEWEST} to {MOST} methods, not {len(methods)}.")
-        explainer, chosen = self.page.explainer(seen), seen.explanation.target
+        explainer, chosen = self.page.explainer(current), current.explanation.target
         others = [f"over {name}" for name in explainer.class_names if name != chosen]
         over = over if over in others else ALONE
         layer = layer if layer in explainer.layers else explainer.layers[-1]
         target: Target = chosen if over == ALONE else (chosen, over.removeprefix("over "))
         question = Question(target, methods, layer, evidence)
-        start = _same_forward(seen, layer, last)
+        start = _same_forward(current, layer, last)
         if start is None:
-            e = explainer.explain_image(seen.explanation.picture, question, zoom=1.0)
+            e = explainer.explain_image(current.explanation.picture, question, zoom=1.0)
         else:
             e = explainer.retarget(start, question)
         e = replace(e, features=e.features and e.features.cpu())
         targets = gr.Dropdown(choices=[ALONE, *others], value=over)
         layers = gr.Dropdown(choices=list(explainer.layers), value=layer)
-        return comparison(e), matrix(e), Compared(e, seen.explanation), targets, layers
+        return comparison(e), matrix(e), Compared(e, current.explanation), targets, layers
 
     def again(self, *inputs: Any) -> tuple[Any, ...]:
         """Update after a change of method, layer, target or evidence."""
         try:
-            return self.show(held(inputs[0]), *inputs[1:])
+            return self.show(require(inputs[0]), *inputs[1:])
         except DalaError as error:
             raise sentence(error) from None
 
     def from_link(self, request: gr.Request) -> tuple[Any, ...]:
         """The choices in the query of a link; unknown ones are ignored."""
-        query, explainer = request.query_params, self.page.shelf.host
+        query, explainer = request.query_params, self.page.models.host
         names = [n for n in query.get("methods", "").split(",") if n in cam.METHODS and not cam.METHODS[n].reruns]
         over, layer, evidence = (query.get(key, "") for key in ("over", "layer", "evidence"))
         return (
@@ -109,7 +109,7 @@ class Compare:
             evidence if evidence in ("for", "against") else gr.skip(),
         )  # fmt: skip
 
-    def download(self, last: Compared | None, seen: Seen | None, event: gr.EventData) -> str:
+    def download(self, last: Compared | None, current: Current | None, event: gr.EventData) -> str:
         """Every map as an overlay, thresholded and plain, all numbers and the agreement as a zip in a data URL."""
         try:
             if last is None:
@@ -117,7 +117,7 @@ class Compare:
             switches = {"one_kept_area": event.level, "one_colour_scale": event.shared}
             display = {**ui_download.display(event), "shared": event.shared}
             content = export.files(
-                last.explanation, self.page.explainer(held(seen)), event.rule, event.strength, display,
+                last.explanation, self.page.explainer(require(current)), event.rule, event.strength, display,
                 {"agreement": export.agreement_values(last.explanation), **switches}, event.level,
             )  # fmt: skip
             return ui_download.data_url(content)
@@ -125,12 +125,12 @@ class Compare:
             raise sentence(error) from None
 
 
-def _same_forward(seen: Seen, layer: str, last: Compared | None) -> Explanation | None:
+def _same_forward(current: Current, layer: str, last: Compared | None) -> Explanation | None:
     """An explanation with the feature maps of this picture, network and layer, or None."""
-    if seen.explanation.layer == layer:
-        return seen.explanation
+    if current.explanation.layer == layer:
+        return current.explanation
     # All classes of a picture share its feature maps, so it suffices to compare the pictures.
-    if last and last.explanation.layer == layer and last.source.picture is seen.explanation.picture:
+    if last and last.explanation.layer == layer and last.source.picture is current.explanation.picture:
         return last.explanation
     return None
 
@@ -149,7 +149,7 @@ def matrix(explanation: Explanation) -> Markup:
 
 def build(page: Page, demo: gr.Blocks) -> None:
     """Add the tab to the current context of tabs inside `demo`."""
-    content, explainer = Compare(page), page.shelf.host
+    content, explainer = Compare(page), page.models.host
     with gr.Tab("Compare methods", id="compare") as tab:
         with gr.Row(elem_classes="choices"):
             methods = gr.CheckboxGroup(
@@ -176,10 +176,10 @@ def build(page: Page, demo: gr.Blocks) -> None:
     page.follow(tab, content.show, [*chosen, last], shown, show_progress="full", show_progress_on=view)
     for choice in chosen:
         choice.input(
-            content.again, [page.seen, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
+            content.again, [page.current, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
         )
         choice.input(None, choice, None, js=link.remember(names[choice]), **PLUMBING)
     demo.load(content.from_link, None, chosen, **PLUMBING)
-    view.download(content.download, [last, page.seen], archive, **PLUMBING).then(
+    view.download(content.download, [last, page.current], archive, **PLUMBING).then(
         None, archive, None, js=ui_download.SAVE
     )

@@ -7,7 +7,7 @@ import gradio as gr
 from dala.errors import DalaError
 from dala.ui.download import SAVE, explanation
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import PLUMBING, Page, Seen, held, sentence
+from dala.ui.session import PLUMBING, Current, Page, require, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["Explain", "build"]
@@ -33,14 +33,14 @@ class Explain:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, seen: Seen | None) -> dict[str, Any] | None:
+    def show(self, current: Current | None) -> dict[str, Any] | None:
         """The value of the map view."""
-        return payload(seen.explanation) if seen else None
+        return payload(current.explanation) if current else None
 
-    def download(self, seen: Seen | None, event: gr.EventData) -> str:
+    def download(self, current: Current | None, event: gr.EventData) -> str:
         """Overlays, raw maps and every number as a zip in a data URL."""
         try:
-            return explanation(held(seen).explanation, self.page.explainer(held(seen)), event)
+            return explanation(require(current).explanation, self.page.explainer(require(current)), event)
         except DalaError as error:
             raise sentence(error) from None
 
@@ -55,4 +55,4 @@ def build(page: Page) -> None:
         glossary.build("explain")
         archive = gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [], [view], show_progress="full")
-    view.download(content.download, page.seen, archive, **PLUMBING).then(None, archive, None, js=SAVE)
+    view.download(content.download, page.current, archive, **PLUMBING).then(None, archive, None, js=SAVE)

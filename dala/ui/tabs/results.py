@@ -13,7 +13,7 @@ from dala.images import tissue
 from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
 from dala.ui.model_cache import HOST
-from dala.ui.session import PLUMBING, Page, Seen
+from dala.ui.session import PLUMBING, Current, Page
 from dala.ui.tabs import glossary, results_benchmark, results_tissue
 from dala.ui.tabs.results_report import MOST_BYTES, NOTHING, page_of, plots, read
 
@@ -26,15 +26,15 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, seen: Seen | None) -> tuple[str, str, str]:
+    def show(self, current: Current | None) -> tuple[str, str, str]:
         """The session's network: its report, the benchmark of its explanations, and the card of the host's weights."""
-        key = seen.model if seen else HOST
-        explainer = self.page.shelf[key]
+        key = current.model if current else HOST
+        explainer = self.page.models[key]
         return page_of(explainer), results_benchmark.page(explainer), card_of(explainer) if key == HOST else ""
 
-    def download(self, seen: Seen | None) -> str:
+    def download(self, current: Current | None) -> str:
         """The figures and the data behind them: a zip in a data URL."""
-        return data_url(files(self.page.shelf[seen.model if seen else HOST]))
+        return data_url(files(self.page.models[current.model if current else HOST]))
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:
@@ -67,13 +67,13 @@ def card_of(explainer: Explainer) -> str:
 def build(page: Page) -> None:
     """The tab, in the current context of tabs."""
     with gr.Tab("How good is it?", id="results") as tab:
-        report = gr.HTML(page_of(page.shelf.host), elem_classes="results")
-        gr.Markdown(card_text.LIMITS, elem_classes="told-of")
-        study = gr.HTML(results_benchmark.page(page.shelf.host), elem_classes="results")
+        report = gr.HTML(page_of(page.models.host), elem_classes="results")
+        gr.Markdown(card_text.LIMITS, elem_classes="card-text")
+        study = gr.HTML(results_benchmark.page(page.models.host), elem_classes="results")
         gr.HTML(results_tissue.page(), elem_classes="results")
-        with gr.Accordion("Card of these weights", open=read(page.shelf.host) is None):
-            card = gr.Markdown(card_of(page.shelf.host), elem_classes="card told-of")
+        with gr.Accordion("Card of these weights", open=read(page.models.host) is None):
+            card = gr.Markdown(card_of(page.models.host), elem_classes="card card-text")
         glossary.build("results")
         save, archive = gr.Button("Download", size="sm", elem_classes="quiet-button"), gr.Textbox(visible="hidden")
     page.follow(tab, Results(page).show, [], [report, study, card])
-    save.click(Results(page).download, page.seen, archive, **PLUMBING).then(None, archive, None, js=SAVE)
+    save.click(Results(page).download, page.current, archive, **PLUMBING).then(None, archive, None, js=SAVE)

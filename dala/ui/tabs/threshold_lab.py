@@ -19,7 +19,7 @@ from dala.trust.infill import DEFAULT_INFILL, INFILLS
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, Page, require, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["Lab", "build"]
@@ -57,19 +57,19 @@ class Lab:
         self.page = page
         self._results: LRU[tuple[str, ...], deletion.KeepRemove] = LRU(MOST_RESULTS)
 
-    def show(self, seen: Seen | None, method: str) -> dict[str, Any] | None:
+    def show(self, current: Current | None, method: str) -> dict[str, Any] | None:
         """The value of the map view, with the data of its charts."""
-        if seen is None:
+        if current is None:
             return None
-        e = choices.by_method(self.page, seen, method)
+        e = choices.by_method(self.page, current, method)
         plain = {scale: deletion.output(e, scale) for scale in deletion.SCALES}
-        charts = {"key": _key(seen, method), "plain": plain, **asdict(threshold_lab.shape(e, method))}
+        charts = {"key": _key(current, method), "plain": plain, **asdict(threshold_lab.shape(e, method))}
         return {**payload(e), "charts": charts}
 
-    def choose(self, seen: Seen | None, method: str) -> dict[str, Any] | None:
+    def choose(self, current: Current | None, method: str) -> dict[str, Any] | None:
         """Update after a change of method."""
         try:
-            return self.show(seen, method)
+            return self.show(current, method)
         except DalaError as error:
             raise sentence(error) from None
 
@@ -78,7 +78,7 @@ class Lab:
         name = request.query_params.get("map", "")
         return name if name in dict(choices.quick_methods()).values() else gr.skip()
 
-    def measure(self, seen: Seen | None, method: str, event: gr.EventData) -> Iterator[tuple[str, Any]]:
+    def measure(self, current: Current | None, method: str, event: gr.EventData) -> Iterator[tuple[str, Any]]:
         """Measure the curves of the map on screen.
 
         Yields (message to the charts as JSON, result for the download). Gradio closes the generator if the visitor
@@ -86,32 +86,32 @@ class Lab:
         """
         message = {"run": event.run}
         try:
-            run = Tracked(self._measuring(held(seen), method, event.baseline, bool(event.controls)))
+            run = Tracked(self._measuring(require(current), method, event.baseline, bool(event.controls)))
             for done, total in run:
                 yield json.dumps({**message, "done": done, "total": total}), gr.skip()
         except DalaError as error:
             yield json.dumps({**message, "failed": True}), gr.skip()
             raise sentence(error) from None
-        yield json.dumps({**message, **_charts(run.result)}), (_key(held(seen), method), run.result)
+        yield json.dumps({**message, **_charts(run.result)}), (_key(require(current), method), run.result)
 
-    def download(self, seen: Seen | None, method: str, measured: Any, event: gr.EventData) -> str:
+    def download(self, current: Current | None, method: str, measured: Any, event: gr.EventData) -> str:
         """Overlays, the charts as one picture, and every number as a zip in a data URL."""
         display = ui_download.display(event)
         try:
             key, curves = measured or (None, None)
-            e, explainer = choices.by_method(self.page, held(seen), method), self.page.explainer(held(seen))
-            curves = curves if key == _key(held(seen), method) else None
+            e, explainer = choices.by_method(self.page, require(current), method), self.page.explainer(require(current))
+            curves = curves if key == _key(require(current), method) else None
             content = threshold_lab_files.files(e, explainer, event.rule, event.strengths, display, curves, event.scale)
             return ui_download.data_url(content)
         except DalaError as error:
             raise sentence(error) from None
 
     def _measuring(
-        self, seen: Seen, method: str, baseline: str, controls: bool
+        self, current: Current, method: str, baseline: str, controls: bool
     ) -> Generator[tuple[int, int], None, deletion.KeepRemove]:
-        e, explainer = choices.by_method(self.page, seen, method), self.page.explainer(seen)
+        e, explainer = choices.by_method(self.page, current, method), self.page.explainer(current)
         picture = hashlib.sha256(e.picture.tobytes()).hexdigest()
-        key = (seen.model, picture, e.words(), e.layer, method, baseline, str(controls))
+        key = (current.model, picture, e.words(), e.layer, method, baseline, str(controls))
         if (result := self._results.get(key)) is None:
             result = yield from deletion.steps(
                 explainer, e, method, baseline=baseline, controls=controls, chunk=_chunk(explainer)
@@ -143,20 +143,20 @@ def build(page: Page, demo: gr.Blocks) -> None:
         curve, archive = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         measured = gr.State(time_to_live=3600)
     page.follow(tab, content.show, [method], [view], show_progress="full")
-    method.input(content.choose, [page.seen, method], view, **MODEL)
+    method.input(content.choose, [page.current, method], view, **MODEL)
     method.input(None, method, None, js=link.remember("map"), **PLUMBING)
     demo.load(content.from_link, None, method, **PLUMBING)
-    measuring = view.measure(content.measure, [page.seen, method], [curve, measured], **CURVE)
+    measuring = view.measure(content.measure, [page.current, method], [curve, measured], **CURVE)
     view.stop(None, None, None, cancels=[measuring])
     page.serial.change(None, None, None, cancels=[measuring])
     curve.change(None, curve, None, js=NOTIFY)
-    view.download(content.download, [page.seen, method, measured], archive, **PLUMBING).then(
+    view.download(content.download, [page.current, method, measured], archive, **PLUMBING).then(
         None, archive, None, js=ui_download.SAVE
     )
 
 
-def _key(seen: Seen, method: str) -> str:
-    return f"{seen.serial} {method}"
+def _key(current: Current, method: str) -> str:
+    return f"{current.serial} {method}"
 
 
 def _chunk(explainer: Explainer) -> int:

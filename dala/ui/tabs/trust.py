@@ -18,7 +18,7 @@ from dala.progress import Tracked
 from dala.trust import verdict
 from dala.ui import choices
 from dala.ui.download import SAVE, data_url
-from dala.ui.session import PLUMBING, ExpiredError, Page, Seen, held, sentence
+from dala.ui.session import PLUMBING, Current, ExpiredError, Page, require, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["Trust", "build"]
@@ -29,7 +29,7 @@ CHECK: dict[str, Any] = {
     "show_progress": "hidden",
 }  # fmt: skip
 CSS = (Path(__file__).parent / "trust.css").read_text(encoding="utf-8")
-NOTHING = "<p class='told'>This map has not been checked yet.</p>"
+NOTHING = "<p class='lead'>This map has not been checked yet.</p>"
 READING = """
 - **Insertion and deletion** show or hide the picture in the order of the map and record the logit of the class. A
   random map and a map that is brightest in the centre serve as controls: a useful map finds what the network needs
@@ -45,7 +45,7 @@ READING = """
 
 @dataclass(frozen=True, eq=False)
 class LastCheck:
-    """The last check of a session: its `Seen` and method, the page, and the files of the download.
+    """The last check of a session: its picture and method, the page, and the files of the download.
 
     It holds no maps: at the size of the picture they would fill the memory of the server for an hour.
     """
@@ -62,26 +62,26 @@ class Trust:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, seen: Seen | None, method: str, last: LastCheck | None) -> str:
+    def show(self, current: Current | None, method: str, last: LastCheck | None) -> str:
         """The result of the last check if it was of this picture, class and method."""
-        if seen and last and last.serial == seen.serial and last.method == method:
+        if current and last and last.serial == current.serial and last.method == method:
             return last.page
         return NOTHING
 
-    def check(self, seen: Seen | None, method: str) -> Iterator[tuple[Any, Any]]:
+    def check(self, current: Current | None, method: str) -> Iterator[tuple[Any, Any]]:
         """Run the checks: yields (progress or page, state). Gradio closes the generator if the visitor stops it."""
         yield _progress(0, "starting"), gr.skip()
         try:
-            seen = held(seen)
-            e = choices.by_method(self.page, seen, method)
-            run = Tracked(verdict.steps(self.page.explainer(seen), e, method))
+            current = require(current)
+            e = choices.by_method(self.page, current, method)
+            run = Tracked(verdict.steps(self.page.explainer(current), e, method))
             for done, total, what in run:
                 yield _progress(done / total, what), gr.skip()
         except DalaError as error:
             yield NOTHING, None
             raise sentence(error) from None
         page = trust_page.page(run.result, e)
-        yield page, LastCheck(seen.serial, method, page, files(run.result, e, page))
+        yield page, LastCheck(current.serial, method, page, files(run.result, e, page))
 
     def download(self, last: LastCheck | None) -> str:
         """Every number, all maps and the page as a zip in a data URL."""
@@ -107,7 +107,7 @@ def build(page: Page) -> None:
     """Add the tab to the current context of tabs."""
     content = Trust(page)
     with gr.Tab("Can I trust it?", id="trust") as tab:
-        intro = "<p class='told'>Three checks of one map of this patch. They take about half a minute.</p>"
+        intro = "<p class='lead'>Three checks of one map of this patch. They take about half a minute.</p>"
         gr.HTML(f"<style>{CSS}</style>{intro}")
         with gr.Row(elem_classes="choices trust-choices"):
             quick = choices.quick_methods()
@@ -121,11 +121,11 @@ def build(page: Page) -> None:
         glossary.build("trust")
         last, archive = gr.State(time_to_live=3600), gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [method, last], [result])
-    checking = check.click(content.check, [page.seen, method], [result, last], **CHECK)
-    stop.click(lambda: "<p class='told'>Stopped.</p>", None, result, cancels=[checking], **PLUMBING)
+    checking = check.click(content.check, [page.current, method], [result, last], **CHECK)
+    stop.click(lambda: "<p class='lead'>Stopped.</p>", None, result, cancels=[checking], **PLUMBING)
     # A running check is of the previous picture; without a reset its progress would stay on screen.
     page.serial.change(lambda: NOTHING, None, result, cancels=[checking], **PLUMBING)
-    method.input(content.show, [page.seen, method, last], result, cancels=[checking], **PLUMBING)
+    method.input(content.show, [page.current, method, last], result, cancels=[checking], **PLUMBING)
     save.click(content.download, last, archive, **PLUMBING).then(None, archive, None, js=SAVE)
 
 
@@ -133,6 +133,6 @@ def _progress(share: float, what: str) -> Markup:
     percent = round(100 * share)
     bar = Markup(
         "<div class='trust-progress' role='progressbar' aria-valuenow='{0}' aria-valuemin='0' aria-valuemax='100' "
-        "aria-label='{1}'><i style='width:{0}%'></i></div><p class='told'>{0} %: {1}</p>"
+        "aria-label='{1}'><i style='width:{0}%'></i></div><p class='lead'>{0} %: {1}</p>"
     )
     return bar.format(percent, what)

@@ -20,7 +20,7 @@ from dala.lessons.contact_sheet import Tile
 from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
 from dala.ui.mapview.view import MapView, payload, stages
-from dala.ui.session import MODEL, PLUMBING, Page, Seen, held, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, Page, require, sentence
 from dala.ui.tabs import glossary
 
 __all__ = ["StepByStep", "build"]
@@ -62,37 +62,37 @@ class StepByStep:
         self.page, self.samples = page, samples
         self._averages: WeakKeyDictionary[Explainer, tuple[AverageGate, str]] = WeakKeyDictionary()
 
-    def show(self, seen: Seen | None, channels: str | None) -> list[Any]:
+    def show(self, current: Current | None, channels: str | None) -> list[Any]:
         """The six steps as HTML, and the value of the map view in the last one."""
-        if seen is None:
+        if current is None:
             return [*[NOTHING] * (len(walkthrough.TITLES) - 1), "", None]
-        e, steps, chosen = self._parts(seen, channels)
+        e, steps, chosen = self._parts(current, channels)
         # The map view has already encoded the picture.
-        picture = payload(seen.explanation)["picture"]
+        picture = payload(current.explanation)["picture"]
         pages = [_page(step, picture) for step in walkthrough.describe(e, steps, chosen)]
-        return [*pages, stages(seen.explanation)]
+        return [*pages, stages(current.explanation)]
 
-    def choose(self, seen: Seen | None, channels: str | None) -> list[Any]:
+    def choose(self, current: Current | None, channels: str | None) -> list[Any]:
         """Show the channels that the visitor has entered."""
         try:
-            return [*self.show(seen, channels), self.gate(seen, channels)]
+            return [*self.show(current, channels), self.gate(current, channels)]
         except DalaError as error:
             raise sentence(error) from None
 
-    def gate(self, seen: Seen | None, channels: str | None) -> str:
+    def gate(self, current: Current | None, channels: str | None) -> str:
         """The attention gate for this patch, compared with the average gate."""
-        if seen is None:
+        if current is None:
             return NOTHING
-        e, steps, chosen = self._parts(seen, channels)
-        average, why = self._average(self.page.explainer(seen), e)
+        e, steps, chosen = self._parts(current, channels)
+        average, why = self._average(self.page.explainer(current), e)
         shown = chosen or steps.ranking[:MOST].tolist()
         return _page(walkthrough.gate(e, average, shown), remark=why)
 
-    def download(self, seen: Seen | None, channels: str | None, event: gr.EventData) -> str:
+    def download(self, current: Current | None, channels: str | None, event: gr.EventData) -> str:
         """Pictures of the six steps and the numbers behind them as a zip in a data URL."""
         try:
-            explainer = self.page.explainer(held(seen))
-            e, _, chosen = self._parts(held(seen), channels)
+            explainer = self.page.explainer(require(current))
+            e, _, chosen = self._parts(require(current), channels)
             average, _ = self._average(explainer, e)
             display = ui_download.display(event)
             content = walkthrough_files.files(e, explainer, chosen, average, event.rule, event.strength, display)
@@ -100,9 +100,10 @@ class StepByStep:
             raise sentence(error) from None
         return ui_download.data_url(content)
 
-    def _parts(self, seen: Seen, channels: str | None) -> tuple[Explanation, Steps, list[int]]:
+    def _parts(self, current: Current, channels: str | None) -> tuple[Explanation, Steps, list[int]]:
         # A session keeps no gradient: the head computes it again in a millisecond.
-        e = self.page.explainer(seen).retarget(seen.explanation, seen.explanation.target, methods=(cam.DEFAULT_METHOD,))
+        e = current.explanation
+        e = self.page.explainer(current).retarget(e, e.target, methods=(cam.DEFAULT_METHOD,))
         steps = Steps.of(e)
         return e, steps, parse(channels, len(steps.weights))
 
@@ -149,12 +150,13 @@ def build(page: Page, samples: Sequence[Sample]) -> None:
     outputs = [*pages, view]
     page.follow(tab, content.show, [channels], outputs)
     page.follow(tab, content.gate, [channels], [opened])
-    channels.submit(content.choose, [page.seen, channels], [*outputs, opened], **{**MODEL, "show_progress": "hidden"})
+    quiet = {**MODEL, "show_progress": "hidden"}
+    channels.submit(content.choose, [page.current, channels], [*outputs, opened], **quiet)
     back.click(None, None, walk, js=MOVE.replace("BY", "-1"), **PLUMBING)
     forth.click(None, None, walk, js=MOVE.replace("BY", "1"), **PLUMBING)
     for moved in (walk.change, tab.select):
         moved(None, None, None, js=ENDS, **PLUMBING)
-    view.download(content.download, [page.seen, channels], archive, **PLUMBING).then(
+    view.download(content.download, [page.current, channels], archive, **PLUMBING).then(
         None, archive, None, js=ui_download.SAVE.replace("explanation.zip", "step_by_step.zip")
     )
 
