@@ -1,4 +1,7 @@
-"""Files that are there as a whole or not at all, and one sentence for a disk that refuses."""
+"""Write files atomically, and read untrusted JSON.
+
+A file is complete or unchanged, whenever the process is killed; a full or read-only disk is reported in one sentence.
+"""
 
 import errno
 import json
@@ -15,19 +18,20 @@ __all__ = [
     "REFUSALS",
     "ROOT",
     "DiskError",
+    "atomic",
     "check",
     "read_json",
     "readable",
     "refused",
-    "whole",
     "write",
     "write_all",
 ]
 
-# The checkout, or the folder of packages that an installed `dala` is in.
+# The checkout, or the folder of packages that contains an installed `dala`.
 ROOT = Path(__file__).resolve().parent.parent
+MOST_BYTES = 20_000_000  # of a JSON file
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What a disk says to whoever may not write; any other failure of the system is told as a bug.
+# Error numbers of a disk that is full or not writable; any other failure of the system counts as a bug.
 REFUSALS = {*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
@@ -35,28 +39,56 @@ class DiskError(DalaError):
     """A file that cannot be written; the message says which, why, and what to do."""
 
 
-def refused(error: OSError, place: Path | str) -> str:
-    """The sentence for what a disk refused; `place` is what was to be written there."""
-    advice = "make room on this disk, or name another place" if error.errno in FULL else "name another place"
-    return f"{place}: cannot be written ({error.strerror or error}); {advice}."
+def write(file: Path, content: str | bytes) -> None:
+    """Write text, as UTF-8, or bytes with `atomic`.
+
+    Raises:
+        DiskError: no room, or no permission.
+    """
+    with atomic(file) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def readable(name: str) -> str:
-    """A file's name as UTF-8 can write it: its very bytes, whatever the locale made of them, or \\xNN for others."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+def write_all(folder: Path, contents: Mapping[str, bytes], alone: bool = False) -> None:
+    """Write several files to a folder; the last one is put in place last, so if it exists, all of them do.
+
+    No file is replaced before all have been written next to their places.
+
+    Args:
+        folder: created if it does not exist.
+        contents: of the files, by name.
+        alone: remove all other files of the folder.
+
+    Raises:
+        DiskError: no room, or no permission; existing files are unchanged.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError(refused(error, folder)) from error
+    *_, last = contents
+    with ExitStack() as stack:
+        # The stack is left in reverse order: contexts that were entered last put their files in place first.
+        parts = {name: stack.enter_context(atomic(folder / name)) for name in reversed(list(contents))}
+        for name, part in parts.items():
+            part.write_bytes(contents[name])
+        (folder / last).unlink(missing_ok=True)
+        for other in folder.iterdir() if alone else ():
+            if other.is_file() and other.name not in {part.name for part in parts.values()}:
+                other.unlink()
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """A path to write to, whose content takes the place of `file` once it is complete.
+def atomic(file: Path) -> Iterator[Path]:
+    """Yield a path to write to, whose content replaces `file` once the context is left without an error.
 
-    Killed, or out of room, what was in that place is there still. A device or a pipe is written to itself.
+    If the process is killed or the disk is full, `file` is unchanged. A device or a pipe is written to directly.
 
     Raises:
         DiskError: no room, or no permission.
     """
     direct = _direct(file)
-    target = file if direct else file.resolve()  # a link stays, and what it names is replaced
+    target = file if direct else file.resolve()  # a link stays, and the file that it names is replaced
     part = target if direct else target.with_name(f".{target.name}.part")
     try:
         yield part
@@ -66,12 +98,12 @@ def whole(file: Path) -> Iterator[Path]:
         raise DiskError(refused(error, file)) from error
     finally:
         if not direct:
-            with suppress(OSError):  # a disk that refuses this as well has told why already
+            with suppress(OSError):  # the cause is already reported
                 part.unlink(missing_ok=True)
 
 
 def check(file: Path) -> None:
-    """Find out before minutes of work whether a file can be written.
+    """Check, before minutes of work, that a file can be written.
 
     Raises:
         DiskError: no room, or no permission.
@@ -85,64 +117,38 @@ def check(file: Path) -> None:
         raise DiskError(refused(error, file)) from error
 
 
-def write(file: Path, content: str | bytes) -> None:
-    """Write a text, as UTF-8, or bytes, as `whole` does.
-
-    Raises:
-        DiskError: no room, or no permission.
-    """
-    with whole(file) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def write_all(folder: Path, contents: Mapping[str, bytes], alone: bool = False) -> None:
-    """Write files by name, none in its place before there was room for all; where the last one lies, all of them do.
-
-    `alone`: whatever other files the folder holds are removed.
-
-    Raises:
-        DiskError: no room, or no permission; the files that were there are there still.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DiskError(refused(error, folder)) from error
-    *_, last = contents
-    with ExitStack() as stack:
-        # Those that were entered last are the first to be put in place.
-        parts = {name: stack.enter_context(whole(folder / name)) for name in reversed(list(contents))}
-        for name, part in parts.items():
-            part.write_bytes(contents[name])
-        (folder / last).unlink(missing_ok=True)
-        for other in folder.iterdir() if alone else ():
-            if other.is_file() and other.name not in {part.name for part in parts.values()}:
-                other.unlink()
+def refused(error: OSError, place: Path | str) -> str:
+    """Return the sentence for a disk's error; `place` is the file or folder that could not be written."""
+    advice = "make room on this disk, or name another place" if error.errno in FULL else "name another place"
+    return f"{place}: cannot be written ({error.strerror or error}); {advice}."
 
 
 def _direct(file: Path) -> bool:
     return file.is_relative_to("/dev") or (file.exists() and not file.is_file())
 
 
-MOST_BYTES = 20_000_000
-
-
 def read_json(file: Path, most: int = MOST_BYTES) -> Any:
-    """What a file of JSON holds.
+    """Read an untrusted JSON file.
 
     Args:
         file: UTF-8.
-        most: its largest size, in bytes.
+        most: largest accepted size, in bytes.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: too large, not UTF-8, not JSON, nested too deeply, or text that no file or page can hold.
+        ValueError: too large, not UTF-8, not JSON, nested too deeply, or with text that is not valid Unicode.
     """
     if file.stat().st_size > most:
         raise ValueError(f"larger than {most:,} bytes")
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-        # Half a character, which JSON can name and nothing can write.
+        # JSON can escape a lone surrogate, which cannot be encoded as UTF-8 later.
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
+
+
+def readable(name: str) -> str:
+    """Return a file's name as valid Unicode: its bytes read as UTF-8 whatever the locale, invalid ones as \\xNN."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

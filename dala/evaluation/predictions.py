@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from dala.errors import DalaError
-from dala.files import whole
+from dala.files import atomic
 
 __all__ = ["Predictions", "PredictionsError"]
 
@@ -108,7 +108,7 @@ class Predictions:
             DiskError: no room, or no permission; an existing file is kept.
         """
         logits = self.logits.astype(np.float32)
-        with whole(file) as part, part.open("w", encoding="utf-8", errors=BYTES, newline="") as stream:
+        with atomic(file) as part, part.open("w", encoding="utf-8", errors=BYTES, newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             rows.writerow([*COLUMNS, *(LOGIT + name for name in self.class_names)])
             for k, row in enumerate(zip(*(getattr(self, name) for name in COLUMNS), strict=True)):

@@ -10,20 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dala import (
-    cam,
-    models,
-)
+from dala import cam, models
 from dala.cam.targets import Choice, Target
 from dala.explain import batching
 from dala.explain.batching import Batch
 from dala.explain.engine import Engine, Pass
 from dala.explain.explanation import Explanation, Features
 from dala.explain.question import ExplainError, Fields, Question
-from dala.images import (
-    reading,
-    stain_statistics,
-)
+from dala.images import reading, stain_statistics
 from dala.images.preprocessing import Preprocessing, fit, normalised, to_tensor, zoomed
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
@@ -35,9 +29,9 @@ __all__ = ["ExplainError", "Explainer", "Explanation", "Question"]
 class Explainer:
     """Explains images with one network. Keeps no state between calls; safe to call from several threads.
 
-    A DALAResNet50 is copied as it is now, its batch-norm layers folded, and cut into its stages; after more training,
-    make a new Explainer. Any other network needs its split point: `features` up to the feature maps, `head` from there
-    on. Its one layer is called "features", and the network itself is used, in evaluation mode and on its own device.
+    A DALAResNet50 is copied with its batch-norm layers folded and split into its stages; after more training, make a
+    new Explainer. Any other network needs its split point: `features` up to the feature maps, `head` from there on. Its
+    one layer is called "features", and the network itself is used, in evaluation mode and on its own device.
 
     Args:
         model: not changed.
@@ -156,7 +150,7 @@ class Explainer:
             pictures, fields: see `explain`.
             target: for all images, see `explain`; or a list of targets, one for each image.
             chunk: images in one forward pass.
-            progress: see `explain`; starts anew for each chunk.
+            progress: see `explain`; starts from 0 for each chunk.
         """
         question = Question.of(None if isinstance(target, list) else target, **fields)
         wanted = target if isinstance(target, list) else [question.target] * len(pictures)
@@ -177,7 +171,7 @@ class Explainer:
         """Explain the same image for another target: only the network above the layer runs again.
 
         Args:
-            explanation: whose image, layer and, unless `fields` or a `Question` replace them, methods and evidence are
+            explanation: its image, layer and, unless `fields` or a `Question` replace them, methods and evidence are
                 kept. Without its `features`, the whole network runs again.
             target, fields: see `explain`.
         """
@@ -195,14 +189,10 @@ class Explainer:
         _, gradient = cam.score_gradient(self.engine.head(e.layer), activations, [score])
         reruns = any(cam.METHODS[name].reruns for name in question.methods)
         x = normalised(e.picture, self.preprocessing) if reruns else None
-        signed = self.engine.maps(question.methods, e.layer, x, activations, gradient, [score])
-        return replace(
-            e,
-            target=title,
-            evidence=question.evidence,
-            signed={name: maps[0] for name, maps in signed.items()},
-            features=replace(e.features, gradient=gradient),
-        )
+        maps = self.engine.maps(question.methods, e.layer, x, activations, gradient, [score])
+        signed = {name: values[0] for name, values in maps.items()}
+        features = replace(e.features, gradient=gradient)
+        return replace(e, target=title, evidence=question.evidence, signed=signed, features=features)
 
     def check(self, target: Question | Target | None = None, **fields: Unpack[Fields]) -> None:
         """Raise TargetError or ExplainError if one of these does not exist; see `explain`."""

@@ -1,6 +1,5 @@
 """An explanation as images, numbers and files: the same on the command line, in the app and in its API."""
 
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps import npz, render, resize, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, Threshold, apply, table
+from dala.images.encoding import encode
 
 __all__ = ["agreement_values", "files", "masked", "pictures", "sheet", "thresholds", "values"]
 
@@ -192,11 +192,8 @@ def files(
         level: see `thresholds`.
     """
     kept = thresholds(explanation, rule, strength, level)
-    contents = {}
-    for name, picture in pictures(explanation, kept, **(display or {})).items():
-        stream = io.BytesIO()
-        picture.save(stream, "PNG")
-        contents[f"{name}.png"] = stream.getvalue()
+    drawn = pictures(explanation, kept, **(display or {}))
+    contents = {f"{name}.png": encode(picture) for name, picture in drawn.items()}
     contents["maps.npz"] = npz.pack(explanation.maps)
     text = json.dumps(values(explanation, kept, explainer) | dict(more or {}), indent=2, ensure_ascii=False)
     contents["explanation.json"] = (text + "\n").encode()

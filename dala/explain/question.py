@@ -36,7 +36,7 @@ class Question:
     """
 
     target: Target | None = None
-    methods: Sequence[str] = ("grad_cam",)
+    methods: Sequence[str] = (cam.DEFAULT_METHOD,)
     layer: str | None = None
     evidence: str = "for"
 

@@ -1,6 +1,5 @@
 """Write a data set of phantoms with its masks."""
 
-import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from dala.data.items import DataError
 from dala.files import DiskError, refused
+from dala.images.encoding import encode
 from dala.phantoms.phantom import LABELS, SIZE, Phantom, make
 
 __all__ = ["ABOUT", "Recipe", "make_folder"]
@@ -24,15 +24,15 @@ ABOUT = "phantoms.json"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a set of phantoms depends on.
+    """Parameters of a set of phantoms.
 
     Attributes:
-        count: of pictures, alternately benign and malignant.
-        seed: of the first one; the next ones have the next seeds.
+        count: number of pictures, alternately benign and malignant.
+        seed: of the first picture; the others have the following seeds.
         size: width and height in pixels.
         decoy: one of `dala.phantoms.artifacts.DECOYS`, or none.
-        decoy_class: which of `LABELS` has it.
-        weak: labels are a slide's, not a patch's: every second malignant patch shows a benign lesion.
+        decoy_class: the class, of `LABELS`, that has the decoy.
+        weak: labels are of slides, not of patches: every second malignant patch shows a benign lesion.
     """
 
     count: int
@@ -43,44 +43,44 @@ class Recipe:
     weak: bool = False
 
     def make(self, index: int) -> Phantom:
-        """The phantom number `index`, from 0."""
+        """Draw the phantom with an index from 0."""
         label = LABELS[index % 2]
         decoy = self.decoy if label == self.decoy_class else None
         shown = label == "malignant" and not (self.weak and index % 4 == 3)
         return replace(make(self.seed + index, shown, self.size, decoy), label=label)
 
     def command(self) -> str:
-        """What makes the set again."""
+        """Return the command that draws the set again."""
         text = f"python -m dala phantom --n {self.count} --seed {self.seed} --size {self.size[0]}x{self.size[1]}"
         text += f" --decoy {self.decoy} --decoy-class {self.decoy_class}" if self.decoy else ""
         return text + " --weak" * self.weak
 
 
 def make_folder(out: Path, recipe: Recipe, workers: int = 0) -> None:
-    """Write a labelled set of phantoms; it is there as a whole or not at all.
+    """Write a labelled set of phantoms, completely or not at all.
 
-    Pictures go to out/<label>/phantom_NNNN.png, and out/phantoms.json tells what they are and how each was made. The
-    masks (255 = there) lie beside the set, where no loader takes them for pictures: in <out>_masks,
-    phantom_NNNN.png of the malignant focus, phantom_NNNN_benign.png of the benign lesion, phantom_NNNN_decoy.png.
+    Pictures are written to out/<label>/phantom_NNNN.png, and their parameters to out/phantoms.json. The masks (0 or
+    255) are written to another folder, <out>_masks, so that no loader reads them as pictures: phantom_NNNN.png of the
+    malignant focus, phantom_NNNN_benign.png of the benign lesion, phantom_NNNN_decoy.png of the decoy.
 
     Args:
-        out: a folder that is not there yet, or is empty.
-        recipe: of the set.
-        workers: processes that draw; the bytes are the same whatever their number.
+        out: a folder that does not exist or is empty.
+        recipe: parameters of the set.
+        workers: processes that draw; the bytes do not depend on their number.
 
     Raises:
-        DataError: a folder that holds something.
-        DiskError: a folder that cannot be written.
+        DataError: the folder is not empty.
+        DiskError: the folder cannot be written.
     """
     masks = out.with_name(out.name + "_masks")
-    # The set comes last: where it lies, its masks do.
+    # The set is put in place last: if it exists, so do its masks.
     parts = {masks: masks.with_name(masks.name + ".part"), out: out.with_name(out.name + ".part")}
     try:
-        if (parts[out] / ABOUT).is_file():  # killed between the two: the masks are of a set that is not there
+        if (parts[out] / ABOUT).is_file():  # killed between the two: masks without their set
             shutil.rmtree(masks, ignore_errors=True)
         for folder in parts:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                raise DataError(f"{folder}: is there already and not empty; choose another folder.")
+                raise DataError(f"{folder}: exists and is not empty; choose another folder.")
         for part in parts.values():
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
@@ -124,27 +124,21 @@ class _Encoded(Dataset[tuple[dict[str, bytes], dict[str, Any]]]):
         return self.recipe.count
 
     def __getitem__(self, index: int) -> tuple[dict[str, bytes], dict[str, Any]]:
-        made, stem = self.recipe.make(index), f"phantom_{index:04d}"
-        files = {f"{made.label}/{stem}.png": _png(made.picture)}
-        for suffix, mask in _masks(made):
-            files[f"{stem}{suffix}.png"] = _png(Image.fromarray((255 * mask).astype(np.uint8)))
+        phantom, stem = self.recipe.make(index), f"phantom_{index:04d}"
+        files = {f"{phantom.label}/{stem}.png": encode(phantom.picture)}
+        for suffix, mask in _masks(phantom):
+            files[f"{stem}{suffix}.png"] = encode(Image.fromarray((255 * mask).astype(np.uint8)))
         row = {
             "file": next(iter(files)),
             "seed": self.recipe.seed + index,
-            "nuclei": made.nuclei,
-            "lesion_share": round(float(made.region.mean()), 4),
-            "decoy_share": round(float(made.decoy.mean()), 4),
+            "nuclei": phantom.nuclei,
+            "lesion_share": round(float(phantom.region.mean()), 4),
+            "decoy_share": round(float(phantom.decoy.mean()), 4),
         }
         return files, row
 
 
-def _masks(made: Phantom) -> Iterator[tuple[str, np.ndarray]]:
-    yield "" if made.mask.any() else "_benign", made.region
-    if made.decoy.any():
-        yield "_decoy", made.decoy
-
-
-def _png(picture: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
+def _masks(phantom: Phantom) -> Iterator[tuple[str, np.ndarray]]:
+    yield "" if phantom.mask.any() else "_benign", phantom.region
+    if phantom.decoy.any():
+        yield "_decoy", phantom.decoy

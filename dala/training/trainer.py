@@ -163,7 +163,7 @@ class Trainer:
         if not self.ranks.is_first:
             return
         names = list(dict.fromkeys(name for r in self.log for name in r))
-        with files.whole(self.out / "log.csv") as part, part.open("w", newline="") as stream:
+        with files.atomic(self.out / "log.csv") as part, part.open("w", newline="") as stream:
             rows = csv.DictWriter(stream, names)
             rows.writeheader()
             rows.writerows(self.log)

@@ -211,7 +211,7 @@ def test_what_lies_there_is_left_alone(tmp_path: Path, capsys) -> None:
     mine.parent.mkdir()
     mine.write_text("mine")
     assert cli.main(["phantom", "--n", "2", "--size", "64x64", "--out", str(mine.parent)]) == 2
-    assert capsys.readouterr().err == f"{mine.parent}: is there already and not empty; choose another folder.\n"
+    assert capsys.readouterr().err == f"{mine.parent}: exists and is not empty; choose another folder.\n"
     assert mine.read_text() == "mine"
     assert cli.main(["phantom", "--n", "2", "--size", "64x64", "--out", str(mine / "set")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
