@@ -1,7 +1,7 @@
 """A model's files on the Hugging Face Hub, through the client's own cache.
 
-`huggingface_hub` downloads, resumes, locks and stores; here are the checks on top of it: sizes before any content is
-requested, hashes after it, and a branch that keeps its commit until the new one has passed every check.
+`huggingface_hub` downloads, resumes, locks and stores. This module adds checks: of sizes before any content is
+requested, of hashes after the download; and a branch keeps its commit until the new one has passed every check.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from huggingface_hub.utils import are_progress_bars_disabled
 from tqdm import tqdm
 
 from dala.hub import transfer
-from dala.hub.errors import HubError, NotThereError, first_line
+from dala.hub.errors import HubError, MissingFileError, first_line
 from dala.hub.transfer import Bar, Transfer
 from dala.progress import Progress
 
@@ -31,12 +31,12 @@ SHA1, SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 
 
 def cached(repo: str, names: Sequence[str], revision: str | None, cache_dir: str | Path | None = None) -> Path | None:
-    """The folder in the cache that holds all these files of one commit, without a request; None if any is missing.
+    """Return the folder in the cache with these files of one commit, without a request; None if one is missing.
 
-    A branch stands for the commit that it had when it was last downloaded.
+    A branch refers to the commit that it had when it was last downloaded.
 
     Raises:
-        HubError: not an id that a repository can have.
+        HubError: not a valid id of a repository.
     """
     cache = Path(cache_dir).expanduser() if cache_dir else None
     try:
@@ -47,12 +47,12 @@ def cached(repo: str, names: Sequence[str], revision: str | None, cache_dir: str
 
 
 def intact(file: Path, stated: str | None = None) -> bool:
-    """Whether a file has the content that the Hub stated, by SHA-256 or, for small files, by git's SHA-1.
+    """Return whether a file has the content that the Hub stated, by SHA-256 or, for small files, by git's SHA-1.
 
     Args:
         file: in the cache.
-        stated: None takes the name of the blob that the file links to; where the file system has no links, nothing is
-            known, and the answer is True.
+        stated: None for the name of the blob that the file links to; without links in the file system nothing is
+            known, and the result is True.
     """
     stated = stated or (file.readlink().name if file.is_symlink() else "")
     if SHA256.fullmatch(stated):
@@ -76,25 +76,25 @@ def download(
     most: int | None = None,
     force: bool = False,
 ) -> tuple[T, Path]:
-    """Download files of one commit into the cache; the branch stands for that commit once they have passed `check`.
+    """Download files of one commit into the cache; the branch refers to that commit once they have passed `check`.
 
     Args:
         repo: "user/repo".
         names: files in the repository's top folder.
-        check: called with the folder of the commit; raises where the files are of no use.
+        check: called with the folder of the commit; raises if the files cannot be used.
         revision: a branch, tag or commit; None for `main`.
         token: None for the one the client is logged in with, or `HF_TOKEN`.
         cache_dir: None for the client's own, in `HF_HOME`.
-        progress: None for a bar on a terminal's stderr, where it takes longer than a moment.
+        progress: None for a bar on a terminal's stderr, if the download takes longer than a second.
         most: largest size of a file, in bytes.
-        force: download also what the cache holds.
+        force: download also files that are in the cache.
 
     Returns:
         The result of `check`, and the folder in the cache, named by the commit's hash.
 
     Raises:
-        HubError: the Hub is not reached, refuses, or sends something else than it states; the disk is full.
-        NotThereError: a file that this revision does not have.
+        HubError: the Hub cannot be reached, refuses, or sends something else than it states; the disk is full.
+        MissingFileError: the revision has no such file.
     """
     source = _Source(repo, token, Path(cache_dir or constants.HF_HUB_CACHE).expanduser())
     with _reporting(repo, progress) as report:
@@ -107,10 +107,12 @@ def download(
 
 
 def beside(folder: Path, repo: str, name: str, token: str | bool | None = None, most: int | None = None) -> Path | None:
-    """Another file of the commit whose `folder` is in the cache; None where there is none, which is requested once.
+    """Return another file of the commit whose `folder` is in the cache; None if the commit has no such file.
+
+    That a file does not exist is cached, too.
 
     Raises:
-        HubError: the Hub is not reached, refuses, or the file is larger than `most` bytes.
+        HubError: the Hub cannot be reached or refuses, or the file is larger than `most` bytes.
     """
     source = _Source(repo, token, folder.parents[2])
     known = try_to_load_from_cache(repo, name, source.cache, folder.name)
@@ -119,28 +121,28 @@ def beside(folder: Path, repo: str, name: str, token: str | bool | None = None, 
     if isinstance(known, str):
         return Path(known)
     try:
-        # A bar for each small file would come and go unread.
+        # No bar: it would disappear at once.
         return transfer.run(partial(source.file, name, folder.name), Transfer(repo, most), _ignore)
-    except NotThereError:
+    except MissingFileError:
         return None
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A repository, the token for it, and the cache that its files go to."""
+    """A repository, the token for it, and the cache of its files."""
 
     repo: str
     token: str | bool | None
     cache: Path
 
     def files(self, names: Sequence[str], revision: str | None, force: bool, state: Transfer) -> Path:
-        """Files of one commit, each with the size and hash that the Hub states; the folder that holds them."""
+        """Download files of one commit with the sizes and hashes that the Hub states; return their folder."""
         commit, sizes, digests = self.listing(names, revision, state)
         state.total = sum(sizes.values())
         for name in names:
             file = self.file(name, commit, state, sizes[name], force)
             if not force and not intact(file, digests[name]):
-                # Without `force` it may be a damaged file that the cache held already.
+                # A damaged file may have been in the cache already: download it again.
                 state.before -= sizes[name]
                 file = self.file(name, commit, state, sizes[name], force=True)
             if not intact(file, digests[name]):
@@ -155,13 +157,13 @@ class _Source:
     def listing(
         self, names: Sequence[str], revision: str | None, state: Transfer
     ) -> tuple[str, dict[str, int], dict[str, str | None]]:
-        """The commit of a revision, and the files' sizes in bytes and hashes."""
+        """Request the commit of a revision, and the files' sizes in bytes and hashes."""
         request = partial(HfApi().model_info, self.repo, revision=revision, files_metadata=True, token=self.token)
         info = state.attempt(partial(request, timeout=2 * transfer.PATIENCE), "")
         files = {file.rfilename: file for file in info.siblings or ()}
         for name in names:
             if name not in files:
-                raise NotThereError(self.repo, name, tuple(files))
+                raise MissingFileError(self.repo, name, tuple(files))
             if error := state.too_large(name, files[name].size or 0):
                 raise error
         digests = {name: lfs.sha256 if (lfs := files[name].lfs) else files[name].blob_id for name in names}
@@ -172,7 +174,7 @@ class _Source:
     def file(
         self, name: str, revision: str | None, state: Transfer, size: int | None = None, force: bool = False
     ) -> Path:
-        """One file, from the cache if it is there and `force` is not set."""
+        """Return one file, from the cache if it is there and `force` is not set."""
         request = partial(hf_hub_download, self.repo, name, revision=revision, token=self.token, cache_dir=self.cache)
         options = {"force_download": force, "etag_timeout": 2 * transfer.PATIENCE, "tqdm_class": Bar}
         return Path(state.attempt(partial(request, **options), name, size))
@@ -184,7 +186,7 @@ def _ignore(done: int, total: int) -> None:
 
 @contextmanager
 def _reporting(repo: str, progress: Progress | None) -> Iterator[Progress]:
-    """A function that shows progress: the caller's own, or a bar on a terminal."""
+    """Yield a function that shows progress: the caller's own, or a bar on a terminal."""
     hidden = True if progress or are_progress_bars_disabled() else None  # None: hidden where stderr is no terminal
     last: tuple[int, int] | None = None
     with tqdm(desc=repo, unit="B", unit_scale=True, delay=1, leave=False, disable=hidden) as bar:

@@ -15,40 +15,40 @@ from huggingface_hub.errors import (
 from dala.errors import DalaError
 from dala.files import REFUSALS
 
-__all__ = ["HubError", "NotThereError", "PassingError", "busy", "explain", "first_line"]
+__all__ = ["HubError", "MissingFileError", "TransientError", "busy", "explain", "first_line"]
 
 
 class HubError(DalaError):
-    """The Hub is not reached, refuses, or sends something unexpected; the message names the repository and why."""
+    """The Hub cannot be reached, refuses, or sends something unexpected; the message names the repository and why."""
 
 
-class NotThereError(HubError):
-    """The repository has no file `name` at this revision; `others` are the files that it has, if it listed them."""
+class MissingFileError(HubError):
+    """The repository has no file `name` at this revision; `others` are its files, if they were listed."""
 
     def __init__(self, repo: str, name: str, others: tuple[str, ...] = ()) -> None:
         super().__init__(f"{repo}: holds no {name}.")
         self.name, self.others = name, others
 
 
-class PassingError(Exception):
-    """A failure that another attempt may mend, `wait` seconds later at the earliest."""
+class TransientError(Exception):
+    """A failure that may not occur again in an attempt at least `wait` seconds later."""
 
     def __init__(self, reason: str, wait: float = 0) -> None:
         super().__init__(reason)
         self.wait = wait
 
 
-def busy(status: int, retry_after: str) -> PassingError | None:
-    """The failure for an HTTP status that means "later", with its header Retry-After; None for any other status."""
+def busy(status: int, retry_after: str) -> TransientError | None:
+    """Return the error of an HTTP status that asks for another attempt, with its Retry-After; None for others."""
     if status not in (408, 429) and status < 500:
         return None
     wait = int(retry_after) if retry_after.isdecimal() else 0
     why, when = "too many requests" if status == 429 else "out of order", f"in {wait} s" if wait else "later"
-    return PassingError(f"{constants.ENDPOINT} answers {status}, {why}; try again {when}", wait)
+    return TransientError(f"{constants.ENDPOINT} answers {status}, {why}; try again {when}", wait)
 
 
-def explain(error: Exception, repo: str, name: str) -> HubError | PassingError:
-    """What an exception of the client means; `name` is the file requested, "" for the repository."""
+def explain(error: Exception, repo: str, name: str) -> HubError | TransientError:
+    """Convert an exception of the client to a sentence; `name` is the requested file, "" for the repository."""
     if isinstance(error.__cause__, Exception) and isinstance(error, ValueError | FileNotFoundError):
         error = error.__cause__  # the client wraps why its first request failed
     for kind, reason in (
@@ -63,19 +63,19 @@ def explain(error: Exception, repo: str, name: str) -> HubError | PassingError:
         if isinstance(error, kind):
             return HubError(f"{repo}: {reason}.")
     if isinstance(error, RemoteEntryNotFoundError):
-        return NotThereError(repo, name)
+        return MissingFileError(repo, name)
     if isinstance(error, HfHubHTTPError):
         return _refusal(error.response.status_code, error, repo)
     if isinstance(error, OSError | ValueError | TypeError | KeyError):
         return _local(error, repo, name)
     # By name: the classes are httpx's in version 1 of the client, and httpx2's in version 2.
     if type(error).__name__ in ("ReadError", "WriteError", "CloseError", "RemoteProtocolError"):
-        return PassingError(f"the connection broke off at {name or 'the list of files'} ({first_line(error)})")
+        return TransientError(f"the connection broke off at {name or 'the list of files'} ({first_line(error)})")
     return HubError(f"{repo}: {constants.ENDPOINT} was not reached ({first_line(error)}).")
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's message, without its full stop."""
+    """Return the first line of an exception's message, without its full stop."""
     return (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
 
 

@@ -1,11 +1,11 @@
 """Run calls of `huggingface_hub` with a time limit.
 
-The client alone keeps no limit that an app can promise. A silent server costs it 10 s for each of six attempts, an
-answer 429 is waited out for as long as the server says, and a name server, or a header that arrives byte by byte, is
-waited for without end. Three things are added, all by public interfaces: a call runs in a thread, which its caller
-leaves when nothing arrives for `PATIENCE` seconds; hooks on the client's HTTP session refuse answers that the client
-would wait out, and requests that repeat though the last one brought nothing; the same hooks see the sizes before the
-content. Everything else, resuming and locks included, is the client's.
+The client alone has no limit that an app can rely on. A silent server takes 10 s for each of six attempts, after a
+status 429 the client waits as long as the server says, and for a name server, or a header that arrives byte by byte, it
+waits forever. This module adds three things through public interfaces: a call runs in a thread, which its caller
+abandons if nothing arrives for `PATIENCE` seconds; hooks on the client's HTTP session refuse responses for which the
+client would wait, and repeated requests if the last one brought no data; the same hooks check the sizes before the
+content. Everything else, such as resuming and locks, is left to the client.
 """
 
 import logging
@@ -21,24 +21,24 @@ from huggingface_hub import constants, get_session
 from tqdm import tqdm
 
 from dala.errors import DalaError
-from dala.hub.errors import HubError, PassingError, busy, explain
+from dala.hub.errors import HubError, TransientError, busy, explain
 
 __all__ = ["PATIENCE", "Bar", "Transfer", "run"]
 
 T = TypeVar("T")
 
-# Seconds without a byte after which the Hub counts as not reached, and pauses in seconds before new attempts after an
-# answer that says "later". The client's own read timeout, 10 s, ends the thread that was left.
+# Seconds without a byte after which the Hub counts as not reached, and pauses in seconds before new attempts after a
+# response that asks for them. The client's own read timeout, 10 s, ends the abandoned thread.
 PATIENCE: float = constants.HF_HUB_DOWNLOAD_TIMEOUT if "HF_HUB_DOWNLOAD_TIMEOUT" in os.environ else 6
-WAITS = (0.5, 1.0, 1.5)
-EVERY = 0.1  # seconds between two looks at a running call
-LEAVE = 0.5  # seconds that a call which is left gets to remove its unfinished file
+PAUSES = (0.5, 1.0, 1.5)
+POLL = 0.1  # seconds between two checks of a running call
+GRACE = 0.5  # seconds in which an abandoned call can remove its unfinished file
 NAME = "dala-hub"  # of the threads
 LOCK = Lock()
 
 
-class _LeftError(Exception):
-    """Raised in the thread of a call that its caller has left."""
+class _AbandonedError(Exception):
+    """Raised in the thread of a call that its caller has abandoned."""
 
 
 class Transfer:
@@ -51,62 +51,62 @@ class Transfer:
     Attributes:
         total: bytes of all files, as far as the Hub states them.
         before: bytes of the files that are complete.
-        best: bytes that have arrived; does not fall where a file begins again.
-        waiting: whether a request is under way.
-        moved: time of the last progress.
-        trouble: the error of the last attempt.
+        received: bytes that have arrived; does not decrease if a file begins again.
+        waiting: whether a request is pending.
+        last_progress: time of the last progress.
+        last_error: the error of the last attempt.
     """
 
     def __init__(self, repo: str, most: int | None = None) -> None:
         self.repo, self.most = repo, most
         self.name, self.size = "", None  # type: tuple[str, int | None]
-        self.total = self.before = self.best = self.offset = 0
-        self.left = self.waiting = False
-        self.moved = time.monotonic()
+        self.total = self.before = self.received = self.offset = 0
+        self.abandoned = self.waiting = False
+        self.last_progress = time.monotonic()
         self.response: Any = None
         self.requests: dict[tuple[str, str], int] = {}
-        self.trouble: HubError | None = None
+        self.last_error: HubError | None = None
 
     def attempt(self, call: Callable[[], T], name: str, size: int | None = None) -> T:
-        """Call the client, again after a pause where the Hub says "later"; `name` is the file, "" for the repository.
+        """Call the client, again after a pause if the Hub asks for it; `name` is the file, "" for the repository.
 
         Raises:
             HubError: as for `run`.
         """
         self.name, self.size = name, size
-        for pause in (*WAITS, None):
+        for pause in (*PAUSES, None):
             self.requests.clear()
             try:
                 result = call()
                 break
-            except (_LeftError, DalaError):
+            except (_AbandonedError, DalaError):
                 raise
             except Exception as error:
-                reason = error if isinstance(error, PassingError) else explain(error, self.repo, name)
+                reason = error if isinstance(error, TransientError) else explain(error, self.repo, name)
                 if isinstance(reason, HubError):
                     raise reason from error
-                self.trouble = HubError(f"{self.repo}: {reason}.")
-                if pause is None or reason.wait > max(WAITS):
-                    raise self.trouble from error
+                self.last_error = HubError(f"{self.repo}: {reason}.")
+                if pause is None or reason.wait > max(PAUSES):
+                    raise self.last_error from error
                 time.sleep(max(pause, reason.wait))
         self.before += size or 0
-        self.offset, self.response, self.waiting, self.trouble = 0, None, False, None
+        self.offset, self.response, self.waiting, self.last_error = 0, None, False, None
         self.advance(self.before)
         return result
 
     def position(self) -> int:
-        """Bytes that have arrived so far."""
+        """Return the bytes that have arrived so far."""
         if self.response is not None:
             self.advance(self.before + self.offset + self.response.num_bytes_downloaded)
-        return self.best
+        return self.received
 
     def advance(self, position: int) -> None:
-        """Note how many bytes have arrived."""
-        if position > self.best:
-            self.best, self.moved, self.trouble = position, time.monotonic(), None
+        """Store how many bytes have arrived."""
+        if position > self.received:
+            self.received, self.last_progress, self.last_error = position, time.monotonic(), None
 
     def too_large(self, name: str, size: int) -> HubError | None:
-        """The error for a file of `size` bytes, if that is more than the Hub stated or than is read."""
+        """Return an error if `size` bytes are more than the Hub stated, or more than is read."""
         if self.size is not None and size > self.size:
             return HubError(f"{self.repo}: {name} is longer than the {self.size:,} bytes expected.")
         if self.most is not None and size > self.most:
@@ -118,10 +118,10 @@ _CURRENT: ContextVar[Transfer | None] = ContextVar("_CURRENT", default=None)
 
 
 class Bar(tqdm):
-    """A progress bar for the client, which shows nothing and counts into the transfer.
+    """A progress bar for the client that displays nothing and counts bytes for the transfer.
 
-    Plain HTTP arrives here in pieces of 10 MB, which the hooks count more finely; Xet, which has its own connections,
-    is counted here only.
+    Plain HTTP is counted here in pieces of 10 MB, and more finely by the hooks; Xet, which has its own connections, is
+    counted here only.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -129,28 +129,28 @@ class Bar(tqdm):
         self.transfer = _CURRENT.get() or Transfer("")
 
     def update(self, n: float | None = 1) -> None:
-        """Count `n` more bytes; raises where they are too many, or nobody waits for them."""
+        """Count `n` more bytes; raises if they are too many or the call is abandoned."""
         self.n += n or 0
         self.transfer.advance(self.transfer.before + int(self.n))
-        if self.transfer.left:
-            raise _LeftError
+        if self.transfer.abandoned:
+            raise _AbandonedError
         if error := self.transfer.too_large(self.transfer.name, int(self.n)):
             raise error
 
     def update_transfer(self, n: float | None = 1) -> None:
-        """Bytes that Xet has received and not written yet."""
-        self.transfer.moved = time.monotonic()
+        """Note progress: Xet has received bytes that it has not written yet."""
+        self.transfer.last_progress = time.monotonic()
 
     def set_transfer_postfix_str(self, *args: Any, **options: Any) -> None:
-        """Xet's rate, which is not shown."""
+        """Ignore Xet's rate."""
 
 
 def run(call: Callable[[Transfer], T], transfer: Transfer, report: Callable[[int, int], None]) -> T:
-    """Run `call(transfer)` in a thread and wait for it, calling `report` with (bytes done, bytes in all) meanwhile.
+    """Run `call(transfer)` in a thread and wait for it, calling `report` with (bytes done, total) meanwhile.
 
     Raises:
         HubError: the Hub is not reached within `PATIENCE` seconds, refuses, or sends something unexpected; the disk is
-            full or read-only. An exception from `report` leaves the call.
+            full or read-only. An exception from `report` abandons the call.
     """
     answer: Future[T] = Future()
 
@@ -166,15 +166,15 @@ def run(call: Callable[[Transfer], T], transfer: Transfer, report: Callable[[int
     thread.start()
     try:
         while not answer.done():
-            thread.join(EVERY)
+            thread.join(POLL)
             report(transfer.position(), transfer.total)
-            if transfer.waiting and time.monotonic() - transfer.moved > PATIENCE and not answer.done():
+            if transfer.waiting and time.monotonic() - transfer.last_progress > PATIENCE and not answer.done():
                 silence = f"{constants.ENDPOINT} was not reached (no answer within {PATIENCE:g} s)"
-                raise transfer.trouble or HubError(f"{transfer.repo}: {silence}.")
+                raise transfer.last_error or HubError(f"{transfer.repo}: {silence}.")
         return answer.result()
     finally:
-        transfer.left = True
-        thread.join(LEAVE)
+        transfer.abandoned = True
+        thread.join(GRACE)
 
 
 def _attach() -> None:
@@ -190,15 +190,15 @@ def _on_request(request: Any) -> None:
     transfer = _CURRENT.get()
     if transfer is None:
         return
-    if transfer.left:
-        raise _LeftError
+    if transfer.abandoned:
+        raise _AbandonedError
     place, position = (request.method, str(request.url)), transfer.position()
     if transfer.requests.get(place) == position:
-        raise PassingError(f"the connection broke off at {transfer.name}")
+        raise TransientError(f"the connection broke off at {transfer.name}")
     transfer.requests[place] = position
     transfer.response = None
-    if not transfer.waiting and transfer.trouble is None:
-        transfer.moved = time.monotonic()  # it may have waited for a lock
+    if not transfer.waiting and transfer.last_error is None:
+        transfer.last_progress = time.monotonic()  # the client may have waited for a lock
     transfer.waiting = True
 
 
@@ -209,7 +209,7 @@ def _on_response(response: Any) -> None:
     status, headers = response.status_code, response.headers
     if error := busy(status, headers.get("Retry-After", "")):
         raise error
-    linked = headers.get("X-Linked-Size")  # of a large file, also in the redirect to the host that has it
+    linked = headers.get("X-Linked-Size")  # of a large file, also in the redirect to its host
     if not transfer.name or (status >= 300 and not linked):
         return
     length = linked or headers.get("Content-Length", "")
@@ -223,6 +223,6 @@ def _on_response(response: Any) -> None:
         transfer.response = response
 
 
-# The sentence of an error says what the client logs of a failed attempt.
+# The sentence of an error contains what the client logs of a failed attempt.
 for _handler in logging.getLogger("huggingface_hub").handlers:
     _handler.addFilter(lambda record: record.threadName != NAME)

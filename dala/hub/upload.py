@@ -1,4 +1,4 @@
-"""Send a folder to the Hugging Face Hub; a failure is one sentence."""
+"""Upload a folder to the Hugging Face Hub; a failure is one sentence."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,12 +24,12 @@ REASONS = {
 
 
 class UploadError(DalaError):
-    """A folder that cannot be sent to the Hub; the message says why."""
+    """A folder that cannot be uploaded to the Hub; the message says why."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository to send a folder to.
+    """A repository to upload a folder to.
 
     Attributes:
         id: "user/name".
@@ -37,7 +37,7 @@ class Repository:
         private: None leaves it to the account; True is refused if the repository exists and is public.
         hardware: of a new Space; None for the Hub's default.
         variables: environment variables of a Space.
-        owned: patterns of files that are deleted there if the folder does not have them; all others stay.
+        owned: patterns of files that are deleted there if the folder does not contain them; all others stay.
 
     Raises:
         UploadError: the id is not of this form.
@@ -61,10 +61,10 @@ class Repository:
 
 
 def client(token: str | None = None) -> HfApi:
-    """The Hub's client, logged in.
+    """Return the Hub's client, logged in.
 
     Raises:
-        UploadError: no token as argument, in HF_TOKEN, or saved by `hf auth login`.
+        UploadError: no token as an argument, in HF_TOKEN, or saved by `hf auth login`.
     """
     if not (token or get_token()):
         raise UploadError(NO_TOKEN)
@@ -72,10 +72,10 @@ def client(token: str | None = None) -> HfApi:
 
 
 def send(folder: Path, to: Repository, api: HfApi, message: str, **commit: Any) -> CommitInfo:
-    """Create the repository if it does not exist, and send a folder as one commit.
+    """Create the repository if it does not exist, and upload a folder as one commit.
 
     Args:
-        folder: all files in it and its subfolders are sent.
+        folder: all files in it and its subfolders are uploaded.
         to: the repository.
         api: see `client`.
         message: of the commit.

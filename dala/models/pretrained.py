@@ -151,7 +151,7 @@ def _download(cls: type[M], repo: str, revision: str | None, options: dict[str, 
     request = partial(cache.download, repo, (FILE, CONFIG), check, revision, most=serialization.MOST_BYTES)
     try:
         loaded, folder = request(**options)
-    except cache.NotThereError as error:
+    except cache.MissingFileError as error:
         if error.name == FILE and serialization.PICKLE in error.others:
             raise WeightsError(serialization.only_pickle(repo, serialization.PICKLE)) from error
         raise WeightsError(f"{error} Weights are {FILE} with {CONFIG}; other formats are not read.") from error

@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from dala.hub import cache
-from dala.hub.cache import HubError, NotThereError
+from dala.hub.cache import HubError, MissingFileError
 from tests.support.fake_hub import COMMIT, Fault
 from tests.support.hub_client import BODY, NAMES, fetch
 
@@ -107,7 +107,7 @@ def test_an_id_that_cannot_be(repo, two_files, serve):
 
 def test_a_missing_file_has_an_error_of_its_own(two_files, serve):
     serve(two_files)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(MissingFileError) as caught:
         cache.download("you/net", ["other.bin"], str)
     assert caught.value.name == "other.bin"
     assert set(caught.value.others) == set(NAMES)

@@ -53,13 +53,13 @@ class Cancelled(Exception):
 def test_a_fault_is_one_sentence_soon_and_the_next_try_works(name, two_files, serve, tmp_path, monkeypatch):
     fault, words = FAULTS[name]
     monkeypatch.setattr(transfer, "PATIENCE", 2.5)
-    monkeypatch.setattr(transfer, "WAITS", (0.1, 0.2, 0.3))
+    monkeypatch.setattr(transfer, "PAUSES", (0.1, 0.2, 0.3))
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
     server = serve(two_files, fault, resumes=False)
     start = time.monotonic()
     with pytest.raises(HubError, match=f"^you/net: .*{words}") as caught:
         fetch()
-    assert time.monotonic() - start < transfer.PATIENCE + transfer.LEAVE + 1
+    assert time.monotonic() - start < transfer.PATIENCE + transfer.GRACE + 1
     assert str(caught.value).count("\n") == 0
     assert cache.cached("you/net", NAMES, None) is None
     server.faults.clear()
@@ -68,8 +68,8 @@ def test_a_fault_is_one_sentence_soon_and_the_next_try_works(name, two_files, se
 
 
 def test_the_limits_as_they_are_keep_to_ten_seconds():
-    assert sum(transfer.WAITS) < transfer.PATIENCE
-    assert transfer.PATIENCE + transfer.EVERY + transfer.LEAVE < 10
+    assert sum(transfer.PAUSES) < transfer.PATIENCE
+    assert transfer.PATIENCE + transfer.POLL + transfer.GRACE < 10
 
 
 def test_nobody_listens(tmp_path, monkeypatch):
