@@ -1,4 +1,4 @@
-"""Make the example pictures again: the phantoms always, the crops of a real slide when `--svs` names it.
+"""Generate the example pictures: the phantoms always, the crops of a real slide if `--svs` names it.
 
 Run from anywhere: python examples/make.py [--svs CMU-1-Small-Region.svs]
 """
@@ -24,16 +24,16 @@ CROPS = {"skin_follicle": (900, 2050), "skin_dermis": (520, 2500), "skin_keratin
 
 def make_phantoms(out: Path) -> None:
     """Write each phantom (RGB, 700 x 460 pixels), the mask of its focus and, if any, its decoy's (0 or 255)."""
-    # The script sits outside the package, so Python needs to be told where the package is.
+    # The script is outside the package: add the checkout to Python's path.
     sys.path.insert(0, str(HERE.parent))
     from dala.phantoms import phantom
 
     for name, (seed, malignant, decoy) in PHANTOMS.items():
-        made = phantom.make(seed, malignant, (WIDTH, HEIGHT), decoy)
-        made.picture.save(out / f"{name}.png", optimize=True)
-        Image.fromarray(made.mask).convert("L").save(out / f"{name}_mask.png")
+        patch = phantom.make(seed, malignant, (WIDTH, HEIGHT), decoy)
+        patch.picture.save(out / f"{name}.png", optimize=True)
+        Image.fromarray(patch.mask).convert("L").save(out / f"{name}_mask.png")
         if decoy:
-            Image.fromarray(made.decoy).convert("L").save(out / f"{name}_decoy.png")
+            Image.fromarray(patch.decoy).convert("L").save(out / f"{name}_decoy.png")
 
 
 def make_crops(svs: Path, out: Path) -> None:

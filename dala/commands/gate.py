@@ -19,7 +19,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m dala gate`."""
+    """Add the options of `python -m dala gate`."""
     parser.description = 'Measure the average gate over pictures; the tab "Step by step" compares a patch with it.'
     parser.add_argument("--data", type=Path, required=True, help="folder with pictures in or below it")
     parser.add_argument("--model", metavar="FOLDER", help="folder of the weights; default: the shipped ones")
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         GateError: a network without a gate.
     """
     if not args.data.is_dir():
-        return refuse(f"{args.data}: there is no such folder of pictures.")
+        return refuse(f"{args.data}: no such folder; name a folder of pictures.")
     explainer = Explainer.load(args.model, args.device)
     origin = explainer.origin
     assert origin is not None  # noqa: S101  it was loaded  # nosec B101
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _at(magnification: str | None, files: Sequence[Path]) -> list[Path]:
-    """The pictures without those whose BreakHis name states another magnification, such as "100X"."""
+    """Leave out pictures whose BreakHis name states another magnification than, for example, "100X"."""
     wanted = re.findall(r"(\d+)X", magnification or "")
     named = {file: BREAKHIS_NAME.fullmatch(file.stem) for file in files}
     return [file for file, name in named.items() if not wanted or not name or name["zoom"] in wanted]

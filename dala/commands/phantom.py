@@ -1,4 +1,4 @@
-"""`python -m dala phantom`: a labelled set of synthetic patches with the masks of what was planted."""
+"""`python -m dala phantom`: a labelled set of synthetic patches with masks of lesions and decoys."""
 
 import argparse
 import os
@@ -11,28 +11,30 @@ from dala.phantoms.phantom import LABELS, SIZE
 
 __all__ = ["add_arguments", "run"]
 
-ABOUT = """Draw synthetic H&E-like patches with one planted lesion each, and the masks of what was planted.
+ABOUT = """Draw synthetic H&E-like patches with one lesion each, and masks of lesions and decoys.
 
     python -m dala phantom --n 200 --out phantoms
     python -m dala phantom --n 200 --out inked --decoy ink --decoy-class malignant
 
-Global stain and number of nuclei tell nothing of the class. A decoy does, and has nothing to do with it: what a
-network makes of that is seen by its maps.
+Overall stain and the number of nuclei do not depend on the class. A decoy does, although it is not evidence of it: maps
+show whether a network uses the decoy.
 """
 SMALLEST, LARGEST, MOST = 64, 4096, 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m dala phantom`."""
+    """Add the options of `python -m dala phantom`."""
     parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--n", type=_count, required=True, help="pictures, alternately benign and malignant")
-    parser.add_argument("--out", type=Path, required=True, help="new folder; the masks go to <OUT>_masks beside it")
+    parser.add_argument("--out", type=Path, required=True, help="new folder; masks are written to <OUT>_masks")
     parser.add_argument("--seed", type=_seed, default=0, help="of the first picture (default: 0)")
     parser.add_argument("--size", type=_size, default=SIZE, metavar="WxH", help="pixels (default: 700x460)")
-    parser.add_argument("--decoy", choices=list(DECOYS), help="plant one in one class; default: none")
-    parser.add_argument("--decoy-class", choices=LABELS, default="malignant", help="which one (default: malignant)")
+    parser.add_argument("--decoy", choices=list(DECOYS), help="add a decoy to one class (default: none)")
     parser.add_argument(
-        "--weak", action="store_true", help="labels of slides, not patches: every second malignant one shows no focus"
+        "--decoy-class", choices=LABELS, default="malignant", help="the class with the decoy (default: malignant)"
+    )
+    parser.add_argument(
+        "--weak", action="store_true", help="labels of slides, not patches: every second malignant patch has no focus"
     )
     parser.add_argument(
         "--workers", type=_workers, default=os.cpu_count() or 1, help="processes that draw (default: one a core)"
@@ -40,10 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw and write; the exit code.
+    """Draw and write the set; return the exit code.
 
     Raises:
-        DataError: a folder that holds something already, or cannot be written.
+        DataError: the folder is not empty.
+        DiskError: the folder cannot be written.
     """
     recipe = dataset.Recipe(args.n, args.seed, args.size, args.decoy, args.decoy_class, args.weak)
     dataset.make_folder(args.out, recipe, args.workers)
@@ -70,8 +73,8 @@ def _number(text: str, low: int, high: int, what: str) -> int:
 
 
 def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)[x×](\d+)", text)
-    width, height = (int(n) for n in found.groups()) if found else (0, 0)
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    width, height = (int(n) for n in match.groups()) if match else (0, 0)
     if not SMALLEST <= min(width, height) <= max(width, height) <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no WIDTHxHEIGHT from {SMALLEST} to {LARGEST}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT from {SMALLEST} to {LARGEST}")
     return width, height

@@ -1,4 +1,4 @@
-"""From an RGB picture to the network's input: size, scale and normalisation."""
+"""Convert an RGB picture to the network's input: size, scale and normalisation."""
 
 import re
 from dataclasses import asdict, dataclass, fields
@@ -27,18 +27,18 @@ class ImageError(DalaError):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the network's input.
+    """How a picture is converted to the network's input.
 
-    A picture keeps its aspect ratio: it is scaled until it has the area of `height` x `width` pixels. So a patch of the
-    training size enters untouched, and every picture costs the same.
+    A picture keeps its aspect ratio: it is scaled to the area of `height` x `width` pixels. So a patch of the training
+    size is unchanged, and every picture takes the same time.
 
     Args:
-        height, width: the size of the pictures that the weights were trained on, in pixels.
+        height, width: size of the pictures that the weights were trained on, in pixels.
         mean, std: per channel, for RGB in [0, 1].
         interpolation: a Pillow filter, "bicubic", "bilinear" or "lanczos".
-        magnification: the microscope's magnification as the data set names it, or None.
-        um_per_pixel: micrometres per pixel at the training size as the data set states it, or None.
-        enlargement: by how much the data set's own pictures were enlarged to `height` x `width`.
+        magnification: of the microscope, as the data set states it, or None.
+        um_per_pixel: micrometres per pixel at the training size, as the data set states them, or None.
+        enlargement: factor by which the data set's own pictures were enlarged to `height` x `width`.
     """
 
     height: int = 460
@@ -68,36 +68,36 @@ class Preprocessing:
             raise ValueError("preprocessing wants means from -10 to 10 and standard deviations from 0.001 to 10")
 
     def _check_scale(self) -> None:
-        told, scale = self.magnification, self.um_per_pixel
-        if told is not None and (not isinstance(told, str) or not told.isprintable() or len(told) > 100):
-            raise ValueError(f"preprocessing wants a magnification such as '100X', not {str(told)[:100]!r}")
+        text, scale = self.magnification, self.um_per_pixel
+        if text is not None and (not isinstance(text, str) or not text.isprintable() or len(text) > 100):
+            raise ValueError(f"preprocessing wants a magnification such as '100X', not {str(text)[:100]!r}")
         number = isinstance(scale, int | float) and not isinstance(scale, bool)
         if scale is not None and not (number and 0.001 <= scale <= 1000):
             raise ValueError(f"preprocessing wants micrometres per pixel from 0.001 to 1000, not {scale!r}")
 
     @classmethod
     def of(cls, value: "Preprocessing | dict[str, Any] | None") -> "Preprocessing":
-        """From itself, from the JSON of a config (unknown entries refused), or the default for None."""
+        """Build from the JSON of a config, whose unknown entries are refused; None gives the default."""
         if isinstance(value, cls):
             return value
-        given = dict(value or {})  # type: ignore[arg-type]
-        unknown = sorted(set(given) - {f.name for f in fields(cls)})
+        entries = dict(value or {})  # type: ignore[arg-type]
+        unknown = sorted(set(entries) - {f.name for f in fields(cls)})
         if unknown:
             raise ValueError(f"preprocessing does not know {', '.join(unknown)}")
         for name in ("mean", "std"):
-            if name in given:
-                given[name] = tuple(given[name])
-        return cls(**given)
+            if name in entries:
+                entries[name] = tuple(entries[name])
+        return cls(**entries)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, the inverse of `of`."""
+        """Convert to plain JSON, the inverse of `of`."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
 def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
-    """(width, height) at which the network sees a picture of a size: same aspect ratio, the area of the training size.
+    """Return (width, height) of a picture as network input: its aspect ratio, and the area of the training size.
 
-    What has been fitted fits: sides are whole pixels, and what is as near as rounding allows is left alone.
+    A size that was fitted before is unchanged: sides are whole pixels, and a difference due to rounding is ignored.
     """
     width, height = size
     area = preprocessing.height * preprocessing.width
@@ -108,47 +108,47 @@ def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[in
 
 
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The picture at the size at which the network sees it; see `fitted_size`."""
+    """Resize a picture to `fitted_size`."""
     size = fitted_size(picture.size, preprocessing)
     return picture if size == picture.size else picture.resize(size, _filter(preprocessing))
 
 
 def zoom_of(magnification: str | float, preprocessing: Preprocessing) -> float | None:
-    """By how much to resize a picture of a known scale, so that the network sees tissue at the scale it was trained on.
+    """Return the factor that resizes a picture of a known scale to the scale that the network was trained on.
 
     Args:
-        magnification: of the microscope, "40X", "200X", ..., as the data set names them; or micrometres per pixel.
+        magnification: of the microscope, such as "40X" or "200X", as the data set states it; or micrometres per pixel.
         preprocessing: the network's.
 
     Returns:
-        the factor; None where the network does not tell the scale that it expects in these terms.
+        The factor; None if the network's scale is not known in these units.
 
     Raises:
-        ImageError: no such scale, or one so far off that the picture would shrink or grow a hundredfold.
+        ImageError: not a scale, or one that would change the picture's size more than a hundredfold.
     """
     text = str(magnification).strip().upper()
     try:
-        given = float(text.removesuffix("X"))
+        scale = float(text.removesuffix("X"))
     except ValueError:
-        given = 0.0
-    if not 0 < given < float("inf"):
+        scale = 0.0
+    if not 0 < scale < float("inf"):
         raise ImageError(f"A scale is a magnification such as 100X or a number of µm per pixel, not {magnification!r}.")
     p = preprocessing
     if text.endswith("X"):
-        trained = SCALE.fullmatch(p.magnification or "")  # pictures of several scales tell none
-        factor = float(trained[1]) * p.enlargement / given if trained else None
+        trained = SCALE.fullmatch(p.magnification or "")  # no match if the pictures had several
+        factor = float(trained[1]) * p.enlargement / scale if trained else None
     else:
-        factor = given / p.um_per_pixel if p.um_per_pixel else None
+        factor = scale / p.um_per_pixel if p.um_per_pixel else None
     if factor and not 0.01 <= factor <= 100:
         raise ImageError(f"{magnification} is too far from the scale that the weights expect.")
     return factor
 
 
 def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> Image.Image:
-    """The picture resized by a factor, instead of to the training area as `fit` does.
+    """Resize a picture by a factor, instead of to the training area as `fit` does.
 
     Raises:
-        ImageError: too little would be left of it, or it would be more than four times what the network was trained on.
+        ImageError: the result would be too small, or have more than four times the training area.
     """
     size = max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))
     if min(size) < MIN_SIDE:
@@ -159,7 +159,7 @@ def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> I
 
 
 def normalised(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
-    """RGB picture -> (1, 3, H, W) float32, at the size that it has."""
+    """RGB picture -> (1, 3, H, W) float32, normalised at its own size."""
     pixels = F.to_dtype(F.pil_to_tensor(picture), torch.float32, scale=True)
     return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
 

@@ -1,6 +1,6 @@
-"""Charts as SVG in the colours and letters of the page around them; in a file of their own, dark on light.
+"""Charts as SVG in the colours and font of the page that contains them; in a file of their own, dark on light.
 
-Every element is made by `Markup.format`, which escapes what it fills in.
+Every element is built by `Markup.format`, which escapes its arguments.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ FOR, AGAINST = "var(--for, #b2182b)", "var(--against, #2166ac)"
 LINE, QUIET = "var(--border-color-primary, #d9d4cc)", "var(--body-text-color-subdued, #5f5a53)"
 ACCENT = "var(--color-accent, #0f766e)"
 ROW, WIDTH = 22, 420
-# The series of interest, then those it is compared with. Dashes tell them apart without colour.
+# The series of interest, then those for comparison. Dashes distinguish them without colour.
 STYLES = (
     Markup('stroke="{}" stroke-width="2.4"').format(ACCENT),
     Markup('stroke="{}" stroke-width="1.5" stroke-dasharray="5 3"').format(QUIET),
@@ -41,7 +41,7 @@ def bars(
 
     Args:
         heads: titles of the columns of names, values and notes.
-        names, values, notes: one for each bar; the name stands before it, the value and the note behind.
+        names, values, notes: one for each bar; the name is to its left, the value and the note to its right.
         alt: text alternative.
     """
     top = max(map(abs, values), default=0.0)
@@ -79,7 +79,7 @@ def curve(values: Tensor, chosen: Sequence[int], title: str, alt: str, height: i
     def y(value: float) -> float:
         return 12 + (low - 24) * (0.5 - 0.5 * value / top)
 
-    shown = np.unique(np.linspace(0, len(order) - 1, 400).astype(int))  # more than the eye can tell apart
+    shown = np.unique(np.linspace(0, len(order) - 1, 400).astype(int))  # more than the chart can resolve
     points = " ".join(f"{x(i):.1f},{y(float(values[order[i]])):.1f}" for i in shown)
     parts = [
         Markup('<path d="M{} {:.1f}H{}" stroke="{}"/>').format(left, y(0), WIDTH - 12, LINE),

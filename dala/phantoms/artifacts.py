@@ -1,6 +1,6 @@
-"""Things on a slide that say nothing about the tissue: a pen's ink, a fold, a bubble under the cover slip.
+"""Artifacts as decoys: a pen's ink, a fold, a bubble under the cover slip. They are no evidence of the class.
 
-Planted in one class only, a decoy teaches a network a shortcut: it need not look at the tissue any more.
+If a decoy is in one class only, a network can learn it as a shortcut instead of the tissue.
 All lengths are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
 """
 
@@ -12,7 +12,7 @@ from dala.phantoms.slide import Slide, smooth
 
 __all__ = ["DECOYS", "plant"]
 
-# A felt pen's blue-green; what a bubble's rim refracts away from the lens.
+# Optical densities (red, green, blue) of a felt pen's blue-green, and of a bubble's rim, which refracts light away.
 INK = np.array([1.35, 0.62, 0.42], np.float32)
 RIM = np.array([0.75, 0.75, 0.72], np.float32)
 TRIES = 60
@@ -22,14 +22,14 @@ Distance = np.ndarray
 
 
 def _ink(s: Slide, d: Distance, scale: float) -> None:
-    """A stroke of a felt pen, uneven, and darker where the ink gathered at its edge."""
+    """Paint a stroke of a felt pen, uneven, and darker at its edge, where ink gathers."""
     edge = smooth(2.5, -2.5, d + 0.8 * s.noise(5))
     load = 0.75 + 0.12 * s.noise(28) + 0.1 * s.noise(6) + 0.35 * np.exp(-(((d + 3) / 3) ** 2))
     s.dirt += (edge * np.clip(load, 0.3, None))[..., None] * INK
 
 
 def _fold(s: Slide, d: Distance, scale: float) -> None:
-    """Tissue that lies double, with a crease along its edges."""
+    """Paint a fold: two layers of tissue, with a crease along the edges."""
     cover = smooth(1.5, -1.5, d)
     crease = np.exp(-(((d + 2.5) / 1.8) ** 2))
     for stain in (s.h, s.e):
@@ -39,7 +39,7 @@ def _fold(s: Slide, d: Distance, scale: float) -> None:
 
 
 def _bright(s: Slide, d: Distance, scale: float) -> None:
-    """A bubble: no stain to be seen in it, a dark rim around it, and a glint."""
+    """Paint a bubble: hardly any stain inside, a dark rim, and a reflection."""
     inside = smooth(1, -4, d)
     for stain in (s.h, s.e):
         stain *= 1 - 0.93 * inside
@@ -47,7 +47,7 @@ def _bright(s: Slide, d: Distance, scale: float) -> None:
     s.dirt += (rim * (0.75 + 0.25 * s.noise(60)))[..., None] * RIM
 
 
-# name: what paints it, and at scale 1 its half length, half width, and how far it bends
+# Name: its painter, and at scale 1 its half length, half width and bend.
 Painter = Callable[[Slide, Distance, float], None]
 DECOYS: dict[str, tuple[Painter, float, float, float]] = {
     "ink": (_ink, 115, 27, 9),
@@ -57,12 +57,12 @@ DECOYS: dict[str, tuple[Painter, float, float, float]] = {
 
 
 def plant(s: Slide, name: str, keep_off: np.ndarray) -> np.ndarray:
-    """Plant a decoy where it covers as little of `keep_off`, bool (height, width), as sixty draws allow.
+    """Paint a decoy where it covers least of `keep_off` among `TRIES` random places.
 
     Args:
-        s: the slide, painted on.
+        s: the slide, changed in place.
         name: one of `DECOYS`.
-        keep_off: the lesions, which stay the evidence that they were.
+        keep_off: bool (height, width), true on the lesions, which should stay visible.
 
     Returns:
         bool (height, width), true on the decoy.
@@ -75,7 +75,7 @@ def plant(s: Slide, name: str, keep_off: np.ndarray) -> np.ndarray:
     best, least = (0.0, 0.0, 0.0), np.inf
     for x, y, turn in s.rng.uniform(0, 1, (TRIES, 3)) * [s.width, s.height, np.pi]:
         d = _stroke(s, (x, y, turn), length, width, coarse)
-        # Half of it hanging over the rim is as bad as a tenth of it on a lesion.
+        # Half of the decoy outside the picture costs as much as a tenth of it on a lesion.
         lost = (d < bend)[keep_off[coarse, coarse]].sum() + 0.2 * max(0.0, whole - (d < 0).sum())
         if lost < least:
             best, least = (x, y, turn), lost
@@ -93,7 +93,7 @@ def _stroke(
     every: slice,
     bend: np.ndarray | float = 0.0,
 ) -> Distance:
-    """Signed distance to a stroke of half length and half width around a place (x, y, direction)."""
+    """Return the signed distance to a stroke of half length and half width around a place (x, y, direction)."""
     x, y, turn = place
     dx, dy = s.xx[every, every] - x, s.yy[every, every] - y
     along, across = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn) + bend

@@ -1,6 +1,6 @@
-"""What lies around a lesion, whichever its class: stroma, fat, ducts, a lobule, fibroblasts and lymphocytes.
+"""Tissue around a lesion: stroma, fat, ducts, a lobule, fibroblasts and lymphocytes.
 
-Nothing here knows the class of the patch, so nothing here can give it away.
+All of it is drawn independently of the patch's class, so it contains no evidence.
 All lengths are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
 """
 
@@ -15,7 +15,7 @@ __all__ = ["Spot", "background", "spot"]
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a lesion will lie: its centre, the radius of a disc as large as it, and its share of the area (0 to 1)."""
+    """Place of a lesion: its centre, the radius of a disc of equal area, and its share of the patch's area (0 to 1)."""
 
     x: float
     y: float
@@ -24,14 +24,14 @@ class Spot:
 
 
 def spot(s: Slide) -> Spot:
-    """Draw where the lesion will lie: 15 to 25 % of the area, not at the rim."""
+    """Draw the place of the lesion: 15 to 25 % of the area, not at the border."""
     share = s.rng.uniform(0.15, 0.25)
     x, y = s.rng.uniform(0.27, 0.73) * s.width, s.rng.uniform(0.3, 0.7) * s.height
     return Spot(x, y, float(np.sqrt(share * s.width * s.height / np.pi)), share)
 
 
 def background(s: Slide, lesion: Spot) -> None:
-    """Fill the slide with everything but the lesion, for which room is left."""
+    """Paint everything but the lesion, for which space is left."""
     area = s.width * s.height / (700 * 460)
     ducts = []
     for _ in range(max(1, round(area * s.rng.integers(1, 4)))):
@@ -48,7 +48,7 @@ def background(s: Slide, lesion: Spot) -> None:
 
 
 def _beside(s: Slide, lesion: Spot, radius: float) -> tuple[float, float]:
-    """A place that is covered by the lesion as little as twenty draws allow."""
+    """Return the first of twenty random places that the lesion does not cover, else the farthest from it."""
     places = s.rng.uniform(0, 1, (20, 2)) * [s.width, s.height]
     gaps = np.hypot(*(places - [lesion.x, lesion.y]).T) - lesion.radius * 1.2 - radius
     first = int(np.argmax(gaps > 0)) if (gaps > 0).any() else int(np.argmax(gaps))
@@ -56,7 +56,7 @@ def _beside(s: Slide, lesion: Spot, radius: float) -> tuple[float, float]:
 
 
 def _strands(grid: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Random texture `grid` read at the positions (u, v) of a bent coordinate system, bilinear."""
+    """Sample the random texture `grid` at positions (u, v) of a bent coordinate system, with smooth interpolation."""
     rows, cols = grid.shape
     u0, v0 = np.floor(u).astype(int), np.floor(v).astype(int)
     fu, fv = (u - u0).astype(np.float32), (v - v0).astype(np.float32)
@@ -67,12 +67,12 @@ def _strands(grid: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return upper * (1 - fv) + lower * fv
 
 
-def _stroma(s: Slide, round_what: list[Outline]) -> None:
-    """Wavy collagen: strands and clefts follow one bent direction and wrap around the ducts."""
+def _stroma(s: Slide, ducts: list[Outline]) -> None:
+    """Paint wavy collagen: strands and clefts follow one bent direction and wrap around the ducts."""
     turn = s.rng.uniform(-0.9, 0.9)
     u = np.cos(turn) * s.xx + np.sin(turn) * s.yy
     v = np.cos(turn) * s.yy - np.sin(turn) * s.xx + 34 * s.noise(170) + 7 * s.noise(45) + 1.6 * s.noise(14)
-    for o in round_what:
+    for o in ducts:
         d = o.distance(s.xx, s.yy)
         near = np.exp(-np.clip(d, 0, None) / (0.35 * o.radius + 8))
         level = v[s.at(o.x, o.y)]
@@ -90,7 +90,7 @@ def _stroma(s: Slide, round_what: list[Outline]) -> None:
 
 
 def _fat(s: Slide, share: float) -> None:
-    """Adipose tissue: empty round cells (the fat is washed out of the slide) between thin pink walls."""
+    """Paint adipose tissue: empty round cells (preparation washes the fat out) between thin pink walls."""
     away = s.rng.uniform(0, 2 * np.pi)
     tilt = np.cos(away) * (s.xx / s.width - 0.5) + np.sin(away) * (s.yy / s.height - 0.5)
     field = tilt + 0.07 * s.noise(110)
@@ -108,14 +108,14 @@ def _fat(s: Slide, share: float) -> None:
         d = np.hypot(wx[here] - x, wy[here] - y)
         second[here] = np.minimum(second[here], np.maximum(first[here], d))
         first[here] = np.minimum(first[here], d)
-    # A cell ends at its neighbour's wall or at its own greatest radius, whichever comes first.
+    # A cell ends at its neighbour's wall or at its own largest radius, whichever is nearer.
     gap = np.minimum((second - first) / 2, 39 - first)
     s.paint(smooth(-1.5, 0.5, gap), 0.08, 0.26)
     s.paint(smooth(0.5, 1.8, gap + 0.35 * s.noise(25)), 0.01, 0.02)
 
 
 def _gland(s: Slide, o: Outline) -> None:
-    """A duct or acinus: collagen sleeve, flat myoepithelial nuclei, a ring of round luminal nuclei, pale lumen."""
+    """Paint a duct or acinus: collagen sleeve, flat myoepithelial nuclei, ring of round luminal nuclei, pale lumen."""
     here = s.around(o)
     d = o.distance(s.xx[here], s.yy[here])
     if d.size == 0:
@@ -141,7 +141,7 @@ def _gland(s: Slide, o: Outline) -> None:
 
 
 def _lobule(s: Slide, x: float, y: float, radius: float) -> None:
-    """A lobule: many small acini in loose, faintly blue stroma."""
+    """Paint a lobule: many small acini in loose, faintly blue stroma."""
     o = s.outline(x, y, radius, 0)
     loose = smooth(16, -10, o.distance(s.xx, s.yy) + 4 * s.noise(20))
     s.paint(0.6 * loose, 0.19 + 0.03 * s.noise(5), 0.24 + 0.06 * s.noise(7))
@@ -156,7 +156,7 @@ def _lobule(s: Slide, x: float, y: float, radius: float) -> None:
 
 
 def _loose_nuclei(s: Slide, spindles: int, lymphocytes: int) -> None:
-    """Fibroblasts lie along the fibres of the stroma, lymphocytes gather in crowds."""
+    """Paint fibroblasts along the fibres of the stroma, and lymphocytes in clusters."""
     crowd, busy = s.noise(75), smooth(-1.2, 1.5, s.noise(60))
     for kind, count in (("spindle", spindles), ("lymphocyte", lymphocytes)):
         for x, y in s.rng.uniform(0, 1, (count, 2)) * [s.width, s.height]:

@@ -1,7 +1,7 @@
-"""The lesion of a patch, twice: a malignant-like focus, and the benign-like proliferation that has its place instead.
+"""The two lesions of a patch: a malignant-like focus, and a benign-like proliferation at the same place.
 
-Both have the same share of the area, the same number of nuclei, and in the end the same amounts of stain, pixel for
-pixel: what differs is the size and the shape of the nuclei, their order, and the outline.
+Both have the same share of the area, the same number of nuclei and the same set of stain amounts. They differ in the
+size and shape of the nuclei, their order, and the outline.
 All lengths are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
 """
 
@@ -12,13 +12,13 @@ from dala.phantoms.slide import Outline, Slide, smooth
 
 __all__ = ["twins"]
 
-PALE = 0.12  # haematoxylin below which there is no cell: a lumen, a cleft
-STEP = 33.0  # from one small gland to the next
-LEVELS = 64  # of haematoxylin, at each of which both lesions hold the same eosin
+PALE = 0.12  # less haematoxylin than this means no cell: a lumen, a cleft
+STEP = 33.0  # distance between small glands
+LEVELS = 64  # of haematoxylin; at each, both lesions have the same amounts of eosin
 
 
 def twins(s: Slide, spot: Spot) -> tuple[tuple[Slide, np.ndarray], tuple[Slide, np.ndarray]]:
-    """Two copies of the slide, with the benign and with the malignant lesion, each with its region.
+    """Copy the slide twice, and paint the benign lesion on one copy and the malignant one on the other.
 
     Returns:
         benign and malignant: the slide, and bool (height, width), true on the lesion; both have `spot.share`.
@@ -43,21 +43,21 @@ def _region(s: Slide, spot: Spot, uneven: np.ndarray) -> np.ndarray:
 
 
 def _bed(s: Slide, region: np.ndarray) -> np.ndarray:
-    """Clear the region of what was there, leave its stroma, and give the soft cover (0 to 1) of the region."""
+    """Clear the region down to its stroma, and return the soft cover (0 to 1) of the region."""
     cover = s.soften(region)
     patchy = s.noise(5)
     s.paint(cover * (1 - s.tissue), 0.17 + 0.03 * patchy, 0.34 + 0.06 * patchy)
     s.paint(0.55 * cover, 0.18 + 0.03 * patchy, 0.3 + 0.05 * s.noise(9))
-    s.h -= cover * np.clip(s.h - 0.35, 0, None)  # nuclei that lay here
+    s.h -= cover * np.clip(s.h - 0.35, 0, None)  # nuclei in this place
     s.tissue += cover * (0.8 - s.tissue)
     s.centres = [c for c in s.centres if not region[s.at(*c)]]
     return cover
 
 
 def _glands(s: Slide, region: np.ndarray, spot: Spot, count: int) -> None:
-    """Small glands in rows, each with one row of round, alike nuclei around its lumen."""
+    """Paint small glands in rows, each with one row of round, similar nuclei around its lumen."""
     _bed(s, region)
-    # Bent rows, and septa of stroma that part them into lobules.
+    # Bent rows, which septa of stroma divide into lobules.
     inner = (s.soften(region, 9) > 0.68) & (np.abs(s.noise(75)) > 0.13)
     bent_x, bent_y = 7 * s.noise(110), 7 * s.noise(110)
     glands = []
@@ -85,7 +85,7 @@ def _acinus(s: Slide, o: Outline) -> None:
 
 
 def _along(s: Slide, glands: list[Outline], count: int) -> list[tuple[float, float, float]]:
-    """`count` places (x, y, direction), evenly along the middle of the walls of all glands taken together."""
+    """Return `count` places (x, y, direction), spread evenly along the middle of the walls of all glands."""
     phi = np.linspace(0, 2 * np.pi, 73)
     radii = np.stack([o.edge(phi) - 0.52 * o.wall for o in glands])
     x = np.array([[o.x] for o in glands]) + radii * np.cos(phi)
@@ -101,7 +101,7 @@ def _along(s: Slide, glands: list[Outline], count: int) -> list[tuple[float, flo
 
 
 def _sheets(s: Slide, region: np.ndarray, count: int, pale: float) -> None:
-    """Sheets and nests of crowded, uneven, often large and dark nuclei; `pale`: share of holes and clefts."""
+    """Paint sheets and nests of crowded, uneven, often large and dark nuclei; `pale`: share of holes and clefts."""
     cover = _bed(s, region)
     field, holes, patchy = s.noise(34) + 0.4 * s.noise(13), s.noise(13), s.noise(5)
     bands, nests = np.quantile(field[region], [0.1, 0.24])
@@ -115,7 +115,7 @@ def _sheets(s: Slide, region: np.ndarray, count: int, pale: float) -> None:
     gy, gx = np.mgrid[0 : s.height : step, 0 : s.width : step]
     places = np.stack([gx, gy], -1).reshape(-1, 2) + s.rng.uniform(-0.36, 0.36, (gx.size, 2)) * step
     room = np.array([free[s.at(x, y)] for x, y in places])
-    # The fullest places first, but for chance, until the number is reached; then a second nucleus close by.
+    # Places with most room first, with some noise, until `count` is reached; then a second nucleus near each.
     order = np.argsort(-(room + s.rng.uniform(0, 0.5, room.size)), kind="stable")
     order = order[room[order] > 0.2]
     for k in range(count):
@@ -126,12 +126,12 @@ def _sheets(s: Slide, region: np.ndarray, count: int, pale: float) -> None:
 
 
 def _share_the_stain(a: Slide, b: Slide) -> None:
-    """Give both slides one and the same set of stain amounts, each in its own order.
+    """Give both slides the same set of stain amounts, each in its own order.
 
     First the haematoxylin: where the slides differ, the sorted amounts of both are averaged, and every pixel gets the
-    average at its own rank, so that the darkest stays the darkest (the lists' Wasserstein barycentre). Then the eosin
-    in the same way, among the pixels of one level of haematoxylin. Afterwards no statistic of colour over the whole
-    patch, joint ones of both stains included, differs between the two but by the width of a level.
+    average at its own rank (the Wasserstein barycentre of the two distributions), so that the darkest pixel stays the
+    darkest. Then the eosin in the same way, among the pixels of one level of haematoxylin. Afterwards no statistic of
+    colour over the whole patch, including joint ones of both stains, differs by more than the width of a level.
     """
     where = (a.h != b.h) | (a.e != b.e)
     size = int(where.sum())

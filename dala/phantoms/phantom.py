@@ -6,7 +6,7 @@ an orderly proliferation in the other. Everything around it is drawn independent
 contain the same number of nuclei and the same stain (`dala.phantoms.lesions`): the focus is the only evidence. Its mask
 is the ground truth for an explanation of a classifier.
 
-The pictures imitate the look of a 100X micrograph. They are a teaching aid and carry no diagnostic meaning.
+The pictures imitate a 100X micrograph. They are a teaching aid and carry no diagnostic meaning.
 All lengths below are pixels; stain amounts are optical densities (natural logarithm, 0 = clear glass).
 """
 
@@ -23,7 +23,7 @@ __all__ = ["LABELS", "SIZE", "Phantom", "make"]
 
 LABELS = ("benign", "malignant")
 SIZE = (700, 460)
-# Streams of draws: tissue, dye and camera are the same for both classes of a seed, with and without a decoy.
+# Streams of random numbers: tissue, dye and camera of a seed are the same for both classes, with and without a decoy.
 TISSUE, LESION, DECOY, CAMERA = range(4)
 
 
@@ -33,11 +33,11 @@ class Phantom:
 
     Attributes:
         picture: RGB, 8 bits.
-        mask: bool (height, width), true on the malignant focus; nowhere where there is none.
-        label: one of `LABELS`; of the lesion, or of the slide where labels are weak.
+        mask: bool (height, width), true on the malignant focus; all false without one.
+        label: one of `LABELS`; of the lesion, or of the slide if labels are weak.
         region: bool (height, width), true on the lesion, malignant or benign.
-        decoy: bool (height, width), true on the decoy; nowhere without one.
-        nuclei: how many there are.
+        decoy: bool (height, width), true on the decoy; all false without one.
+        nuclei: their number.
     """
 
     picture: Image.Image
@@ -49,17 +49,17 @@ class Phantom:
 
 
 def make(seed: int, malignant: bool = True, size: tuple[int, int] = SIZE, decoy: str | None = None) -> Phantom:
-    """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and the masks of what was planted.
+    """Draw the phantom of `seed`: a picture of `size` (width, height) pixels, and masks of its lesion and decoy.
 
-    The lesion covers 15 to 25 % of the area. Nuclei and ducts keep their size in pixels whatever `size` is, as they
-    would under one objective. The two classes of a seed differ in the lesion only, and a decoy changes nothing but
-    the place where it lies. The same arguments give the same bytes.
+    The lesion covers 15 to 25 % of the area. Nuclei and ducts have the same size in pixels for every `size`, as with
+    one objective. The two classes of a seed differ only in the lesion, and a decoy changes only the pixels that it
+    covers. The same arguments give the same bytes.
 
     Args:
-        seed: of every draw, 0 or more.
-        malignant: which lesion.
+        seed: of all random numbers, 0 or more.
+        malignant: whether the lesion is malignant.
         size: width and height in pixels.
-        decoy: one of `dala.phantoms.artifacts.DECOYS`, planted beside the lesion; or none.
+        decoy: one of `dala.phantoms.artifacts.DECOYS`, painted outside the lesion if possible; or None.
     """
     s = Slide(seed, size)
     s.draw_from(TISSUE)

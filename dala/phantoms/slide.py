@@ -36,21 +36,21 @@ class Outline:
         return self.radius * oval * (1 + wobble)
 
     def distance(self, xx: np.ndarray, yy: np.ndarray) -> np.ndarray:
-        """Rough signed distance of pixels to the curve, negative inside."""
+        """Approximate the signed distance of pixels to the curve, negative inside."""
         dx, dy = xx - self.x, yy - self.y
         return np.hypot(dx, dy) - self.edge(np.arctan2(dy, dx))
 
 
 class Slide:
-    """One patch before it is photographed.
+    """A stained patch before it is photographed.
 
     Attributes:
         h, e: haematoxylin and eosin, (height, width) float32 optical densities.
-        dirt: what else takes light away, such as ink: (height, width, 3) optical densities of red, green and blue.
-        tissue: 1 where stroma is, 0 where something else lies.
+        dirt: other absorption, such as ink: (height, width, 3) optical densities of red, green and blue.
+        tissue: 1 on stroma, 0 elsewhere.
         angle: direction of the fibres, radians.
         centres: (x, y) of every nucleus.
-        rng: where every draw comes from; see `draw_from`.
+        rng: source of all random numbers; see `draw_from`.
     """
 
     def __init__(self, seed: int, size: tuple[int, int]) -> None:
@@ -66,54 +66,54 @@ class Slide:
         self.centres: list[tuple[float, float]] = []
 
     def draw_from(self, stream: int) -> None:
-        """Go on with the draws of a numbered stream: what one part of a patch draws never changes another part."""
+        """Switch to a numbered stream of random numbers, so that one part of a patch never changes another part."""
         self.rng = np.random.default_rng([self.seed, stream])
 
     def twin(self) -> "Slide":
-        """A copy that can be painted on without changing this one."""
+        """Return a copy that can be painted on without changing this slide."""
         other = copy.copy(self)
         other.h, other.e, other.dirt = self.h.copy(), self.e.copy(), self.dirt.copy()
         other.tissue, other.centres = self.tissue.copy(), list(self.centres)
         return other
 
     def at(self, x: float, y: float) -> tuple[int, int]:
-        """Row and column of the pixel nearest to a position, which may lie outside."""
+        """Return row and column of the pixel nearest to a position, which may be outside the picture."""
         return int(min(max(y, 0), self.height - 1)), int(min(max(x, 0), self.width - 1))
 
     def noise(self, scale: float) -> np.ndarray:
-        """Smooth random field (height, width) with mean 0 and deviation near 1; `scale` is the blob size."""
+        """Draw a smooth random field (height, width) with mean 0 and deviation near 1; `scale` is the blob size."""
         rows, cols = int(self.height / scale) + 4, int(self.width / scale) + 4
         grid = Image.fromarray(self.rng.standard_normal((rows, cols)).astype(np.float32))
         box = (1, 1, 1 + self.width / scale, 1 + self.height / scale)
         return 1.4 * np.asarray(grid.resize((self.width, self.height), Image.Resampling.BICUBIC, box))
 
     def outline(self, x: float, y: float, radius: float, wall: float, wobble: float = 0.06) -> Outline:
-        """A curve of random shape around (x, y)."""
+        """Draw a curve of random shape around (x, y)."""
         waves = np.stack([self.rng.normal(0, wobble, 4) / [1, 1.3, 2, 2.6], self.rng.uniform(0, 6.3, 4)], axis=1)
         return Outline(x, y, radius, wall, self.rng.uniform(1.0, 1.5), self.rng.uniform(0, 3.14), waves)
 
     def around(self, o: Outline) -> tuple[slice, slice]:
-        """The part of the picture (rows, columns) that an outline can touch."""
+        """Return the part of the picture (rows, columns) that an outline can touch."""
         return self.window(o.x, o.y, 2 * o.radius + 12)
 
     def window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
-        """The part of the picture (rows, columns) at most `reach` away from (x, y) along either axis."""
+        """Return the part of the picture (rows, columns) at most `reach` away from (x, y) along either axis."""
         left, top = max(int(x - reach), 0), max(int(y - reach), 0)
         return slice(top, max(int(y + reach), 0)), slice(left, max(int(x + reach), 0))
 
     def soften(self, region: np.ndarray, radius: float = 2) -> np.ndarray:
-        """A region, bool (height, width), as a cover of 0 to 1 with a soft edge."""
+        """Convert a region, bool (height, width), to a cover of 0 to 1 with a soft edge."""
         blurred = Image.fromarray((255 * region).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
         return np.asarray(blurred, np.float32) / 255
 
     def paint(self, cover: np.ndarray, h: Amount, e: Amount, here: tuple[slice, slice] = EVERYWHERE) -> None:
-        """Replace the stains by `h` and `e` where `cover` (0 to 1) lies; what is covered is stroma no more."""
+        """Replace the stains by `h` and `e` in proportion to `cover` (0 to 1), which is no stroma any more."""
         self.h[here] += cover * (h - self.h[here])
         self.e[here] += cover * (e - self.e[here])
         self.tissue[here] *= 1 - cover
 
     def nucleus(self, x: float, y: float, long: float, short: float, angle: float, dye: float, wild: float) -> None:
-        """Stamp one nucleus with half axes `long`, `short`; `wild` (0 to 1) makes outline and chromatin irregular."""
+        """Paint one nucleus with half axes `long`, `short`; `wild` (0 to 1) makes outline and chromatin irregular."""
         here = self.window(x, y, long * 1.6 + 3)
         xx, yy = self.xx[here] - x, self.yy[here] - y
         if xx.size == 0:
@@ -135,23 +135,23 @@ class Slide:
         self.e[here] *= 1 - 0.45 * cover
 
     def blur(self) -> None:
-        """The finite resolution of the lens, taken on the stains: it mixes neighbours and changes no total."""
+        """Apply the finite resolution of the lens to the stains, which mixes neighbours and keeps totals."""
         self.h, self.e = _blurred(self.h), _blurred(self.e)
 
     def photograph(self) -> Image.Image:
-        """Beer-Lambert law, then a microscope camera: uneven light, white balance, sensor noise."""
+        """Apply the Beer-Lambert law, then a microscope camera: uneven light, white balance, sensor noise."""
         density = self.h[..., None] * HAEMATOXYLIN + self.e[..., None] * EOSIN + self.dirt
         white = np.array([240, 237, 227], np.float32) + self.rng.normal(0, 2.5, 3).astype(np.float32)
         fall = np.hypot((self.xx / self.width - 0.5), (self.yy / self.height - 0.5))
         light = 1.01 - 0.12 * fall**2 + 0.012 * self.noise(300)
-        # A few percent of glare reach the sensor past the tissue and keep the darkest nuclei from turning black.
+        # A few percent of glare reach the sensor without passing the tissue, so the darkest nuclei are not black.
         rgb = white * (0.07 + 0.93 * np.exp(-density)) * light[..., None]
         noise = self.rng.standard_normal(rgb.shape, dtype=np.float32)
         return Image.fromarray(np.clip(rgb + noise * (0.9 + 0.008 * rgb) + 0.5, 0, 255).astype(np.uint8))
 
 
 def _blurred(stain: np.ndarray, radius: float = 0.85) -> np.ndarray:
-    # Pillow blurs no float pictures; a separable kernel of seven taps is as good as a Gaussian of this width.
+    # Pillow does not blur float pictures; a separable kernel of seven taps is enough for a Gaussian of this width.
     taps = np.exp(-(np.arange(-3, 4) ** 2) / (2 * radius**2)).astype(np.float32)
     for axis in (0, 1):
         wide = np.pad(stain, [(3, 3) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
@@ -161,6 +161,6 @@ def _blurred(stain: np.ndarray, radius: float = 0.85) -> np.ndarray:
 
 
 def smooth(low: float, high: float, value: np.ndarray) -> np.ndarray:
-    """Soft step from 0 at `low` to 1 at `high`."""
+    """Return a smooth step from 0 at `low` to 1 at `high`."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

@@ -192,7 +192,7 @@ def test_the_command_writes_the_same_bytes_whatever_the_number_of_workers(tmp_pa
     ("arguments", "words"),
     [
         (["--n", "1"], "'1' is not a number of pictures from 2"),
-        (["--n", "4", "--size", "700"], "'700' is no WIDTHxHEIGHT from 64 to 4096"),
+        (["--n", "4", "--size", "700"], "'700' is not WIDTHxHEIGHT from 64 to 4096"),
         (["--n", "4", "--size", "20x9000"], "no WIDTHxHEIGHT"),
         (["--n", "4", "--seed", "-1"], "'-1' is not a seed"),
         (["--n", "4", "--decoy", "dust"], "invalid choice: 'dust'"),

@@ -1,4 +1,4 @@
-"""Uploaded files and images sent as text: checked before anything opens them."""
+"""Check uploaded files, and images sent as text, before anything opens them."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ FULL = "This server's disk takes no more pictures: try again later, or tell its 
 
 
 def picture(value: Any) -> Path | bytes:
-    """The source for `dala.images.reading.read`: the file of an image component's raw value, or bytes sent as text.
+    """Return the source for `dala.images.reading.read`: an image component's file, or the bytes of an image as text.
 
     Raises:
         ImageError: neither a file nor base64 or a data URL. Text is never taken as a path or an address.
@@ -35,7 +35,7 @@ def picture(value: Any) -> Path | bytes:
 
 
 def file_of(value: Any) -> Path:
-    """The file of an image component's raw value.
+    """Return the file of an image component's raw value.
 
     `dala.ui.server.blocks.Blocks` has checked every file of a request by `uploaded_file` before an event sees it.
 
@@ -49,10 +49,10 @@ def file_of(value: Any) -> Path:
 
 
 def uploaded_file(value: Any) -> Path:
-    """As `file_of`, for a file that this server received.
+    """As `file_of`, for a file that was uploaded to this server.
 
-    The events that decode images skip Gradio's own preprocessing, whose errors are not meant for visitors; so its check
-    is made here.
+    Events that decode images skip Gradio's own preprocessing, whose errors are not meant for visitors; this function
+    replaces its check.
 
     Raises:
         ImageError: no file, or a path outside the upload folder.
@@ -64,16 +64,16 @@ def uploaded_file(value: Any) -> Path:
 
 
 def taken_in(path: str) -> Path | None:
-    """A path inside the upload folder, with links resolved; None for any other."""
+    """Resolve a path inside the upload folder; None for any other path."""
     try:
         file = Path(path).resolve()
-    except (OSError, ValueError, RuntimeError):  # too long a name, a zero byte in it, or a cycle of links
+    except (OSError, ValueError, RuntimeError):  # a name that is too long or contains a zero byte, or a cycle of links
         return None
     return file if file.is_relative_to(Path(get_upload_folder()).resolve()) else None
 
 
 def forget_unfinished(seconds: float = 3600) -> None:
-    """Delete files of uploads that were interrupted longer ago than this: Gradio leaves them behind."""
+    """Delete files of uploads that were interrupted longer ago than this; Gradio does not."""
     with suppress(FileNotFoundError):  # no folder yet, or a file deleted by another process
         for file in Path(get_upload_folder()).iterdir():
             if file.is_file() and time.time() - file.stat().st_mtime > seconds:
@@ -96,7 +96,7 @@ def _decoded(text: str) -> bytes:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Turn the errors of a full or read-only disk into a sentence for the visitor.
+    """Convert errors of a full or read-only disk to a sentence for the visitor.
 
     Raises:
         DiskError: no room, or no permission.
@@ -104,7 +104,7 @@ def kept() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Gradio wraps the error of the disk into one of its own.
+        # Gradio wraps the disk's error.
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError) or cause.errno not in REFUSALS - {errno.ENAMETOOLONG}:
             raise
@@ -112,7 +112,7 @@ def kept() -> Iterator[None]:
 
 
 async def unkept(request: Request, error: Exception) -> PlainTextResponse:
-    """Response to an upload that the disk refuses; any other OSError is raised again."""
+    """Return the response to an upload that the disk refuses; raise any other OSError again."""
     try:
         with kept():
             raise error
@@ -121,5 +121,5 @@ async def unkept(request: Request, error: Exception) -> PlainTextResponse:
 
 
 def sentence(error: DalaError) -> gr.Error:
-    """One of the project's own errors for the visitor; escaped, because Gradio displays it as HTML."""
+    """Convert one of the project's own errors for the visitor; escaped, because Gradio displays it as HTML."""
     return gr.Error(escape(str(error), quote=False), title="That did not work", duration=12, print_exception=False)
