@@ -56,6 +56,16 @@ def project_files(*places):
     return sorted({name for name in run(*command, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()})
 
 
+def test_every_room_lists_its_modules():
+    for init in (ROOT / "dala").glob("*/**/__init__.py"):
+        modules = {file.stem for file in init.parent.glob("*.py") if file != init}
+        modules |= {file.parent.name for file in init.parent.glob("*/__init__.py")}
+        listed = re.findall(
+            r"^- `(\w+)`: .", ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), re.MULTILINE
+        )
+        assert sorted(listed) == sorted(modules), init
+
+
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
     """The folder of the unpacked sdist, built without a network from the project's own files."""

@@ -1,4 +1,19 @@
-"""One module per command: `add_arguments(parser)`, and `run(args)`, which returns the exit code."""
+"""One module per command: `add_arguments(parser)`, and `run(args)`, which returns the exit code.
+
+- `explain`: maps of pictures, as files.
+- `trust`: checks of one map, and a verdict.
+- `gate`: the mean gate, written to the folder of the weights.
+- `phantom`: a set of synthetic patches.
+- `data`: check and split a data set.
+- `train`: train and cross-validate networks.
+- `evaluate`: score a network on a data set.
+- `compare`: compare runs.
+- `evaluate_explanations`: the benchmark of explanation methods.
+- `report`: the report and card of runs.
+- `publish`: upload a model.
+- `publish_space`: upload a Space.
+- `_send`: the upload that both share.
+"""
 
 import sys
 

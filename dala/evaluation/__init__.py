@@ -1,1 +1,11 @@
-"""How good a classifier is."""
+"""How good a classifier is.
+
+- `inference`: logits of a network on labelled pictures.
+- `predictions`: held-out predictions of a cross-validated run.
+- `calibration`: calibration error and temperature scaling.
+- `metrics`: metrics by picture and by patient.
+- `bootstrap`: confidence intervals and paired tests over patients.
+- `summary`: summary of a run, the key "scores" of its report.
+- `comparison`: compare several runs.
+- `plots`: figures of a model card.
+"""

@@ -1,1 +1,12 @@
-"""From a picture to an `Explanation`, and from there to files."""
+"""From a picture to an `Explanation`, and from there to files.
+
+- `question`: the class, methods, layer and kind of evidence.
+- `engine`: run a network stage by stage.
+- `batching`: pictures that share a forward pass, within the GPU's memory.
+- `explanation`: the result for one picture.
+- `explainer`: the public class that explains pictures with one network.
+- `export`: an explanation as pictures, numbers and files.
+- `folder`: explain a folder of pictures, resumable.
+- `decomposition`: the contribution of each feature map to Grad-CAM.
+- `gate`: the mean gate of the attention over many pictures.
+"""

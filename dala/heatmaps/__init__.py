@@ -1,1 +1,9 @@
-"""What is done with a raw map: thresholds, rendering, files, comparison. No network."""
+"""Operations on a raw map: resizing, thresholds, rendering, files, comparison. No network.
+
+- `resize`: resize and scale a map.
+- `thresholds`: the rules of dynamic thresholds.
+- `render`: overlays and descriptions in words.
+- `npz`: write maps as NPZ, and read untrusted ones.
+- `similarity`: agreement of several maps of one picture.
+- `localization`: agreement of a map with a ground-truth mask.
+"""

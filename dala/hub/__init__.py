@@ -1,1 +1,9 @@
-"""The Hugging Face Hub over the wire."""
+"""The Hugging Face Hub: download and upload of model repositories, and the format of their report.
+
+- `layout`: file names of a model repository.
+- `errors`: failures of the Hub and its client as sentences.
+- `transfer`: calls of `huggingface_hub` with a time limit.
+- `cache`: download of files into the client's cache, with checks of sizes and hashes.
+- `report`: types and reader of `report.json`.
+- `upload`: upload of a folder.
+"""

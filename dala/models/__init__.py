@@ -1,4 +1,12 @@
-"""Weights of a `DALAResNet50`: load, save and check them."""
+"""Weights of a `DALAResNet50`: load, save and check them.
+
+- `dala_resnet`: the network.
+- `hub_mixin`: `from_pretrained`, `save_pretrained` and `push_to_hub`.
+- `serialization`: write and read `model.safetensors` and `config.json`.
+- `pretrained`: load a network from a folder, a file or the Hub.
+- `card`: the model card of a network without a report.
+- `device`: the device a network runs on.
+"""
 
 from pathlib import Path
 from typing import Any

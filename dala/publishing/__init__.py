@@ -1,1 +1,12 @@
-"""What is published, as folders: the model and the Space."""
+"""What is published, as folders: the model and the Space.
+
+- `samples`: sample pictures.
+- `card_notes`: `card.json`, the notes of a model card.
+- `card_text`: the sentences of a model card that depend on a report.
+- `model_card`: the model card from a report and notes.
+- `runs`: read the runs of a report, and check them against each other.
+- `run_report`: write the report of cross-validated runs, its figures and the model card.
+- `model_folder`: write the folder of a model.
+- `pinned`: the network that the app starts with.
+- `space`: write the folder of a Space.
+"""

@@ -1,1 +1,19 @@
-"""From a folder of pictures to weights."""
+"""From a folder of pictures to weights.
+
+- `config_parts`: the five parts of the settings.
+- `config`: all settings, each of which is an option of `dala train`.
+- `phantom_data`: generated pictures as training data.
+- `networks`: networks by name.
+- `initialization`: initial weights.
+- `distributed`: the processes of a run.
+- `feature_cache`: features of the frozen stages, cached on disk.
+- `datasets`: training inputs as torch `Dataset`s.
+- `probes`: attention and head fitted to frozen features.
+- `checkpoint`: checkpoints, and interrupts between steps.
+- `trainer`: the fine-tuning loop.
+- `fit`: networks as candidates: initialized, fitted and scored.
+- `baselines`: baseline classifiers on colour or ImageNet features.
+- `candidates`: everything that cross-validation fits and scores.
+- `run_folder`: the folder of a run.
+- `cross_validation`: cross-validate the candidates, and train the final network.
+"""

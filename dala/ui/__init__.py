@@ -1,0 +1,14 @@
+"""The page: a Gradio app and its API.
+
+- `theme`: colours and fonts.
+- `model_cache`: networks in memory, shared by all sessions.
+- `explanation_cache`: recent explanations, shared by all sessions.
+- `session`: the state of a session, and how the tabs follow it.
+- `choices`: the choice of methods that several tabs offer.
+- `link`: choices in the page's address.
+- `download`: what is on screen as one zip.
+- `sidebar`: the patch and the model, left of every tab.
+- `tabs`: one module for each tab.
+- `mapview`: the component that draws maps in the browser.
+- `server`: the API, and the checks of requests.
+"""

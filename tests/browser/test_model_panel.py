@@ -80,7 +80,7 @@ def test_the_app_starts_from_the_hub(browser, three, tmp_path):
             "GRADIO_SERVER_PORT": "7999", "GRADIO_ANALYTICS_ENABLED": "False",
         }  # fmt: skip
         for what in ("cold", "warm"):
-            began, asked = time.perf_counter(), len(hub.asked)
+            began, asked = time.perf_counter(), len(hub.requests)
             process = subprocess.Popen(
                 [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
             )
@@ -91,7 +91,7 @@ def test_the_app_starts_from_the_hub(browser, three, tmp_path):
                 print(f"{what} cache: {time.perf_counter() - began:.1f} s from the command to the first map")
                 assert page.locator(".classes input").count() == 3
                 assert "BACH, 20X" in page.locator(".head").inner_text()
-                assert (len(hub.asked) > asked) is (what == "cold")
+                assert (len(hub.requests) > asked) is (what == "cold")
                 page.close()
             finally:
                 process.terminate()

@@ -32,7 +32,7 @@ NUMBERS = count()
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """Two processes of the command line with other hash seeds; a folder for each."""
+    """Two processes of the command line with different hash seeds, and a folder for each."""
     places = [tmp_path_factory.mktemp(f"seed{seed}") for seed in (0, 1)]
     with Warm(places[0], PYTHONHASHSEED="0") as first, Warm(places[1], PYTHONHASHSEED="4242") as second:
         yield list(zip((first, second), places, strict=True))
@@ -46,7 +46,7 @@ def tree(tmp_path_factory):
 
 
 def contents(folder):
-    """Files by name; JSON without its times."""
+    """Read files by name; JSON without its times."""
     digests = {}
     for file in sorted(f for f in folder.rglob("*") if (f.is_file() and f.suffix != ".csv") or f.name == "summary.csv"):
         content = file.read_bytes()
@@ -63,7 +63,7 @@ def timeless(value):
 
 
 def same(two, *command, code=0):
-    """Run a command in both processes, with OUT as a folder of its own; what both printed and wrote."""
+    """Run a command in both processes, with OUT replaced by its own folder; return what both printed and wrote."""
     outputs, number = [], next(NUMBERS)
     for one, place in two:
         out = place / f"out-{number}"

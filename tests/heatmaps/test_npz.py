@@ -18,7 +18,7 @@ def npz(**arrays):
 
 
 def member(content, name="m.npy"):
-    """A zip with anything in the place of an array."""
+    """Build a zip with any content in place of an array."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, content)
@@ -41,7 +41,7 @@ def test_there_and_back(heat):
 
 
 @pytest.mark.parametrize("make", [np.asfortranarray, lambda v: v.astype(">f8"), lambda v: v[::-1][::-1]])
-def test_however_numpy_writes_it(heat, make):
+def test_all_ways_in_which_numpy_writes_it(heat, make):
     assert torch.equal(npz_maps.read(npz(m=make(heat.numpy()))), heat)
 
 
@@ -83,7 +83,7 @@ def test_a_small_archive_does_not_fill_the_memory():
     assert torch.equal(npz_maps.read(bomb), torch.zeros(2, 2))
 
 
-def test_names_and_text_that_are_none():
+def test_invalid_names_and_texts():
     with pytest.raises(RawMapError, match="no map 'c' in the NPZ: it holds m"):
         npz_maps.read(npz(m=np.zeros((2, 2))), "c")
     with pytest.raises(RawMapError, match="neither the base64 text"):
@@ -102,6 +102,6 @@ def test_a_raw_map_alone_gives_the_explanations_threshold(small, patch):
 
 
 @pytest.mark.parametrize(("size", "words"), [((96, None), "both"), ((0, 5), "one pixel"), ((5000, 5000), "4 million")])
-def test_a_size_that_is_none(heat, size, words):
+def test_invalid_sizes(heat, size, words):
     with pytest.raises(RawMapError, match=words):
         export.masked(heat, size)

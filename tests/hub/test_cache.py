@@ -18,11 +18,11 @@ def test_what_was_downloaded_is_found_without_a_request(two_files, serve):
     content, folder = fetch("of/you")
     assert content == [BODY, b"{}"]
     assert [(folder / name).read_bytes() for name in NAMES] == content
-    asked = len(server.asked)
+    asked = len(server.requests)
     for revision in ("of/you", COMMIT):
         assert cache.cached("you/net", NAMES, revision) == folder
     assert cache.cached("you/net", NAMES, "main") is None, "of/you alone was asked for"
-    assert len(server.asked) == asked
+    assert len(server.requests) == asked
     assert folder.name == COMMIT
 
 
@@ -50,8 +50,8 @@ def test_what_the_client_downloaded_is_found_here(two_files, serve, tmp_path):
 def test_large_files_come_from_another_host_that_never_sees_the_token(two_files, serve):
     server = serve(two_files, cdn=True)
     assert fetch(token="hf_secret")[0] == [BODY, b"{}"]
-    seen = {path.startswith("cdn"): set() for _, path in server.asked}
-    for (_, path), headers in zip(server.asked, server.headers, strict=True):
+    seen = {path.startswith("cdn"): set() for _, path in server.requests}
+    for (_, path), headers in zip(server.requests, server.headers, strict=True):
         seen[path.startswith("cdn")].add(headers.get("authorization"))
     assert seen == {False: {"Bearer hf_secret"}, True: {None}}
 
@@ -85,12 +85,16 @@ def test_a_file_beside_is_asked_for_once_and_so_is_its_absence(two_files, serve,
     server = serve(shutil.copytree(two_files, tmp_path / "repository"))
     (tmp_path / "repository" / "README.md").write_text("# A card")
     folder = fetch()[1]
-    before = len(server.asked)
+    before = len(server.requests)
     for _ in range(2):
         assert cache.beside(folder, "you/net", "README.md") == folder / "README.md"
         assert cache.beside(folder, "you/net", "samples/samples.json") is None
     assert (folder / "README.md").read_text() == "# A card"
-    assert [path.rsplit("/", 1)[1] for _, path in server.asked[before:]] == ["README.md", "README.md", "samples.json"]
+    assert [path.rsplit("/", 1)[1] for _, path in server.requests[before:]] == [
+        "README.md",
+        "README.md",
+        "samples.json",
+    ]
     server.faults["you/net"] = Fault(503)
     with pytest.raises(HubError, match="answers 503"):
         cache.beside(folder, "you/net", "report.json")
@@ -102,7 +106,7 @@ def test_an_id_that_cannot_be(repo, two_files, serve):
     for ask in (lambda: cache.cached(repo, NAMES, None), lambda: cache.download(repo, NAMES, str)):
         with pytest.raises(HubError, match="not a Hub id"):
             ask()
-    assert not server.asked
+    assert not server.requests
 
 
 def test_a_missing_file_has_an_error_of_its_own(two_files, serve):

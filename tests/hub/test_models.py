@@ -86,7 +86,7 @@ def test_from_pretrained_is_strict_and_as_quick(three, serve, tmp_path):
     model = DALAResNet50.from_pretrained("you/net", revision=COMMIT, strict=True)
     assert model.class_names == ("benign", "in situ", "invasive")
     assert not model.training
-    assert len(server.asked) == 5, "the list of files, and each by HEAD and GET"
+    assert len(server.requests) == 5, "the list of files, and each by HEAD and GET"
     assert DALAResNet50.from_pretrained("you/net", revision=COMMIT, local_files_only=True).config() == model.config()
     for options in ({"strict": False}, {"class_names": ["a", "b"]}):
         with pytest.raises(WeightsError, match=f"takes no {next(iter(options))}"):

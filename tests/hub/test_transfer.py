@@ -99,7 +99,7 @@ def test_a_hub_that_recovers(fault, two_files, serve):
     server = serve(two_files, fault)
     assert fetch()[0] == [BODY, b"{}"]
     assert fault.times == 0
-    assert len(server.asked) > 4
+    assert len(server.requests) > 4
 
 
 @pytest.mark.parametrize("resumes", [True, False])
@@ -206,7 +206,7 @@ def test_offline_is_one_sentence_at_once(two_files, serve, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubError, match="^you/net: not in the cache, and HF_HUB_OFFLINE forbids requests to the Hub.$"):
         fetch()
-    assert not server.asked
+    assert not server.requests
 
 
 def test_a_killed_download_leaves_nothing_that_is_used(two_files, tmp_path):

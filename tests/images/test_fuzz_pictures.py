@@ -1,4 +1,4 @@
-"""Bytes that are no honest picture, and honest ones beside what Pillow, tifffile and imageio make of them."""
+"""Damaged and hostile pictures; and sound ones compared with Pillow, tifffile and imageio."""
 
 import io
 import subprocess
@@ -27,7 +27,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 40), st.binary(m
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_what_is_made_to_cost_is_refused_at_once(name):
+def test_decompression_bombs_are_refused_at_once(name):
     make, words = BOMBS[name]
     content = make()
     began = time.process_time()
@@ -37,7 +37,7 @@ def test_what_is_made_to_cost_is_refused_at_once(name):
 
 
 def test_two_thousand_damaged_pictures():
-    # In a process of its own: memory is measured there, and a decoder that crashes takes it down alone.
+    # In another process: its memory is measured, and a decoder may crash.
     done = subprocess.run(
         [sys.executable, "tests/fuzz/pictures.py", "--n", "2000", "--seed", "1"],
         cwd=ROOT,
@@ -52,7 +52,7 @@ def test_two_thousand_damaged_pictures():
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(SOUND), EDITS)
 @pytest.mark.filterwarnings("ignore")
-def test_whatever_is_done_to_a_sound_picture(content, edits):
+def test_any_edit_of_a_sound_picture(content, edits):
     data = bytearray(content)
     for at, size, new in edits:
         data[at % len(data) : at % len(data) + size] = new
@@ -83,7 +83,7 @@ def by_others(content: bytes) -> np.ndarray | None:
 
 
 @pytest.mark.parametrize("number", range(len(SOUND)))
-def test_a_sound_picture_is_what_other_readers_make_of_it(number):
+def test_a_sound_picture_is_read_as_by_other_readers(number):
     content, expected = SOUND[number], by_others(SOUND[number])
     got = np.asarray(reading.read(content))
     if expected is None:

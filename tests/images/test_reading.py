@@ -44,7 +44,7 @@ def test_exif_orientation_is_applied(patch):
     np.testing.assert_array_equal(np.asarray(got), np.rot90(np.asarray(patch), -1))
 
 
-def test_alpha_lies_over_white(patch):
+def test_alpha_is_composited_over_white(patch):
     clear = patch.copy()
     clear.putalpha(0)
     half = Image.new("LA", (64, 64), (0, 128))
@@ -87,7 +87,7 @@ def test_16_bit_gray_of_which_zero_is_white(ramp):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
-def test_metadata_stays_behind(patch, mode):
+def test_metadata_is_removed(patch, mode):
     image = patch.convert(mode)
     image.info.update({"Patient": "Jane Doe", "icc_profile": b"x"})
     assert reading.read(image).info == {}
@@ -145,7 +145,7 @@ def test_every_kind_of_source_gives_the_same_picture(patch, patch_file):
         np.testing.assert_array_equal(np.asarray(reading.read(source)), np.asarray(patch))
 
 
-def test_a_pil_image_is_copied_not_handed_through(patch):
+def test_a_pil_image_is_copied(patch):
     assert reading.read(patch) is not patch
 
 
@@ -169,7 +169,7 @@ def test_fit_keeps_the_aspect_ratio_and_the_area():
         ((97, 61), (64, 64)),
     ],
 )
-def test_what_was_fitted_fits(size, training):
+def test_a_fitted_size_is_not_changed(size, training):
     wanted = Preprocessing(*training)
     once = preprocessing.fit(Image.new("RGB", size), wanted)
     assert preprocessing.fit(once, wanted) is once

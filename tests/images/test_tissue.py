@@ -1,4 +1,4 @@
-"""The warning before the probabilities: of what is no tissue, and not of tissue."""
+"""The warning before the probabilities: raised for other pictures, and not for tissue."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from dala.publishing import samples
 from dala.ui.tabs import results_tissue
 from tests.support import non_tissue
 
-TOLD = json.loads(tissue.FILE.read_text(encoding="utf-8"))
+STORED = json.loads(tissue.FILE.read_text(encoding="utf-8"))
 EXAMPLES = [sample.file for sample in samples.find()]
 
 
@@ -28,9 +28,9 @@ def noisy():
 
 @pytest.mark.parametrize("name", ["chelsea.png", "astronaut.png", "coffee.png", "page.png", "camera.png", "rocket.jpg"])
 def test_a_cat_an_astronaut_a_cup_and_a_page_are_warned_of(name):
-    told = tissue.warning(reading.read(non_tissue.SKIMAGE / name))
-    assert told.startswith("This does not look like a haematoxylin-eosin patch: ")
-    assert told.endswith(". The network names a class for any picture; do not interpret this one.")
+    text = tissue.warning(reading.read(non_tissue.SKIMAGE / name))
+    assert text.startswith("This does not look like a haematoxylin-eosin patch: ")
+    assert text.endswith(". The network names a class for any picture; do not interpret this one.")
 
 
 @pytest.mark.parametrize("picture", [plain("white"), plain("pink"), plain("grey"), plain("black"), noisy()])
@@ -86,37 +86,37 @@ def test_the_same_pixels_give_the_same_bytes():
 
 
 def test_the_file_holds_what_the_code_measures():
-    assert TOLD["statistics"] == list(stain_statistics.statistics(plain("white"))) == list(tissue.WORDING)
-    precision = np.array(TOLD["precision"])
+    assert STORED["statistics"] == list(stain_statistics.statistics(plain("white"))) == list(tissue.WORDING)
+    precision = np.array(STORED["precision"])
     np.testing.assert_allclose(precision, precision.T, rtol=1e-4, atol=1e-4)
     assert np.linalg.eigvalsh(precision).min() > 0
-    assert min(TOLD["scale"]) > 0
-    assert [row["name"] for row in TOLD["unlike"]] == list(non_tissue.KINDS)
+    assert min(STORED["scale"]) > 0
+    assert [row["name"] for row in STORED["unlike"]] == list(non_tissue.KINDS)
 
 
 def test_the_rates_are_what_is_promised():
-    assert results_tissue.rate(TOLD["tissue"]) <= 0.02
-    breakhis = next(row for row in TOLD["tissue"] if row["name"] == "BreakHis")
+    assert results_tissue.rate(STORED["tissue"]) <= 0.02
+    breakhis = next(row for row in STORED["tissue"] if row["name"] == "BreakHis")
     assert breakhis["warned"] <= 0.02 * breakhis["pictures"]
-    assert results_tissue.rate(TOLD["unlike"]) >= 0.95
-    assert sum(row["pictures"] for row in TOLD["unlike"]) >= 200
+    assert results_tissue.rate(STORED["unlike"]) >= 0.95
+    assert sum(row["pictures"] for row in STORED["unlike"]) >= 200
 
 
 @pytest.mark.parametrize("kind", ["photographs", "photographs in the stain's two tones", "blank slides", "noise"])
-def test_a_stored_rate_is_found_again(kind):
-    row = next(row for row in TOLD["unlike"] if row["name"] == kind)
+def test_a_stored_rate_is_measured_again(kind):
+    row = next(row for row in STORED["unlike"] if row["name"] == kind)
     pictures = non_tissue.make(kind)
     assert len(pictures) == row["pictures"]
     # Decoders and fonts differ a little between machines.
     assert abs(sum(tissue.check(p).unlike for p in pictures) - row["warned"]) <= max(1, 0.05 * len(pictures))
 
 
-def test_the_page_tells_the_stored_rates():
-    told = results_tissue.page()
-    assert f"{100 * results_tissue.rate(TOLD['tissue']):.1f} % raise the warning without reason" in told
-    assert f"{100 * results_tissue.rate(TOLD['unlike']):.1f} % raise it" in told
-    for row in TOLD["unlike"]:
-        assert f"<td>{row['pictures']}</td><td>{100 * row['warned'] / row['pictures']:.1f} %</td>" in told
+def test_the_page_shows_the_stored_rates():
+    text = results_tissue.page()
+    assert f"{100 * results_tissue.rate(STORED['tissue']):.1f} % raise the warning without reason" in text
+    assert f"{100 * results_tissue.rate(STORED['unlike']):.1f} % raise it" in text
+    for row in STORED["unlike"]:
+        assert f"<td>{row['pictures']}</td><td>{100 * row['warned'] / row['pictures']:.1f} %</td>" in text
 
 
 def test_nothing_but_numpy_and_pillow_is_needed():
@@ -133,7 +133,7 @@ def cat(tmp_path):
     return folder / "cat.png"
 
 
-def test_an_explanation_carries_the_warning_of_the_picture_as_given(small, cat, patch):
+def test_an_explanation_carries_the_warning_of_the_original_picture(small, cat, patch):
     e = small.explain(cat)
     assert e.warning == tissue.warning(reading.read(cat))
     assert small.retarget(e, "benign").warning == e.warning

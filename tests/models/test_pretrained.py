@@ -201,7 +201,7 @@ def test_from_a_hub_then_from_its_cache(saved, tmp_path):
     with Hub({"you/net": saved[0]}) as hub:
         rows, _ = run(["you/net", "you/net@main", f"you/net@{COMMIT}"], hub.url, tmp_path)
         assert rows == [expected] * 3
-        assert len(hub.asked) == 6, "the list of files, config and weights by HEAD and GET, and the branch"
+        assert len(hub.requests) == 6, "the list of files, config and weights by HEAD and GET, and the branch"
     rows, errors = run(["you/net", f"you/net@{COMMIT}", "you/other"], hub.url, tmp_path, HF_HUB_OFFLINE="1")
     assert rows == [expected] * 2
     assert "you/other: not in the cache, and HF_HUB_OFFLINE forbids requests to the Hub." in errors.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""The phantom's promises: repeatable, evidence where the mask says, and nothing else that tells the classes apart."""
+"""Phantoms are repeatable, and the evidence inside the mask is the only difference between the classes."""
 
 import json
 from pathlib import Path
@@ -53,10 +53,10 @@ def test_different_seeds_differ() -> None:
 @pytest.mark.parametrize("size", [(64, 64), (224, 224), (150, 320)])
 def test_size_is_width_then_height(size: tuple[int, int]) -> None:
     for ill in (False, True):
-        made = phantom.make(1, ill, size, "fold")
-        assert made.picture.size == size
-        assert made.picture.mode == "RGB"
-        for mask in (made.mask, made.region, made.decoy):
+        one = phantom.make(1, ill, size, "fold")
+        assert one.picture.size == size
+        assert one.picture.mode == "RGB"
+        for mask in (one.mask, one.region, one.decoy):
             assert mask.shape == size[::-1]
             assert mask.dtype == bool
 
@@ -71,7 +71,7 @@ def test_both_lesions_have_the_promised_share(pairs: list[Pair]) -> None:
 
 
 def test_the_focus_is_full_of_haematoxylin(pairs: list[Pair]) -> None:
-    # How much lies around it depends on the lymphocytes and the lobule, which are drawn anew every time.
+    # The amount around it depends on lymphocytes and lobule, which differ between phantoms.
     for _, malignant in pairs:
         stain = densities(malignant.picture)[..., 0]
         assert stain[malignant.mask].mean() > 1.5 * stain[~malignant.mask].mean()
@@ -90,7 +90,7 @@ def test_stain_and_number_of_nuclei_are_matched_between_the_classes(pairs: list[
         assert malignant.nuclei == pytest.approx(benign.nuclei, rel=0.06)
         a, b = (densities(p.picture) for p in (benign, malignant))
         np.testing.assert_allclose(a.mean((0, 1)), b.mean((0, 1)), rtol=0.02)
-        # Not the totals alone: as much of every shade.
+        # Not only the totals: the amount of every shade.
         for share in (10, 50, 90):
             np.testing.assert_allclose(np.percentile(a, share, (0, 1)), np.percentile(b, share, (0, 1)), atol=0.02)
     counts = np.array([[p.nuclei for p in pair] for pair in pairs])
@@ -100,19 +100,19 @@ def test_stain_and_number_of_nuclei_are_matched_between_the_classes(pairs: list[
 def test_nuclei_of_the_focus_are_large_and_crowded(pairs: list[Pair]) -> None:
     for benign, malignant in pairs:
         depths = []
-        for made in (benign, malignant):
-            dark = ndimage.gaussian_filter(densities(made.picture)[..., 0], 1) > 0.6
-            depths.append(np.percentile(ndimage.distance_transform_edt(dark)[dark & made.region], 98))
-        # As much dye lies in thicker pieces.
+        for one in (benign, malignant):
+            dark = ndimage.gaussian_filter(densities(one.picture)[..., 0], 1) > 0.6
+            depths.append(np.percentile(ndimage.distance_transform_edt(dark)[dark & one.region], 98))
+        # The same amount of dye is in thicker pieces.
         assert depths[1] > 1.2 * depths[0]
 
 
 @pytest.mark.slow
-def test_colour_alone_does_not_tell_the_classes_apart(tmp_path: Path) -> None:
+def test_colour_alone_does_not_separate_the_classes(tmp_path: Path) -> None:
     phantoms_dataset.make_folder(tmp_path / "set", Recipe(160, seed=500, size=SMALL), workers=2)
     items = datasets.read(tmp_path / "set", "folder").items
     x = baselines.colour(items)
-    told = []
+    aucs = []
     for seed in range(3):
         scores = np.zeros(len(items))
         place = {item.path: k for k, item in enumerate(items)}
@@ -120,31 +120,31 @@ def test_colour_alone_does_not_tell_the_classes_apart(tmp_path: Path) -> None:
             test = [place[i.path] for i in side]
             train = sorted({*range(len(items))} - {*test})
             scores[test] = baselines.log_probabilities("colour", x, items, train, test)[:, 1]
-        told.append(roc_auc_score([i.label for i in items], scores))
-    assert np.mean(told) <= 0.6
+        aucs.append(roc_auc_score([i.label for i in items], scores))
+    assert np.mean(aucs) <= 0.6
 
 
 @pytest.mark.parametrize("name", list(DECOYS))
 def test_a_decoy_changes_its_own_place_only_and_keeps_off_the_lesion(name: str) -> None:
-    plain, planted = phantom.make(7, size=(350, 230)), phantom.make(7, size=(350, 230), decoy=name)
-    assert 0.008 < planted.decoy.mean() < 0.06
-    assert not (planted.decoy & planted.mask).any()
-    assert np.array_equal(plain.mask, planted.mask)
-    change = np.abs(np.asarray(plain.picture, float) - np.asarray(planted.picture, float)).mean(2)
-    assert change[planted.decoy].mean() > 20
-    assert change[~ndimage.binary_dilation(planted.decoy, iterations=10)].max() <= 1
+    plain, with_decoy = phantom.make(7, size=(350, 230)), phantom.make(7, size=(350, 230), decoy=name)
+    assert 0.008 < with_decoy.decoy.mean() < 0.06
+    assert not (with_decoy.decoy & with_decoy.mask).any()
+    assert np.array_equal(plain.mask, with_decoy.mask)
+    change = np.abs(np.asarray(plain.picture, float) - np.asarray(with_decoy.picture, float)).mean(2)
+    assert change[with_decoy.decoy].mean() > 20
+    assert change[~ndimage.binary_dilation(with_decoy.decoy, iterations=10)].max() <= 1
     assert not plain.decoy.any()
     other = phantom.make(7, False, (350, 230), name)
-    assert np.array_equal(other.decoy, planted.decoy)
+    assert np.array_equal(other.decoy, with_decoy.decoy)
 
 
 def test_weak_labels_are_the_slides(tmp_path: Path) -> None:
     recipe = Recipe(8, 3, (96, 64), "ink", weak=True)
-    made = [recipe.make(i) for i in range(8)]
-    assert [p.label for p in made] == ["benign", "malignant"] * 4
-    assert [bool(p.mask.any()) for p in made] == [False, True, False, False] * 2
-    assert [bool(p.decoy.any()) for p in made] == [False, True] * 4
-    assert made[3].picture.tobytes() == phantom.make(6, False, (96, 64), "ink").picture.tobytes()
+    phantoms = [recipe.make(i) for i in range(8)]
+    assert [p.label for p in phantoms] == ["benign", "malignant"] * 4
+    assert [bool(p.mask.any()) for p in phantoms] == [False, True, False, False] * 2
+    assert [bool(p.decoy.any()) for p in phantoms] == [False, True] * 4
+    assert phantoms[3].picture.tobytes() == phantom.make(6, False, (96, 64), "ink").picture.tobytes()
     phantoms_dataset.make_folder(tmp_path / "set", recipe)
     assert (tmp_path / "set" / "malignant" / "phantom_0003.png").is_file()
     assert (tmp_path / "set_masks" / "phantom_0003_benign.png").is_file()
@@ -153,8 +153,8 @@ def test_weak_labels_are_the_slides(tmp_path: Path) -> None:
 
 def test_folder_layout(tmp_path: Path) -> None:
     phantoms_dataset.make_folder(tmp_path / "set", Recipe(4, 3, (96, 64), "ink", "benign"))
-    made = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*"))
-    assert made == [
+    names = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*"))
+    assert names == [
         "set/benign/phantom_0000.png",
         "set/benign/phantom_0002.png",
         "set/malignant/phantom_0001.png",
@@ -168,12 +168,12 @@ def test_folder_layout(tmp_path: Path) -> None:
         "set_masks/phantom_0003.png",
     ]
     again = phantom.make(4, size=(96, 64))
-    assert Image.open(tmp_path / made[2]).tobytes() == again.picture.tobytes()
+    assert Image.open(tmp_path / names[2]).tobytes() == again.picture.tobytes()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "set_masks" / "phantom_0001.png")) > 0, again.mask)
-    told = json.loads((tmp_path / "set" / "phantoms.json").read_text())
-    assert told["command"] == "python -m dala phantom --n 4 --seed 3 --size 96x64 --decoy ink --decoy-class benign"
-    assert told["licence"] == "CC0-1.0"
-    assert [row["seed"] for row in told["pictures"]] == [3, 4, 5, 6]
+    about = json.loads((tmp_path / "set" / "phantoms.json").read_text())
+    assert about["command"] == "python -m dala phantom --n 4 --seed 3 --size 96x64 --decoy ink --decoy-class benign"
+    assert about["licence"] == "CC0-1.0"
+    assert [row["seed"] for row in about["pictures"]] == [3, 4, 5, 6]
     dataset = datasets.read(tmp_path / "set", "folder")
     assert (len(dataset.items), dataset.class_names, dataset.skipped) == (4, ["benign", "malignant"], {})
 
@@ -193,7 +193,7 @@ def test_the_command_writes_the_same_bytes_whatever_the_number_of_workers(tmp_pa
     [
         (["--n", "1"], "'1' is not a number of pictures from 2"),
         (["--n", "4", "--size", "700"], "'700' is not WIDTHxHEIGHT from 64 to 4096"),
-        (["--n", "4", "--size", "20x9000"], "no WIDTHxHEIGHT"),
+        (["--n", "4", "--size", "20x9000"], "not WIDTHxHEIGHT"),
         (["--n", "4", "--seed", "-1"], "'-1' is not a seed"),
         (["--n", "4", "--decoy", "dust"], "invalid choice: 'dust'"),
     ],
@@ -206,7 +206,7 @@ def test_bad_input_is_refused(tmp_path: Path, capsys, arguments: list[str], word
     assert not list(tmp_path.iterdir())
 
 
-def test_what_lies_there_is_left_alone(tmp_path: Path, capsys) -> None:
+def test_existing_files_are_not_changed(tmp_path: Path, capsys) -> None:
     mine = tmp_path / "set" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("mine")

@@ -115,11 +115,11 @@ def test_a_model_of_the_hub_brings_them_at_its_commit(carrying, saved, tmp_path,
             assert sample.file == model.folder / "samples" / sample.file.name
             assert reading.read(sample.file).size == (64, 48)
         assert samples.of(bare) == []
-        assert all(f"/resolve/{COMMIT}/samples/" in path for _, path in server.asked if "samples" in path)
-        asked = len(server.asked)
+        assert all(f"/resolve/{COMMIT}/samples/" in path for _, path in server.requests if "samples" in path)
+        asked = len(server.requests)
         assert samples.of(model) == found
         assert samples.of(bare) == []
-        assert len(server.asked) == asked
+        assert len(server.requests) == asked
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         assert samples.of(models.load("you/net")) == found
 
@@ -177,6 +177,6 @@ def test_a_list_of_a_model_that_cannot_be(rows, words, far, carrying, loaded, tm
         with pytest.raises(SamplesError, match=r"^you/net"):
             samples.of(replace(loaded, source="you/net", revision=COMMIT, folder=folder))
         allowed = ("samples.json", "none.png", "x.png")
-        assert all(path.endswith(allowed) for _, path in server.asked), "nothing but pictures beside the list"
+        assert all(path.endswith(allowed) for _, path in server.requests), "nothing but pictures beside the list"
     kept = [f.parent for f in tmp_path.rglob("*.png") if ".no_exist" not in f.parts]
     assert {*kept} <= {carrying / "samples", folder / "samples"}

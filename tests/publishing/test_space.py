@@ -141,7 +141,7 @@ def test_the_hub_validates_the_front_matter(folder, tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         api = HfApi(hub.url, "hf_token")
         space.validate(folder, "you/demo", api)
-        assert hub.asked == [("POST", "/api/validate-yaml")]
+        assert hub.requests == [("POST", "/api/validate-yaml")]
         changed_front_matter(folder, tmp_path, "colorFrom: purple", "colorFrom: violet")
         with pytest.raises(UploadError, match=r'^you/demo: - Error: "colorFrom" must be one of \[red, [^\n]*\.$'):
             space.validate(tmp_path, "you/demo", api)
@@ -165,7 +165,7 @@ def test_nothing_is_created_where_the_hub_refuses_the_front_matter(tmp_path, mon
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         monkeypatch.setattr(upload, "client", lambda token=None: HfApi(hub.url, "hf_token"))
         assert cli.main(["publish-space", "--repo-id", "you/demo", "--out", str(tmp_path / "out")]) == 2
-    assert hub.asked == [("POST", "/api/validate-yaml")]
+    assert hub.requests == [("POST", "/api/validate-yaml")]
     assert '"colorFrom" must be one of' in capsys.readouterr().err
 
 
@@ -246,7 +246,7 @@ def test_the_exact_calls(tmp_path, monkeypatch, capsys):
     with ReceivingHub(tmp_path / "hub") as validator:
         monkeypatch.setattr(constants, "ENDPOINT", validator.url)
         assert cli.main(arguments) == 0
-    assert validator.asked == [("POST", "/api/validate-yaml")]
+    assert validator.requests == [("POST", "/api/validate-yaml")]
     sent = {
         "repo_id": "you/demo",
         "repo_type": "space",

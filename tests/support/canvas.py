@@ -1,4 +1,4 @@
-"""What a map view's canvas shows, read back from the browser."""
+"""Read the pixels of a map view's canvas from the browser."""
 
 import base64
 
@@ -14,7 +14,7 @@ PIXELS = """([view, index]) => {
 
 
 def pixels(page, index: int, view: str = "#maps") -> np.ndarray:
-    """A canvas as (height, width, 3) integers."""
+    """Return a canvas as (height, width, 3) integers."""
     width, height, text = page.evaluate(PIXELS, [view, index])
     data = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
     assert (data[..., 3] == 255).all()

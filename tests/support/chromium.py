@@ -1,8 +1,8 @@
-"""Where Chromium is, and how it is started."""
+"""The path and the options of Chromium."""
 
 import shutil
 
-# As root in a container there is no sandbox; the rest keeps the browser from calling home.
+# As root in a container there is no sandbox; the other options prevent requests to its vendor.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -10,5 +10,5 @@ FLAGS = [
 
 
 def chromium_path() -> str | None:
-    """A Chromium on the PATH; None for Playwright's own download."""
+    """Return a Chromium on the PATH; None for Playwright's own download."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -1,4 +1,4 @@
-"""How the tests call a running app: raw requests, the MCP client, and the code in the README of the page."""
+"""Call a running app: raw requests, the MCP client, and the code in the README of the page."""
 
 import asyncio
 import base64
@@ -17,10 +17,10 @@ FILE = {"meta": {"_type": "gradio.FileData"}}
 
 
 def ask(url, endpoint, *values):
-    """A raw call: the client would upload a file instead of sending its path. The event, and what it brought."""
+    """Call an endpoint with raw values, where Gradio's client would upload files; return the event and its data."""
     call = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": list(values)})
-    told = httpx.get(f"{url}gradio_api/call/{endpoint}/{call.json()['event_id']}", timeout=60).text
-    event, data = re.fullmatch(r"event: (\w+)\ndata: (.*)\n\n", told).groups()
+    text = httpx.get(f"{url}gradio_api/call/{endpoint}/{call.json()['event_id']}", timeout=60).text
+    event, data = re.fullmatch(r"event: (\w+)\ndata: (.*)\n\n", text).groups()
     return event, json.loads(data)
 
 
@@ -30,7 +30,7 @@ def arrays(text):
 
 
 def talk(url, speak):
-    """What a coroutine, given an open MCP session, returns."""
+    """Run a coroutine with an open MCP session, and return its result."""
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
@@ -39,16 +39,16 @@ def talk(url, speak):
             await session.initialize()
             return await speak(session)
 
-    # A thread of its own: Playwright keeps an event loop in this one.
+    # In another thread: Playwright has an event loop in this one.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, run()).result()
 
 
 def call(served, tool, **arguments):
-    """The answer of one MCP tool."""
+    """Call one MCP tool."""
     return talk(f"{served.local_url}gradio_api/mcp/", lambda session: session.call_tool(tool, arguments))
 
 
 def block(words):
-    """The fenced code in the README of the page that contains these words."""
+    """Return the fenced code in the README of the page that contains these words."""
     return next(code for code in re.findall(r"```\w+\n(.*?)```", README, re.DOTALL) if words in code)

@@ -1,4 +1,4 @@
-"""Disks on which the tests' commands find no room, or may not write: real ones where root may mount, else limits."""
+"""Full and read-only disks for tests: real ones where root can mount them, else limits of the process."""
 
 import os
 import resource
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def mount(folder: Path, options: str) -> bool:
-    """Mount a tmpfs; whether that was allowed."""
+    """Mount a tmpfs; return whether that was allowed."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() or not shutil.which("mount"):
         return False
@@ -21,7 +21,7 @@ def mount(folder: Path, options: str) -> bool:
 
 
 class Disk:
-    """A small file system of its own, `full()` for a while; where none can be mounted, files may not grow instead.
+    """A small file system that `full()` fills; where none can be mounted, the size of files is limited instead.
 
     Attributes:
         root: a folder on it.
@@ -32,7 +32,7 @@ class Disk:
 
     @contextmanager
     def full(self, pid: int | None = None) -> Iterator[dict[str, int]]:
-        """While it lasts nothing more can be written, by a running process or by what is started with these options."""
+        """Prevent writing within the context, by a process or by commands that are started with the yielded options."""
         filler = self.root / "filler"
         limits = resource.prlimit(pid, resource.RLIMIT_FSIZE) if pid else None
         if self.mounted:
@@ -49,14 +49,14 @@ class Disk:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
     def remove(self) -> None:
-        """Unmount it."""
+        """Unmount the file system."""
         if self.mounted:
             subprocess.run(["umount", "-l", self.root], check=True)
 
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[bool]:
-    """A folder in which nobody may write, root neither; False where that cannot be had."""
+    """Make a folder read-only, for root as well; yield whether that was possible."""
     mounted = mount(folder, "ro,size=64k")
     if not mounted:
         folder.chmod(0o555)

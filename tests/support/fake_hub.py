@@ -1,4 +1,4 @@
-"""A small Hugging Face Hub on 127.0.0.1: it lists, resolves, redirects to a CDN and fails as the real one does."""
+"""A small Hugging Face Hub on 127.0.0.1 that lists, resolves, redirects to a CDN and fails as the real one does."""
 
 import hashlib
 import json
@@ -54,19 +54,19 @@ def point(monkeypatch, url: str, cache: Path) -> None:
 
 
 def closed_port() -> int:
-    """A port of 127.0.0.1 where nobody listens."""
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
 
 
 def git_hash(content: bytes) -> str:
-    """The hash by which git, and the Hub for small files, names a content."""
+    """Return the hash of a content in git, and on the Hub for small files."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 class Hub:
-    """Serves folders as repositories, and records the requests. Use as a context manager.
+    """Serve folders as repositories, and record the requests; a context manager.
 
     Args:
         repositories: folder by repository id.
@@ -84,7 +84,7 @@ class Hub:
         resumes: bool = True,
     ) -> None:
         self.repositories, self.faults, self.resumes = repositories, faults or {}, resumes
-        self.commit, self.asked, self.headers, self.closed = COMMIT, [], [], threading.Event()
+        self.commit, self.requests, self.headers, self.closed = COMMIT, [], [], threading.Event()
         self.server, self.cdn = self.listen(self.answer), self.listen(self.deliver) if cdn else None
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
@@ -103,7 +103,7 @@ class Hub:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request, client_address):
-                pass  # clients that go away are part of the tests
+                pass  # tests close connections on purpose
 
         return Server(("127.0.0.1", 0), Handler)
 
@@ -111,9 +111,9 @@ class Hub:
         path = request.path.split("?")[0]
         if path.startswith("/api/models/"):
             return self.list_files(request, path)
-        if path.startswith("/api/"):  # the client asks once per process for what is no part of a download
+        if path.startswith("/api/"):  # requested by the client once per process, and not part of a download
             return self.refuse(request, 404, "")
-        self.asked.append((request.command, path))
+        self.requests.append((request.command, path))
         self.headers.append(dict(request.headers))
         owner, name, resolve, revision, file = (path.strip("/").split("/", 4) + [""] * 5)[:5]
         repository = f"{owner}/{name}"
@@ -134,7 +134,7 @@ class Hub:
         self.send(request, 200, headers, content, body, fault)
 
     def fails(self, request, fault: Fault, repository: str, revision: str, body: bool) -> bool:
-        """Answer a request that fails; whether it did."""
+        """Answer a request that fails; return whether it did."""
         if fault.drips or fault.silent == -1:
             self.hang(request, fault.drips)
         elif fault.foreign:
@@ -151,7 +151,7 @@ class Hub:
 
     def list_files(self, request, path: str) -> None:
         """Answer `HfApi.model_info`; faults reach it as method API."""
-        self.asked.append(("API", path))
+        self.requests.append(("API", path))
         self.headers.append(dict(request.headers))
         owner, name, _, revision = [*path.removeprefix("/api/models/").split("/", 3), "", "main"][:4]
         repository = f"{owner}/{name}"
@@ -172,7 +172,7 @@ class Hub:
         return entry
 
     def deliver(self, request, body: bool) -> None:
-        self.asked.append((request.command, f"cdn{request.path}"))
+        self.requests.append((request.command, f"cdn{request.path}"))
         self.headers.append(dict(request.headers))
         owner, name, _, file = request.path.strip("/").split("/")
         fault = self.fault(f"{owner}/{name}", request.command, request.path)
@@ -226,8 +226,8 @@ class Hub:
         request.close_connection = request.close_connection or stop < len(content)
 
     def gets(self) -> list[str]:
-        """Paths of the bodies that were requested."""
-        return [path for method, path in self.asked if method == "GET"]
+        """Return the paths of GET requests."""
+        return [path for method, path in self.requests if method == "GET"]
 
     def __enter__(self) -> "Hub":
         for server in filter(None, (self.server, self.cdn)):

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on 127.0.0.1 that receives commits from the real client, and stores them as folders."""
+"""A small Hugging Face Hub on 127.0.0.1 that receives commits from the real client and stores them as folders."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
 
 
 class ReceivingHub:
-    """Receives repositories, variables and commits. Use as a context manager.
+    """Receive repositories, variables and commits; a context manager.
 
     Args:
         root: folder for the commits, as `models/user/name` and `spaces/user/name`.
@@ -24,7 +24,7 @@ class ReceivingHub:
 
     def __init__(self, root: Path, refuse: int | None = None, public: tuple[str, ...] = ()) -> None:
         self.root, self.refuse, self.public = root, refuse, public
-        self.asked, self.sent, self.tokens = [], {}, {}
+        self.requests, self.sent, self.tokens = [], {}, {}
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ class ReceivingHub:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         path = request.path.split("?")[0]
-        self.asked.append((request.command, path))
+        self.requests.append((request.command, path))
         self.tokens[path] = request.headers.get("Authorization")
         status, reply = (self.refuse, {"error": "refused"}) if self.refuse else self.reply(path, body)
         content = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
@@ -79,7 +79,7 @@ class ReceivingHub:
         return 404, {"error": path}
 
     def validated(self, card: dict):
-        """One of the rules of the Hub's validator, in its words."""
+        """Check one of the rules of the Hub's validator, with its message."""
         colours = re.findall(r"^(color\w+): (.*)$", card["content"], re.M) if card["repoType"] == "space" else []
         for key, colour in colours:
             if colour not in COLOURS:

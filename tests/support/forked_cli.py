@@ -1,6 +1,6 @@
-"""Real processes of the command line, without the seconds that importing takes: one imports, and forks for each.
+"""Real processes of the command line without the time of importing: one process imports, and forks for each command.
 
-python tests/support/forked_cli.py        (spoken to by `Warm`, over its standard input and output)
+python tests/support/forked_cli.py        (controlled by `Warm` through its standard input and output)
 """
 
 import json
@@ -24,7 +24,7 @@ MODULES = ("torch", "matplotlib.figure", *(f"dala.commands.{name}" for name in (
 
 @dataclass
 class Ended:
-    """What a command left: its exit code, negative for a signal, and its two streams."""
+    """The result of a command: exit code, negative for a signal, and its two streams."""
 
     code: int
     out: str
@@ -32,11 +32,11 @@ class Ended:
 
 
 class Warm:
-    """Runs commands one after the other, each in a process and a process group of its own. Use as a context manager.
+    """Run commands one after the other, each in its own process and process group; a context manager.
 
     Args:
-        place: folder for what the commands print.
-        environment: of all commands, besides this process's own.
+        place: folder for the commands' output.
+        environment: of all commands, in addition to this process's own.
     """
 
     def __init__(self, place: Path, **environment: str) -> None:
@@ -51,18 +51,18 @@ class Warm:
         )
 
     def start(self, *arguments: object, room: int | None = None, kills: bool = False) -> int:
-        """Start a command; its process. `room`: bytes that a file may have, beyond which writing fails, or `kills`."""
+        """Start a command; return its process id. After `room` bytes in a file, writing fails, or kills if `kills`."""
         self.count += 1
-        for name in ("out", "err"):  # it may be killed before it has them
+        for name in ("out", "err"):  # the command may be killed before it opens them
             self._stream(name).touch()
         job = {"arguments": [str(a) for a in arguments], "to": str(self._stream("")), "room": room, "kills": kills}
-        self._say(job)
-        self.pid = int(self._hear())
+        self._send(job)
+        self.pid = int(self._receive())
         return self.pid
 
     def wait(self) -> Ended:
-        """What became of the command that was started."""
-        code = int(self._hear())
+        """Wait for the end of the command that was started."""
+        code = int(self._receive())
         return Ended(code, self._stream("out").read_text(), self._stream("err").read_text())
 
     def run(self, *arguments: object, **options: object) -> Ended:
@@ -71,7 +71,7 @@ class Warm:
         return self.wait()
 
     def kill(self, number: int = signal.SIGKILL) -> Ended:
-        """Send a signal to the command and to what it started, as a terminal does; what became of it."""
+        """Send a signal to the command's process group, as a terminal does, and wait for its end."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
         return self.wait()
@@ -84,7 +84,7 @@ class Warm:
         return self.kill(number)
 
     def alive(self) -> bool:
-        """Whether the command runs; once it has ended it waits for nobody."""
+        """Return whether the command is running."""
         try:
             return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         except OSError:
@@ -93,11 +93,11 @@ class Warm:
     def _stream(self, name: str) -> Path:
         return self.place / f"{self.count}.{name}"
 
-    def _say(self, job: dict) -> None:
+    def _send(self, job: dict) -> None:
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
 
-    def _hear(self) -> str:
+    def _receive(self) -> str:
         return self.process.stdout.readline()
 
     def __enter__(self) -> "Warm":
@@ -115,15 +115,15 @@ def _serve() -> None:
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _become(job)
-        with suppress(OSError):  # it may have done so itself, and even ended
+            _execute(job)
+        with suppress(OSError):  # the child may have done so itself, or have ended
             os.setpgid(pid, pid)
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def _become(job: dict) -> None:
-    """Be the command, to its end."""
+def _execute(job: dict) -> None:
+    """Run the command in this process, and exit."""
     from dala.cli import main
 
     os.setpgid(0, 0)

@@ -1,4 +1,4 @@
-"""Downloads from the small Hub of the tests: in this process, and in others."""
+"""Downloads from the tests' Hub, in this process and in others."""
 
 import hashlib
 import os
@@ -14,14 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def fetch(revision=None, **options):
-    """Download from you/net; the content of the two files, and their folder."""
+    """Download from you/net; return the contents of the two files, and their folder."""
     return hub_cache.download(
         "you/net", NAMES, lambda folder: [(folder / n).read_bytes() for n in NAMES], revision, **options
     )
 
 
 def start(code: str | list[str], url: str, cache: Path, **environment: str) -> subprocess.Popen:
-    """Python in a process of its own, with another Hub and cache: code, or arguments."""
+    """Run Python code or arguments in another process, with another Hub and cache."""
     return subprocess.Popen(
         [sys.executable, *(code if isinstance(code, list) else ["-c", code])],
         env={**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(cache), **environment},

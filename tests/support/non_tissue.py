@@ -39,14 +39,14 @@ Random = np.random.Generator
 
 
 def make(kind: str, seed: int = 0) -> list[Image.Image]:
-    """All pictures of one of `KINDS` or `NEIGHBOURS`, RGB, the same for the same seed."""
+    """Return all pictures of one of `KINDS` or `NEIGHBOURS`, RGB, the same for the same seed."""
     rng = np.random.default_rng([seed, *kind.encode()])
     return [picture.convert("RGB") for picture in (KINDS | NEIGHBOURS)[kind](rng)]
 
 
 @cache
 def photograph(file: Path) -> Image.Image:
-    """A photograph, transparency over white, at most 720 px a side."""
+    """Read a photograph, transparency over white, at most 720 px a side."""
     picture = Image.open(file).convert("RGBA")
     picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     picture.thumbnail((720, 720))
@@ -54,7 +54,7 @@ def photograph(file: Path) -> Image.Image:
 
 
 def details(picture: Image.Image, rng: Random, sides: tuple[int, ...] = (60, 140, 260)) -> Iterator[Image.Image]:
-    """Square crops that do not overlap: one a third of the picture's width, at places that chance chooses."""
+    """Crop one square from each third of the picture's width, at a random place."""
     third = picture.width // 3
     for column, side in enumerate(rng.permutation(sides)):
         side = int(min(side, third, picture.height))
@@ -73,7 +73,7 @@ def photograph_details(rng: Random) -> Iterator[Image.Image]:
 
 
 def recoloured(picture: Image.Image, hue: float, spread: float, saturation: float) -> Image.Image:
-    """Every hue pressed into a band around one, in turns of the colour wheel: 0.8 is purple, 0.92 pink."""
+    """Compress all hues to a band around one, in turns of the colour wheel: 0.8 is purple, 0.92 pink."""
     h, s, v = (np.asarray(band, np.float32) / 255 for band in picture.convert("HSV").split())
     h = (hue + spread * (h - 0.5)) % 1
     s = np.clip(0.15 + saturation * s, 0, 1)
@@ -92,7 +92,7 @@ def pink_photographs(rng: Random) -> Iterator[Image.Image]:
 
 
 def two_toned_photographs(rng: Random) -> Iterator[Image.Image]:
-    """Brightness alone, drawn from purple over pink to white: the colours of the stain on what is no tissue."""
+    """Map brightness to purple, pink and white: the colours of the stain on pictures of other things."""
     for file in PHOTOGRAPHS:
         grey = ImageOps.autocontrast(photograph(file).convert("L"))
         purple, pink = rng.integers((50, 20, 90), (110, 60, 150)), rng.integers((200, 110, 160), (245, 170, 205))
@@ -122,14 +122,14 @@ def eyes_and_skies(rng: Random) -> Iterator[Image.Image]:
 
 
 def pages(rng: Random) -> Iterator[Image.Image]:
-    """Two photographed pages, and set ones."""
+    """Two photographed pages, and drawn ones."""
     yield photograph(SKIMAGE / "page.png")
     yield photograph(SKIMAGE / "text.png")
     yield from drawn.pages(rng)
 
 
 def screenshots(rng: Random) -> Iterator[Image.Image]:
-    """This app's own page, though it shows a patch, and drawn windows."""
+    """This app's own page, although it shows a patch, and drawn windows."""
     if APP.is_file():
         yield photograph(APP)
     yield from drawn.windows(rng)
@@ -144,7 +144,7 @@ def drawings(rng: Random) -> Iterator[Image.Image]:
 
 
 def brown_stain(rng: Random) -> Iterator[Image.Image]:
-    """Immunohistochemistry: tissue indeed, in haematoxylin and DAB, which is brown."""
+    """Immunohistochemistry: tissue in haematoxylin and DAB, which is brown."""
     picture = photograph(SKIMAGE / "ihc.png")
     yield picture
     yield from details(picture, rng)
@@ -171,5 +171,5 @@ KINDS: dict[str, Maker] = {
     "noise": drawn.noise,
     "colour gradients": drawn.gradients,
 }
-# Tissue in another stain: looked at, but neither a hit nor a false alarm.
+# Tissue in another stain: measured, but neither a hit nor a false alarm.
 NEIGHBOURS: dict[str, Maker] = {"brown immunohistochemistry": brown_stain}

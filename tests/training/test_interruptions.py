@@ -1,4 +1,4 @@
-"""Real processes that are killed, stopped, or meet a disk that is full or read-only: what was finished stays whole."""
+"""Processes that are killed or stopped, or whose disk is full or read-only: finished files stay complete."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def warm(tmp_path_factory):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 500 MB, of which as much memory is taken as lies on it."""
+    """A disk of 500 MB in memory, of which only the used part takes memory."""
     one = Disk(tmp_path / "disk", 500)
     yield one
     one.remove()
@@ -49,9 +49,9 @@ def small_disk(tmp_path):
 
 @pytest.fixture
 def locked(tmp_path):
-    with read_only(tmp_path / "locked") as given:
-        if not given:
-            pytest.skip("root may write everywhere here, and mount nothing")
+    with read_only(tmp_path / "locked") as possible:
+        if not possible:
+            pytest.skip("root can write everywhere here, and cannot mount")
         yield tmp_path / "locked"
 
 
@@ -73,7 +73,7 @@ def folder(patch_file, tmp_path):
 
 
 def killed_in(write, room):
-    """The number of the signal that ends a process whose file passes so many bytes, as it writes."""
+    """Return the signal that ends a process when a file that it writes exceeds `room` bytes."""
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -101,7 +101,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_killed_as_it_writes_a_file_the_one_before_it_is_there(name, tmp_path, small):
+def test_a_process_killed_while_it_writes_keeps_the_previous_file(name, tmp_path, small):
     for old in ("model.safetensors", name):
         (tmp_path / old).write_bytes(b"before")
     assert killed_in(lambda: WRITERS[name](tmp_path, small), 500) == signal.SIGXFSZ
@@ -111,17 +111,17 @@ def test_killed_as_it_writes_a_file_the_one_before_it_is_there(name, tmp_path, s
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_device_a_pipe_and_a_link_stay_what_they_are(tmp_path):
+def test_devices_pipes_and_links_are_not_replaced(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
         for name in ("link", "pipe"):
-            files.write(tmp_path / name, "told")
-        assert reader.communicate()[0] == b"told"
-    files.write(Path("/dev/null"), "told")
+            files.write(tmp_path / name, "text")
+        assert reader.communicate()[0] == b"text"
+    files.write(Path("/dev/null"), "text")
     assert not Path("/dev/null").is_file()
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_text() == "told"
+    assert (tmp_path / "file").read_text() == "text"
 
 
 def test_phantoms_killed_between_their_two_folders_are_drawn_again(tmp_path):
@@ -138,7 +138,7 @@ def test_phantoms_killed_between_their_two_folders_are_drawn_again(tmp_path):
         dataset.make_folder(out, recipe)
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
-    assert not out.exists(), "where the set lies, its masks do"
+    assert not out.exists(), "the set without its masks"
     dataset.make_folder(out, recipe)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["set", "set_masks"]
     assert len(list((tmp_path / "set_masks").iterdir())) == 2
@@ -146,7 +146,7 @@ def test_phantoms_killed_between_their_two_folders_are_drawn_again(tmp_path):
 
 @pytest.mark.slow
 def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
-    """Killed in the fold and after it, stopped by a full disk and by a scheduler: no fold is done twice."""
+    """Killed during and after a fold, stopped by a full disk and by a scheduler: no fold is trained twice."""
     out, command = small_disk.root / "run", training(tree, small_disk.root / "run")
     fold, final = out / "fold-0-0", out / "final"
     warm.start(*command)
@@ -166,7 +166,7 @@ def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
     assert ended.code == 0, ended.err
     assert finished == ((fold / "predictions.csv").read_bytes(), serialization.sha256(fold / serialization.FILE))
     assert json.loads((out / "report.json").read_text())["sha256"] == models.load(out).sha256
-    # What is finished is not trained again.
+    # A finished run is not trained again.
     written = (out / serialization.FILE).stat().st_mtime_ns
     assert warm.run(*command, "--resume").code == 0
     assert (out / serialization.FILE).stat().st_mtime_ns == written
@@ -174,7 +174,7 @@ def test_training_killed_and_out_of_room_goes_on(warm, tree, small_disk):
 
 
 @pytest.mark.slow
-def test_a_run_killed_before_its_settings_were_whole_can_be_resumed(warm, tree, tmp_path):
+def test_a_run_killed_before_its_settings_were_complete_can_be_resumed(warm, tree, tmp_path):
     command = training(tree, tmp_path, "--epochs", "0", "--network", "colour", "--views", "0")
     assert warm.run(*command, room=300, kills=True).code == -signal.SIGXFSZ
     assert not (tmp_path / "settings.json").exists()
@@ -196,7 +196,7 @@ def test_a_folder_killed_and_out_of_room_goes_on(warm, small_folder, folder, sma
     warm.kill_when((out / "a.png" / MARK).exists)
     assert warm.run(*command).code == 0
     before = {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in sorted(out.glob("*.png/*"))}
-    assert len(before) == 8, "no part that a kill left"
+    assert len(before) == 8, "an unfinished file was left"
     (folder.parent / "c.png").rename(folder / "c.png")
     with small_disk.full() as limits:
         for more in ([], ["--overwrite"]):
@@ -212,7 +212,7 @@ def test_a_folder_killed_and_out_of_room_goes_on(warm, small_folder, folder, sma
 
 
 @pytest.mark.slow
-def test_a_mark_that_was_damaged_is_no_mark(warm, small_folder, folder, tmp_path):
+def test_a_damaged_result_counts_as_unfinished(warm, small_folder, folder, tmp_path):
     out = tmp_path / "out"
     command = ["explain", folder, "--out", out, "--model", small_folder, "--workers", "0"]
     assert warm.run(*command).code == 0
@@ -224,7 +224,7 @@ def test_a_mark_that_was_damaged_is_no_mark(warm, small_folder, folder, tmp_path
 
 
 @pytest.mark.slow
-def test_one_picture_on_a_full_disk_keeps_the_result_that_was_there(warm, small_folder, folder, small_disk):
+def test_one_picture_on_a_full_disk_keeps_the_previous_result(warm, small_folder, folder, small_disk):
     command = ["explain", folder / "a.png", "--out", small_disk.root / "out", "--model", small_folder]
     assert warm.run(*command).code == 0
     before = {f: f.read_bytes() for f in (small_disk.root / "out").rglob("*.*")}
@@ -237,7 +237,7 @@ def test_one_picture_on_a_full_disk_keeps_the_result_that_was_there(warm, small_
 
 @pytest.mark.slow
 def test_a_download_killed_and_out_of_room(small_folder, small_disk, tmp_path):
-    code = "from dala import hub; hub.download('you/net', ('model.safetensors', 'config.json'), str)"
+    code = "from dala.hub import cache; cache.download('you/net', ('model.safetensors', 'config.json'), str)"
     with Hub({"you/net": small_folder}, {"you/net": Fault(rate=2_000_000, on=".safetensors")}) as server:
         environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(small_disk.root)}
         one = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
@@ -282,7 +282,7 @@ def test_a_read_only_folder_is_one_sentence(warm, small_folder, folder, tree, lo
 
 
 @pytest.mark.slow
-def test_an_output_that_ends_early_or_finds_no_room(warm, tree):
+def test_a_closed_or_full_standard_output(warm, tree):
     command = [sys.executable, "-m", "dala", "data", "check", str(tree), "--format", "folder"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
         one.stdout.close()
@@ -295,7 +295,7 @@ def test_an_output_that_ends_early_or_finds_no_room(warm, tree):
 
 @pytest.mark.slow
 def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
-    """While torch is imported, and in the middle of the work."""
+    """While torch is being imported, and during the work."""
     starting = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "dala", "explain", folder, "--out", tmp_path / "none"],
         cwd=ROOT, stderr=subprocess.PIPE, text=True,
@@ -304,8 +304,8 @@ def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
     while not re.search(r"\| +(torch\._|numpy$)", next(lines)):
         pass
     starting.send_signal(signal.SIGINT)
-    told = [line for line in lines if not line.startswith("import time:")]
-    assert (told, starting.wait()) == (["Interrupted.\n"], 130)
+    messages = [line for line in lines if not line.startswith("import time:")]
+    assert (messages, starting.wait()) == (["Interrupted.\n"], 130)
     out = tmp_path / "out"
     for number in range(40):
         shutil.copy(folder / "a.png", folder / f"{number}.png")
@@ -319,7 +319,7 @@ def test_ctrl_c_at_any_time_is_one_word(warm, small_folder, folder, tmp_path):
 
 @pytest.mark.slow
 def test_no_home_no_locale_no_tmp(small_folder, patch_file, tmp_path, locked):
-    """A home that cannot be made, names beyond ASCII in a locale that has none, temporary files elsewhere."""
+    """A home that cannot be created, non-ASCII names in an ASCII locale, another folder of temporary files."""
     names = ["größe µ.png", "μικρό.png", os.fsdecode(b"latin \xe9.png")]
     root = tmp_path / "Gewebe"
     root.mkdir()
@@ -347,7 +347,7 @@ def test_no_home_no_locale_no_tmp(small_folder, patch_file, tmp_path, locked):
 
 @pytest.fixture(scope="module")
 def alone(small_folder, tmp_path_factory):
-    """`python app.py` in a process of its own: no home, few places in the queue, uploads on a small disk."""
+    """Run `python app.py` in another process: no home, few places in the queue, uploads on a small disk."""
     place = tmp_path_factory.mktemp("alone")
     kept, port = Disk(place / "uploads", 20), closed_port()
     environment = {
@@ -377,45 +377,45 @@ def upload(url, file):
 def test_uploading_to_a_full_disk_is_one_sentence(alone, patch_file):
     one, url, kept, log = alone
     good = upload(url, patch_file).json()[0]
-    given = {"path": good, "meta": {"_type": "gradio.FileData"}}
-    assert ask(url, "explain", given)[0] == "complete"
+    image = {"path": good, "meta": {"_type": "gradio.FileData"}}
+    assert ask(url, "explain", image)[0] == "complete"
     with kept.full(one.pid):
         refused = upload(url, patch_file)
         assert refused.status_code == 507
         assert refused.text == "This server's disk takes no more pictures: try again later, or tell its administrator."
-        event, told = ask(url, "explain", given, "benign")
-        assert (event, told["error"]) == ("error", refused.text)
+        event, data = ask(url, "explain", image, "benign")
+        assert (event, data["error"]) == ("error", refused.text)
         assert Path(good).read_bytes() == patch_file.read_bytes()
         size = sum(f.stat().st_size for f in kept.root.rglob("*") if f.is_file())
         for _ in range(3):
             upload(url, patch_file)
-        assert sum(f.stat().st_size for f in kept.root.rglob("*") if f.is_file()) == size, "halves that stay"
+        assert sum(f.stat().st_size for f in kept.root.rglob("*") if f.is_file()) == size, "unfinished uploads are left"
     assert upload(url, patch_file).is_success
-    assert ask(url, "explain", given, "benign")[0] == "complete"
+    assert ask(url, "explain", image, "benign")[0] == "complete"
     assert "Traceback" not in log.read_text()
 
 
 def test_a_full_queue_answers_at_once(alone, patch_file):
     _, url, _, _ = alone
-    given = {"path": upload(url, patch_file).json()[0], "meta": {"_type": "gradio.FileData"}}
+    image = {"path": upload(url, patch_file).json()[0], "meta": {"_type": "gradio.FileData"}}
     calls = [httpx.Client(timeout=60) for _ in range(8)]
     began, answers = time.monotonic(), []
     for client in calls:
-        answers.append(client.post(f"{url}gradio_api/call/compare", json={"data": [given]}))
+        answers.append(client.post(f"{url}gradio_api/call/compare", json={"data": [image]}))
     assert time.monotonic() - began < 2
     refused = [a for a in answers if a.status_code == 503]
     assert refused and len(refused) < len(answers)
     assert {a.json()["detail"] for a in refused} == {blocks.FULL}
     for answer in answers:
         if answer.is_success:
-            told = httpx.get(f"{url}gradio_api/call/compare/{answer.json()['event_id']}", timeout=60).text
-            assert told.startswith("event: complete"), told[:300]
+            text = httpx.get(f"{url}gradio_api/call/compare/{answer.json()['event_id']}", timeout=60).text
+            assert text.startswith("event: complete"), text[:300]
 
 
 def test_sigterm_ends_the_app_and_its_visitors_pictures(alone, patch_file):
     one, url, _, log = alone
     good = Path(upload(url, patch_file).json()[0])
-    with httpx.stream("GET", f"{url}gradio_api/heartbeat/abc", timeout=30) as page:  # as an open page holds it
+    with httpx.stream("GET", f"{url}gradio_api/heartbeat/abc", timeout=30) as page:  # as an open page has it
         assert page.status_code == 200
         began = time.monotonic()
         one.send_signal(signal.SIGTERM)

@@ -59,7 +59,7 @@ def test_two_visitors_load_the_same_network_once(cache):
         thread.join()
     assert len(set(keys)) == 1
     assert len(cache) == 2
-    gets = [path for method, path in cache.hub.asked if method == "GET" and path.endswith(".safetensors")]
+    gets = [path for method, path in cache.hub.requests if method == "GET" and path.endswith(".safetensors")]
     assert len(gets) == 1
 
 
@@ -67,9 +67,9 @@ def test_the_least_recently_used_is_dropped_and_loaded_again_from_the_cache(cach
     first = cache.add("you/net3")
     cache.add("you/net8")
     assert len(cache) == 2
-    before = len(cache.hub.asked)
+    before = len(cache.hub.requests)
     assert len(cache[first].class_names) == 3
-    assert len(cache.hub.asked) == before
+    assert len(cache.hub.requests) == before
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_least_recently_used_is_dropped_and_loaded_again_from_the_cache(cach
 def test_only_hub_ids_are_taken(cache, source):
     with pytest.raises(WeightsError):
         cache.add(source)
-    assert cache.hub.asked == []
+    assert cache.hub.requests == []
 
 
 def test_a_folder_of_that_name_is_not_opened(cache, folders, tmp_path, monkeypatch):

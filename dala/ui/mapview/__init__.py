@@ -1,1 +1,4 @@
-"""The map view: one component that redraws in the browser."""
+"""The map view: a component that draws maps in the browser.
+
+- `view`: the component, its data and its events.
+"""

@@ -1,5 +1,13 @@
 """The server behind the page: everything that touches Gradio's internals is in this folder.
 
+- `schemas`: parameters of the public endpoints.
+- `api`: the public endpoints.
+- `mcp`: the same endpoints as MCP tools.
+- `uploads`: checks of uploaded files.
+- `blocks`: `gr.Blocks` with checks and readable errors.
+- `guard`: checks of requests before Gradio receives them.
+- `zero_gpu`: the network on ZeroGPU.
+
 Gradio promises nothing about the names below; a new minor version may change them. A test looks each of them up in the
 installed Gradio, and the tests of requests, API and MCP check what they are used for.
 

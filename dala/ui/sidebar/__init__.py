@@ -1,1 +1,5 @@
-"""The patch and the model at the left of every tab."""
+"""The patch and the model, left of every tab.
+
+- `patch`: the picture, its scale, the samples and the class to explain.
+- `model`: facts about the network, and the choice of another.
+"""

@@ -1,1 +1,14 @@
-"""One module for each tab."""
+"""One module for each tab.
+
+- `explain`: Grad-CAM and DT Grad-CAM side by side.
+- `walkthrough`: Grad-CAM in six steps.
+- `threshold_lab`: a map, its threshold, and the network's output.
+- `compare`: several methods side by side.
+- `trust`: three checks of a map, and a verdict.
+- `results`: the quality of the network and the methods.
+- `results_report`: its section on the cross-validated report.
+- `results_benchmark`: its section on the benchmark of methods.
+- `results_tissue`: its section on the tissue check.
+- `glossary`: the glossary of each tab.
+- `tables`: tables as HTML.
+"""
