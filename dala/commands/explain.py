@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dala.cam import DEFAULT_METHOD
 from dala.commands import refuse
 from dala.heatmaps import thresholds
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="CLASS", help="class to explain; default: the predicted one")
     parser.add_argument("--over", metavar="CLASS", help="explain the margin of --target over this class")
     parser.add_argument("--evidence", choices=("for", "against"), default="for")
-    parser.add_argument("--methods", nargs="+", metavar="METHOD", default=["grad_cam"], help="names of CAM methods")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", default=[DEFAULT_METHOD], help="names of CAM methods")
     parser.add_argument("--layer", help="stem, layer1 to layer4, or attention (the default)")
     parser.add_argument("--rule", choices=list(thresholds.RULES), default=thresholds.DEFAULT_RULE)
     parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")

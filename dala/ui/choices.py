@@ -1,4 +1,4 @@
-"""What several tabs offer: the quick methods, and an explanation by one of them."""
+"""The choice of a method, which several tabs offer: the fast methods, and an explanation by one of them."""
 
 from dala import cam
 from dala.explain.explanation import Explanation
@@ -8,12 +8,12 @@ __all__ = ["by_method", "quick_methods"]
 
 
 def quick_methods() -> list[tuple[str, str]]:
-    """(title, name) of every method that does not rerun the network, as choices of a component."""
+    """Return (title, name) of every method that does not rerun the network, as choices of a component."""
     return [(method.title, name) for name, method in cam.METHODS.items() if not method.reruns]
 
 
 def by_method(page: Page, current: Current, method: str) -> Explanation:
-    """The explanation on screen, by one method; the picture does not go through the network again.
+    """Return the current explanation by one method; the network does not process the picture again.
 
     Raises:
         ExplainError: an unknown method.

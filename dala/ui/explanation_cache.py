@@ -1,4 +1,4 @@
-"""A cache of recent explanations: a class that opens one patch on the page has it explained once."""
+"""A cache of recent explanations: a patch that many visitors open at once is explained once."""
 
 import hashlib
 from collections.abc import Hashable
@@ -10,24 +10,24 @@ from dala.explain.explainer import Explainer, Question
 from dala.explain.explanation import Explanation
 from dala.lru import LRU
 
-__all__ = ["RECENT", "Recent"]
+__all__ = ["EXPLANATIONS", "ExplanationCache"]
 
 
-class Recent:
+class ExplanationCache:
     """Explanations by network, pixels and question.
 
     Args:
-        capacity: how many are kept, each of about 5 MB at 700x460 pixels.
+        capacity: number of explanations, each of about 5 MB at 700x460 pixels.
     """
 
     def __init__(self, capacity: int = 32) -> None:
-        # The network of each, so that a later one with the same id is not mistaken for it; weak, to keep none alive.
+        # With its network, since a later one may have the same id; a weak reference, which keeps no network alive.
         self._explanations: LRU[Hashable, tuple[ref[Explainer], Explanation]] = LRU(capacity)
 
     def explain(
         self, explainer: Explainer, picture: Image.Image, question: Question, zoom: float | None = None
     ) -> Explanation:
-        """The result of `Explainer.explain_image`, without its gradient and on the CPU; `seconds` is of the first call.
+        """Return the result of `Explainer.explain_image`, without gradient, on the CPU; `seconds` is of the first call.
 
         Raises:
             ImageError, TargetError, ExplainError: see `Explainer.explain`.
@@ -41,4 +41,4 @@ class Recent:
         return explanation
 
 
-RECENT = Recent()
+EXPLANATIONS = ExplanationCache()

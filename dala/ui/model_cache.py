@@ -1,4 +1,4 @@
-"""A few loaded networks, shared by all visitors: the one the app starts with, and those that visitors chose."""
+"""A cache of networks, shared by all visitors: the one that the app starts with, and those that visitors chose."""
 
 import threading
 
@@ -15,12 +15,14 @@ HOST = ""
 
 
 class ModelCache:
-    """Networks by key: `HOST`, or "user/repo@commit". The least recently used is dropped; when it is needed again, it
-    is loaded from the Hub client's cache at the commit that its key names.
+    """Networks by key: `HOST`, or "user/repo@commit".
+
+    The least recently used network is dropped; if it is needed again, it is loaded from the Hub client's cache at the
+    commit in its key.
 
     Args:
         host: the network that the app starts with.
-        capacity: how many others are kept, each of about 200 MB.
+        capacity: number of others in memory, each of about 200 MB.
         device: of the others; None for the best available.
     """
 
@@ -31,7 +33,7 @@ class ModelCache:
         self._loading = threading.Lock()
 
     def __getitem__(self, key: str) -> Explainer:
-        """The network of a key that `add` returned.
+        """Return the network of a key that `add` returned.
 
         Raises:
             WeightsError: it was dropped, and is neither in the cache nor on the Hub any more.
@@ -39,7 +41,7 @@ class ModelCache:
         return self.host if key == HOST else self._others.get(key) or self._load(key)
 
     def __len__(self) -> int:
-        """Number of networks in memory, including the first."""
+        """Return the number of networks in memory, including the host's."""
         return 1 + len(self._others)
 
     def add(self, source: str, progress: Progress | None = None) -> str:
@@ -57,7 +59,7 @@ class ModelCache:
         return f"{origin.source}@{origin.revision}"
 
     def samples(self, key: str) -> list[Sample]:
-        """The samples in a network's repository; empty if it has none.
+        """Return the samples in a network's repository; empty if it has none.
 
         Raises:
             SamplesError: see `dala.publishing.samples.of`.

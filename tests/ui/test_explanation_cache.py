@@ -8,7 +8,7 @@ import torch
 from dala import DALAResNet50, Explainer
 from dala.explain.question import Question
 from dala.phantoms import phantom
-from dala.ui.explanation_cache import Recent
+from dala.ui.explanation_cache import ExplanationCache
 
 
 def counted(explainer, monkeypatch) -> list[int]:
@@ -18,15 +18,15 @@ def counted(explainer, monkeypatch) -> list[int]:
 
 
 def test_the_same_pixels_and_question_are_explained_once(small, patch, monkeypatch):
-    runs, recent = counted(small, monkeypatch), Recent()
-    first = recent.explain(small, patch, Question("malignant"))
-    assert recent.explain(small, patch.copy(), Question("malignant")) is first
+    runs, cache = counted(small, monkeypatch), ExplanationCache()
+    first = cache.explain(small, patch, Question("malignant"))
+    assert cache.explain(small, patch.copy(), Question("malignant")) is first
     assert len(runs) == 1
     assert torch.equal(first.maps["grad_cam"], Explainer.explain(small, patch, "malignant").maps["grad_cam"])
 
 
 def test_whatever_differs_is_explained_anew(small, patch, monkeypatch):
-    runs, recent = counted(small, monkeypatch), Recent()
+    runs, cache = counted(small, monkeypatch), ExplanationCache()
     other = patch.copy()
     other.putpixel((0, 0), (1, 2, 3))
     plain = Question()
@@ -36,17 +36,17 @@ def test_whatever_differs_is_explained_anew(small, patch, monkeypatch):
         (patch, Question(methods=("grad_cam", "layer_cam")), None),
         (patch, Question("benign", evidence="against"), None), (patch, Question(("benign", "malignant")), None),
     ]  # fmt: skip
-    results = [recent.explain(small, picture, question, zoom) for picture, question, zoom in questions]
+    results = [cache.explain(small, picture, question, zoom) for picture, question, zoom in questions]
     assert len(runs) == len(questions)
     assert len({id(e) for e in results}) == len(questions)
 
 
 def test_another_network_has_its_own_explanations_and_is_not_kept_alive(small, patch):
-    recent = Recent()
-    first = recent.explain(small, patch, Question("malignant"))
+    cache = ExplanationCache()
+    first = cache.explain(small, patch, Question("malignant"))
     model = DALAResNet50(small.model.class_names, small.preprocessing).eval()
     other = Explainer(model, device="cpu")
-    assert recent.explain(other, patch, Question("malignant")).probabilities != first.probabilities
+    assert cache.explain(other, patch, Question("malignant")).probabilities != first.probabilities
     gone = ref(other)
     del other
     gc.collect()
@@ -54,8 +54,8 @@ def test_another_network_has_its_own_explanations_and_is_not_kept_alive(small, p
 
 
 def test_the_least_recently_used_is_dropped(small, monkeypatch):
-    runs, recent = counted(small, monkeypatch), Recent(2)
+    runs, cache = counted(small, monkeypatch), ExplanationCache(2)
     a, b, c = (phantom.make(seed, size=(128, 96)).picture for seed in range(3))
     for picture in (a, b, a, c, a, b):
-        recent.explain(small, picture, Question())
+        cache.explain(small, picture, Question())
     assert len(runs) == 4

@@ -10,9 +10,10 @@ import pytest
 from gradio.queueing import Queue
 from gradio.utils import get_upload_folder
 
-from dala.ui.server import api, blocks, guard, internals, mcp, uploads
+from dala.ui import server
+from dala.ui.server import api, blocks, guard, mcp, uploads
 
-NAMES = re.findall(r"^    (gradio\.[\w.]+)(?:\(([\w, ]*)\))?$", internals.__doc__, re.MULTILINE)
+NAMES = re.findall(r"^    (gradio\.[\w.]+)(?:\(([\w, ]*)\))?$", server.__doc__, re.MULTILINE)
 
 
 def resolved(name: str) -> Any:
@@ -30,7 +31,7 @@ def resolved(name: str) -> Any:
 
 
 def test_the_list_is_read():
-    assert len(NAMES) == len(re.findall(r"^    gradio\.", internals.__doc__, re.MULTILINE)) > 10
+    assert len(NAMES) == len(re.findall(r"^    gradio\.", server.__doc__, re.MULTILINE)) > 10
 
 
 @pytest.mark.parametrize(("name", "parameters"), NAMES)

@@ -18,7 +18,7 @@ from dala.explain.explanation import Explanation
 from dala.heatmaps import npz, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
 from dala.images import reading
-from dala.ui.explanation_cache import RECENT
+from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, PICTURE, RAW_MAP, TEXT, ApiError, Parameter, choice, choices
 from dala.ui.server.uploads import picture, sentence
 
@@ -141,7 +141,7 @@ class Endpoints:
         self, image: Any, question: Question, rule: str, strength: float | None
     ) -> tuple[Explanation, dict[str, Threshold]]:
         check(rule, strength)
-        e = RECENT.explain(self.explainer, reading.read(picture(image)), question)
+        e = EXPLANATIONS.explain(self.explainer, reading.read(picture(image)), question)
         return e, export.thresholds(e, rule, strength)
 
 

@@ -12,7 +12,7 @@ from gradio.state_holder import SessionState
 
 from dala.files import DiskError
 from dala.images.preprocessing import ImageError
-from dala.ui.server.uploads import kept, sentence, uploaded_file
+from dala.ui.server.uploads import disk_errors, sentence, uploaded_file
 
 __all__ = ["Blocks", "files"]
 
@@ -68,7 +68,7 @@ class Blocks(gr.Blocks):
     ) -> Any:
         """Like Gradio's, with a sentence where the server's disk is full."""
         try:
-            with kept():
+            with disk_errors():
                 return await super().postprocess_data(block_fn, predictions, state)
         except DiskError as error:
             raise sentence(error) from None

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dala.ui.server.uploads import MAX_MEGABYTES, forget_unfinished, taken_in, unkept
+from dala.ui.server.uploads import MAX_MEGABYTES, delete_unfinished, disk_refused, uploaded_path
 
 __all__ = ["OPEN", "Guard", "options"]
 
@@ -77,7 +77,7 @@ class Guard:
         try:
             _check(scope, path)
             if path == UPLOAD:
-                await anyio.to_thread.run_sync(forget_unfinished)
+                await anyio.to_thread.run_sync(delete_unfinished)
             await self.app(scope, body.receive, answer)
         except _RefusedError as error:
             body.refused = error
@@ -89,7 +89,7 @@ def options() -> dict[str, Any]:
     """Options of FastAPI: every request passes the guard, and an unhandled error is answered with one sentence."""
     return {
         "middleware": [Middleware(Guard)],
-        "exception_handlers": {OSError: unkept, Exception: _failed},
+        "exception_handlers": {OSError: disk_refused, Exception: _failed},
         "openapi_url": None,
     }
 
@@ -102,7 +102,7 @@ def _route(scope: Scope) -> str:
 def _check(scope: Scope, path: str) -> None:
     if not OPEN.fullmatch(path):
         raise _RefusedError(404, "There is no such page.")
-    if path.startswith(FILE) and taken_in(path.removeprefix(FILE)) is None:
+    if path.startswith(FILE) and uploaded_path(path.removeprefix(FILE)) is None:
         raise _RefusedError(403, "There is no such file.")
     # x-gradio-server: the address of Gradio's Node server, which does not run here. range: Gradio answers a request for
     # a part of a file with the request's own headers.

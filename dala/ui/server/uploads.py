@@ -19,7 +19,16 @@ from dala.errors import DalaError
 from dala.files import REFUSALS, DiskError
 from dala.images.preprocessing import ImageError
 
-__all__ = ["file_of", "forget_unfinished", "kept", "picture", "sentence", "taken_in", "unkept", "uploaded_file"]
+__all__ = [
+    "delete_unfinished",
+    "disk_errors",
+    "disk_refused",
+    "file_of",
+    "picture",
+    "sentence",
+    "uploaded_file",
+    "uploaded_path",
+]
 
 MAX_MEGABYTES = 20
 FULL = "This server's disk takes no more pictures: try again later, or tell its administrator."
@@ -57,13 +66,13 @@ def uploaded_file(value: Any) -> Path:
     Raises:
         ImageError: no file, or a path outside the upload folder.
     """
-    file = taken_in(str(file_of(value)))
+    file = uploaded_path(str(file_of(value)))
     if file is None:
         raise ImageError("The picture has to be uploaded: a path or an address is not taken.")
     return file
 
 
-def taken_in(path: str) -> Path | None:
+def uploaded_path(path: str) -> Path | None:
     """Resolve a path inside the upload folder; None for any other path."""
     try:
         file = Path(path).resolve()
@@ -72,7 +81,7 @@ def taken_in(path: str) -> Path | None:
     return file if file.is_relative_to(Path(get_upload_folder()).resolve()) else None
 
 
-def forget_unfinished(seconds: float = 3600) -> None:
+def delete_unfinished(seconds: float = 3600) -> None:
     """Delete files of uploads that were interrupted longer ago than this; Gradio does not."""
     with suppress(FileNotFoundError):  # no folder yet, or a file deleted by another process
         for file in Path(get_upload_folder()).iterdir():
@@ -95,7 +104,7 @@ def _decoded(text: str) -> bytes:
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Convert errors of a full or read-only disk to a sentence for the visitor.
 
     Raises:
@@ -111,10 +120,10 @@ def kept() -> Iterator[None]:
         raise DiskError(FULL) from error
 
 
-async def unkept(request: Request, error: Exception) -> PlainTextResponse:
+async def disk_refused(request: Request, error: Exception) -> PlainTextResponse:
     """Return the response to an upload that the disk refuses; raise any other OSError again."""
     try:
-        with kept():
+        with disk_errors():
             raise error
     except DiskError as refused:
         return PlainTextResponse(str(refused), status_code=507)

@@ -38,7 +38,7 @@ class Model:
         self.page = page
 
     def load(self, source: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-        """Load another network for this session; after an error the session keeps the one that it has."""
+        """Load another network for this session; after an error the session keeps its network."""
         try:
             key = self.page.models.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
             self.page.models.samples(key)
@@ -69,7 +69,7 @@ def build(page: Page, changed: gr.Textbox) -> None:
 
 
 def facts(explainer: Explainer) -> dict[str, str]:
-    """Facts about a network, as plain text by label."""
+    """Return facts about a network, as plain text by label."""
     origin, provenance, size = explainer.origin, explainer.provenance, explainer.preprocessing
     data = " · ".join([str(provenance.get("data", "unknown")), *_counts(provenance)])
     half = getattr(explainer.engine, "half", False)
@@ -86,7 +86,7 @@ def facts(explainer: Explainer) -> dict[str, str]:
 
 
 def _counts(provenance: dict[str, Any]) -> list[str]:
-    """Numbers of images and patients in a config's provenance, and of images at other magnifications, if stated."""
+    """Return numbers of images and patients in a config's provenance, and of images at other magnifications."""
     also = provenance.get("also")
     counts = [f"{provenance[k]} {k}" for k in ("images", "patients") if isinstance(provenance.get(k), int)]
     more = [f"{also.get('images')} more at {also.get('magnification')}"] if isinstance(also, dict) else []
@@ -94,5 +94,5 @@ def _counts(provenance: dict[str, Any]) -> list[str]:
 
 
 def table(explainer: Explainer) -> Markup:
-    """`facts` as HTML; a config is untrusted, so its text is escaped."""
+    """Return `facts` as HTML; a config is untrusted, so its text is escaped."""
     return markup.render(TEMPLATE, facts=facts(explainer))

@@ -14,7 +14,7 @@ from dala.errors import DalaError
 from dala.explain.explainer import Question
 from dala.images import preprocessing, reading, tiles
 from dala.publishing.samples import Sample, SamplesError
-from dala.ui.explanation_cache import RECENT
+from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.model_cache import HOST
 from dala.ui.server.uploads import file_of
 from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, Source, require, sentence
@@ -113,7 +113,7 @@ class Patch:
         # Without effect if the weights do not state the scale that they expect.
         scale = source.scale if explainer.preprocessing.magnification else None
         selection = tiles.select(source.file, explainer.preprocessing, scale, source.box)
-        explanation = RECENT.explain(explainer, selection.picture, Question(), selection.zoom)
+        explanation = EXPLANATIONS.explain(explainer, selection.picture, Question(), selection.zoom)
         return Current.of(explanation, source, model, selection)
 
     def _shown(self, current: Current) -> list[Any]:
