@@ -15,7 +15,7 @@ from dala.hub.cache import HubError
 from tests.support.fake_hub import COMMIT, Fault, Hub, closed_port, point
 from tests.support.hub_client import BODY, NAMES, fetch, start
 
-RACE = "from dala import hub; print(hub.download('you/net', {names!r}, lambda f: len(list(f.iterdir())))[1])"
+RACE = "from dala.hub import cache; print(cache.download('you/net', {names!r}, lambda f: len(list(f.iterdir())))[1])"
 
 
 FAULTS = {
@@ -166,18 +166,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(two_files, tmp_path):
     pytest.importorskip("resource")
     code = f"""
 import resource
-from dala import hub
+from dala.hub import cache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 for _ in range(2):
     try:
-        print(hub.download("you/net", {NAMES!r}, str))
-    except hub.HubError as error:
+        print(cache.download("you/net", {NAMES!r}, str))
+    except cache.HubError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 """
     with Hub({"you/net": two_files}) as server:
-        out, told = start(code, server.url, tmp_path).communicate(timeout=60)
-    first, second = out.splitlines() or [told]
+        out, text = start(code, server.url, tmp_path).communicate(timeout=60)
+    first, second = out.splitlines() or [text]
     assert re.match("you/net: cannot be kept on this disk .*; make room, or name another place in HF_HOME.", first)
     assert COMMIT in second
     assert not list(tmp_path.rglob("*.incomplete"))
@@ -188,8 +188,8 @@ def test_two_processes_at_once(two_files, tmp_path):
         both = [start(RACE.format(names=NAMES), server.url, tmp_path) for _ in range(2)]
         results = [one.communicate(timeout=100) for one in both]
         assert sum(path.endswith(".safetensors") for path in server.gets()) == 1, "the second waits for the first"
-    for out, told in results:
-        assert out.strip().endswith(COMMIT), told
+    for out, text in results:
+        assert out.strip().endswith(COMMIT), text
     (folder,) = (tmp_path / "hub").glob("models--*/snapshots/*")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == {NAMES[0]: BODY, NAMES[1]: b"{}"}
 

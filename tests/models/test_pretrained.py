@@ -16,9 +16,9 @@ from dala.phantoms import phantom
 from tests.support.fake_hub import COMMIT, Hub
 
 CODE = """
-from dala import weights
+from dala import models
 for source in {!r}:
-    m = weights.load(source)
+    m = models.load(source)
     print(m.source, m.revision, m.sha256, m.folder.name)
 """
 

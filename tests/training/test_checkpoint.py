@@ -14,7 +14,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path):
     code = f"""
 import resource, signal
 from pathlib import Path, PosixPath
-from dala import checkpoint
+from dala.training import checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = Path({str(tmp_path)!r}) / "last.pt"
 import torch
