@@ -23,7 +23,7 @@ from dala.hub.errors import HubError, MissingFileError, first_line
 from dala.hub.transfer import Bar, Transfer
 from dala.progress import Progress
 
-__all__ = ["beside", "cached", "download", "intact"]
+__all__ = ["another_file", "cached", "download", "intact"]
 
 T = TypeVar("T")
 
@@ -106,7 +106,9 @@ def download(
     return result, folder
 
 
-def beside(folder: Path, repo: str, name: str, token: str | bool | None = None, most: int | None = None) -> Path | None:
+def another_file(
+    folder: Path, repo: str, name: str, token: str | bool | None = None, most: int | None = None
+) -> Path | None:
     """Return another file of the commit whose `folder` is in the cache; None if the commit has no such file.
 
     That a file does not exist is cached, too.

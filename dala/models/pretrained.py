@@ -55,7 +55,7 @@ class LoadedModel(Generic[M]):
             HubError: the Hub is not reached, or refuses.
         """
         if self.revision is not None:
-            return cache.beside(self.folder, self.source, name, token, most)
+            return cache.another_file(self.folder, self.source, name, token, most)
         return self.folder / name if (self.folder / name).is_file() else None
 
 

@@ -28,7 +28,7 @@ def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, *
 
     Args:
         what: the explanation.
-        explainer: the one that made it.
+        explainer: the `Explainer` that returned it.
         chosen: the `download` event of the map view.
         more: further arguments of `dala.explain.export.files`.
     """
@@ -36,12 +36,12 @@ def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, *
 
 
 def display(chosen: gr.EventData) -> dict[str, Any]:
-    """The display settings of the map view, as arguments of `dala.explain.export.pictures`."""
+    """Return the display settings of the map view as arguments of `dala.explain.export.pictures`."""
     return {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
 
 
 def data_url(files: Mapping[str, bytes]) -> str:
-    """Contents by file name as one zip in a data URL; equal files give equal bytes."""
+    """Pack contents by file name into a zip in a data URL; equal files give equal bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Choices are kept in the page's address, so that a link shares them: settings, never the picture."""
+"""Choices are stored in the page's address, so that a link shares them: settings, never the picture."""
 
 import json
 
@@ -6,7 +6,7 @@ __all__ = ["remember"]
 
 
 def remember(name: str) -> str:
-    """JavaScript for an `input` event, which only a visitor triggers: puts the value into the page's address.
+    """Return JavaScript for an `input` event, which only a visitor triggers: it puts the value into the page's address.
 
     Args:
         name: of the query parameter.

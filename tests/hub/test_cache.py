@@ -87,8 +87,8 @@ def test_a_file_beside_is_asked_for_once_and_so_is_its_absence(two_files, serve,
     folder = fetch()[1]
     before = len(server.requests)
     for _ in range(2):
-        assert cache.beside(folder, "you/net", "README.md") == folder / "README.md"
-        assert cache.beside(folder, "you/net", "samples/samples.json") is None
+        assert cache.another_file(folder, "you/net", "README.md") == folder / "README.md"
+        assert cache.another_file(folder, "you/net", "samples/samples.json") is None
     assert (folder / "README.md").read_text() == "# A card"
     assert [path.rsplit("/", 1)[1] for _, path in server.requests[before:]] == [
         "README.md",
@@ -97,7 +97,7 @@ def test_a_file_beside_is_asked_for_once_and_so_is_its_absence(two_files, serve,
     ]
     server.faults["you/net"] = Fault(503)
     with pytest.raises(HubError, match="answers 503"):
-        cache.beside(folder, "you/net", "report.json")
+        cache.another_file(folder, "you/net", "report.json")
 
 
 @pytest.mark.parametrize("repo", ["you/.git", "you/a--b", f"you/{'x' * 100}"])
