@@ -67,7 +67,7 @@ def localisation(cases: Sequence[Case]) -> dict[str, LocalisationRow]:
     return {name: _row(measures) for name, measures in rows.items()}
 
 
-def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> dict[str, ThresholdRow]:
+def thresholds(cases: Sequence[Case], method: str = cam.DEFAULT_METHOD) -> dict[str, ThresholdRow]:
     """Compare a threshold computed for each picture with one threshold for all pictures, by rule.
 
     The strength of the rule is chosen for the best mean IoU with the mask on one half of the groups and scored on the
@@ -81,7 +81,7 @@ def thresholds(cases: Sequence[Case], method: str = "grad_cam") -> dict[str, Thr
     return {rule: _rule(known, halves, rule, method) for rule in RULES}
 
 
-def areas(cases: Sequence[Case], method: str = "grad_cam") -> dict[str, AreaRow]:
+def areas(cases: Sequence[Case], method: str = cam.DEFAULT_METHOD) -> dict[str, AreaRow]:
     """Compute quantiles over pictures of the kept area, for each rule at its customary strength."""
     result: dict[str, AreaRow] = {}
     for rule, strength in CUSTOMARY.items():

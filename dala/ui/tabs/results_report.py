@@ -42,8 +42,8 @@ PICTURES = {
     "confusion": ("Confusion matrix", "True class against predicted class, the one with the highest probability."),
 }
 NOTHING = (
-    "<p class='told'>These weights come without a cross-validated report. Their card, if they have one, may state their "
-    "quality.</p>"
+    "<p class='lead'>These weights come without a cross-validated report. Their card, if they have one, may state "
+    "their quality.</p>"
 )
 
 
