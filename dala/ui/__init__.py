@@ -1,6 +1,7 @@
 """The page: a Gradio app and its API.
 
 - `theme`: colours and fonts.
+- `alert`: an error of the project, shown to the visitor.
 - `model_cache`: networks in memory, shared by all sessions.
 - `explanation_cache`: recent explanations, shared by all sessions.
 - `session`: the state of a session, and how the tabs follow it.

@@ -25,10 +25,10 @@ from dala.errors import DalaError
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.images import tiles
+from dala.ui.alert import alert
 from dala.ui.model_cache import HOST, ModelCache
-from dala.ui.server.uploads import sentence
 
-__all__ = ["MODEL", "PLUMBING", "Current", "ExpiredError", "Page", "Source", "require", "sentence"]
+__all__ = ["MODEL", "PLUMBING", "Current", "ExpiredError", "Page", "Source", "require"]
 
 # Options of events that run a network: one event at a time, and of several waiting choices only the last.
 MODEL: dict[str, Any] = {
@@ -154,7 +154,7 @@ class Page:
             try:
                 result = show(current, *rest)
             except DalaError as error:
-                raise sentence(error) from None
+                raise alert(error) from None
             return [serial, *(result if len(outputs) > 1 else [result])]
 
         values, changed = [self.opened, shown, self.serial, self.current, *inputs], [shown, *outputs]

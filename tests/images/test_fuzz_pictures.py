@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from dala.errors import MOST, DalaError
 from dala.images import reading
 from dala.images.preprocessing import ImageError
-from dala.ui.server.uploads import sentence
+from dala.ui.alert import alert
 from tests.fuzz.hard import BOMBS
 from tests.fuzz.pictures import MOST_SECONDS, bases, outcome
 
@@ -109,4 +109,4 @@ def test_an_error_is_one_line_whatever_names_are_in_it():
     error = ImageError("a\nb: \x1b[2J<img src=x>\ud800 & " + "y" * 10_000 + ".")
     assert str(error).isprintable() and len(str(error)) < MOST + 9
     assert str(error).startswith("a b: \ufffd[2J<img src=x>\ufffd & y") and str(error).endswith("y.")
-    assert "a b: \ufffd[2J&lt;img src=x&gt;\ufffd &amp; y" in sentence(error).message
+    assert "a b: \ufffd[2J&lt;img src=x&gt;\ufffd &amp; y" in alert(error).message

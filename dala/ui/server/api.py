@@ -18,9 +18,10 @@ from dala.explain.explanation import Explanation
 from dala.heatmaps import npz, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
 from dala.images import reading
+from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, PICTURE, RAW_MAP, TEXT, ApiError, Parameter, choice, choices
-from dala.ui.server.uploads import picture, sentence
+from dala.ui.server.uploads import picture
 
 __all__ = ["ApiError", "Endpoints", "build"]
 
@@ -205,7 +206,7 @@ def _checked(
         try:
             return handler(*(value_of(a, value) for a, value in zip(arguments, values, strict=True)))
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     summary, _, returns = (inspect.getdoc(handler) or "").partition("\n\nReturns:")
     lines = "".join(f"\n    {a.name}: {DESCRIPTIONS[a.name]}" for a in arguments)

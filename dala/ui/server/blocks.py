@@ -12,7 +12,8 @@ from gradio.state_holder import SessionState
 
 from dala.files import DiskError
 from dala.images.preprocessing import ImageError
-from dala.ui.server.uploads import disk_errors, sentence, uploaded_file
+from dala.ui.alert import alert
+from dala.ui.server.uploads import disk_errors, uploaded_file
 
 __all__ = ["Blocks", "files"]
 
@@ -57,7 +58,7 @@ class Blocks(gr.Blocks):
             for file in files(inputs):
                 uploaded_file(file)
         except ImageError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
         for component in block_fn.inputs[len(inputs) :]:
             if isinstance(component, Api):
                 inputs = [*inputs, component.value]
@@ -71,7 +72,7 @@ class Blocks(gr.Blocks):
             with disk_errors():
                 return await super().postprocess_data(block_fn, predictions, state)
         except DiskError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
 
 class _Queue(Queue):

@@ -6,16 +6,13 @@ import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from html import escape
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
 from gradio.utils import get_upload_folder
 
-from dala.errors import DalaError
 from dala.files import REFUSALS, DiskError
 from dala.images.preprocessing import ImageError
 
@@ -25,7 +22,6 @@ __all__ = [
     "disk_refused",
     "file_of",
     "picture",
-    "sentence",
     "uploaded_file",
     "uploaded_path",
 ]
@@ -127,8 +123,3 @@ async def disk_refused(request: Request, error: Exception) -> PlainTextResponse:
             raise error
     except DiskError as refused:
         return PlainTextResponse(str(refused), status_code=507)
-
-
-def sentence(error: DalaError) -> gr.Error:
-    """Convert one of the project's own errors for the visitor; escaped, because Gradio displays it as HTML."""
-    return gr.Error(escape(str(error), quote=False), title="That did not work", duration=12, print_exception=False)

@@ -10,8 +10,9 @@ from markupsafe import Markup
 from dala import markup
 from dala.errors import DalaError
 from dala.explain.explainer import Explainer
+from dala.ui.alert import alert
 from dala.ui.model_cache import HOST
-from dala.ui.session import MODEL, PLUMBING, Page, sentence
+from dala.ui.session import MODEL, PLUMBING, Page
 
 __all__ = ["Model", "build", "choice_allowed", "facts"]
 
@@ -43,7 +44,7 @@ class Model:
             key = self.page.models.add(source.strip(), lambda done, total: progress((done, total), unit="bytes"))
             self.page.models.samples(key)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
         return key, table(self.page.models[key]), gr.Button(visible=True), key
 
     def back(self) -> tuple[Any, ...]:

@@ -14,10 +14,11 @@ from dala.errors import DalaError
 from dala.explain.explainer import Question
 from dala.images import preprocessing, reading, tiles
 from dala.publishing.samples import Sample, SamplesError
+from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.model_cache import HOST
 from dala.ui.server.uploads import file_of
-from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, Source, require, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, Source, require
 
 __all__ = ["Patch", "build"]
 
@@ -43,7 +44,7 @@ class Patch:
         try:
             return self._shown(self._explain(Source(file_of(value)), model))
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def sample(self, model: str, event: gr.SelectData) -> list[Any]:
         """Explain the sample that was clicked."""
@@ -59,7 +60,7 @@ class Patch:
             current = require(current)
             explanation = self.page.explainer(current).retarget(current.explanation, name)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
         current = current.with_explanation(explanation)
         return current, name, current.serial
 
@@ -97,7 +98,7 @@ class Patch:
         try:
             return self._shown(self._sample(Source(sample.file, about, sample.magnification), model))
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def _again(self, current: Current | None, model: str, **changes: Any) -> list[Any]:
         try:
@@ -106,7 +107,7 @@ class Patch:
                 raise ExpiredError
             return self._shown(self._explain(source, model))
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def _explain(self, source: Source, model: str) -> Current:
         explainer = self.page.models[model]

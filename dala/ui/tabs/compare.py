@@ -18,8 +18,9 @@ from dala.explain.question import Question
 from dala.heatmaps import similarity
 from dala.ui import choices, link
 from dala.ui import download as ui_download
+from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, comparison
-from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, require, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Compare", "CompareError", "build"]
@@ -94,7 +95,7 @@ class Compare:
         try:
             return self.show(require(inputs[0]), *inputs[1:])
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def from_link(self, request: gr.Request) -> tuple[Any, ...]:
         """The choices in the query of a link; unknown ones are ignored."""
@@ -122,7 +123,7 @@ class Compare:
             )  # fmt: skip
             return ui_download.data_url(content)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
 
 def _same_forward(current: Current, layer: str, last: Compared | None) -> Explanation | None:

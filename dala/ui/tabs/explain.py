@@ -5,9 +5,10 @@ from typing import Any
 import gradio as gr
 
 from dala.errors import DalaError
+from dala.ui.alert import alert
 from dala.ui.download import SAVE, explanation
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import PLUMBING, Current, Page, require, sentence
+from dala.ui.session import PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Explain", "build"]
@@ -42,7 +43,7 @@ class Explain:
         try:
             return explanation(require(current).explanation, self.page.explainer(require(current)), event)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
 
 def build(page: Page) -> None:

@@ -18,8 +18,9 @@ from dala.trust import deletion
 from dala.trust.infill import DEFAULT_INFILL, INFILLS
 from dala.ui import choices, link
 from dala.ui import download as ui_download
+from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import MODEL, PLUMBING, Current, Page, require, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Lab", "build"]
@@ -71,7 +72,7 @@ class Lab:
         try:
             return self.show(current, method)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def from_link(self, request: gr.Request) -> Any:
         """The map in the query of a link; an unknown one is ignored."""
@@ -91,7 +92,7 @@ class Lab:
                 yield json.dumps({**message, "done": done, "total": total}), gr.skip()
         except DalaError as error:
             yield json.dumps({**message, "failed": True}), gr.skip()
-            raise sentence(error) from None
+            raise alert(error) from None
         yield json.dumps({**message, **_charts(run.result)}), (_key(require(current), method), run.result)
 
     def download(self, current: Current | None, method: str, measured: Any, event: gr.EventData) -> str:
@@ -104,7 +105,7 @@ class Lab:
             content = threshold_lab_files.files(e, explainer, event.rule, event.strengths, display, curves, event.scale)
             return ui_download.data_url(content)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def _measuring(
         self, current: Current, method: str, baseline: str, controls: bool

@@ -17,8 +17,9 @@ from dala.lessons import trust_page
 from dala.progress import Tracked
 from dala.trust import verdict
 from dala.ui import choices
+from dala.ui.alert import alert
 from dala.ui.download import SAVE, data_url
-from dala.ui.session import PLUMBING, Current, ExpiredError, Page, require, sentence
+from dala.ui.session import PLUMBING, Current, ExpiredError, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Trust", "build"]
@@ -79,7 +80,7 @@ class Trust:
                 yield _progress(done / total, what), gr.skip()
         except DalaError as error:
             yield NOTHING, None
-            raise sentence(error) from None
+            raise alert(error) from None
         page = trust_page.page(run.result, e)
         yield page, LastCheck(current.serial, method, page, files(run.result, e, page))
 
@@ -89,7 +90,7 @@ class Trust:
             if last is None:
                 raise ExpiredError
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
         return data_url(last.files)
 
 

@@ -19,8 +19,9 @@ from dala.lessons import contact_sheet, walkthrough, walkthrough_files
 from dala.lessons.contact_sheet import Tile
 from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
+from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, payload, stages
-from dala.ui.session import MODEL, PLUMBING, Current, Page, require, sentence
+from dala.ui.session import MODEL, PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["StepByStep", "build"]
@@ -77,7 +78,7 @@ class StepByStep:
         try:
             return [*self.show(current, channels), self.gate(current, channels)]
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
 
     def gate(self, current: Current | None, channels: str | None) -> str:
         """The attention gate for this patch, compared with the average gate."""
@@ -97,7 +98,7 @@ class StepByStep:
             display = ui_download.display(event)
             content = walkthrough_files.files(e, explainer, chosen, average, event.rule, event.strength, display)
         except DalaError as error:
-            raise sentence(error) from None
+            raise alert(error) from None
         return ui_download.data_url(content)
 
     def _parts(self, current: Current, channels: str | None) -> tuple[Explanation, Steps, list[int]]:
