@@ -22,8 +22,8 @@ PICTURE = {
     "magnification": "How much the microscope enlarged the tissue; at another magnification than in training, nuclei "
     "have a size that the network does not know.",
     "logit": "The network's raw score for a class; it can be any number.",
-    "probability": "The softmax of the logits, one in sum over all classes: how sure this network is, not how likely a "
-    "disease is.",
+    "probability": "The softmax of the logits, which adds up to 1 over the classes: how sure this network is, not how "
+    "likely a disease is.",
     "temperature": "A number that divides the logits before the softmax, so that probabilities are neither too high "
     "nor too low; it changes no ranking.",
 }
@@ -62,10 +62,10 @@ TRUST = {
     "where a probability is stuck at 0 or 1.",
 }
 CHECKS = {
-    "insertion": "The mean output of the network as the picture is shown step by step in the map's order: high speaks "
-    "for the map.",
-    "deletion": "The mean output of the network as the picture is hidden step by step in the map's order: low speaks "
-    "for the map.",
+    "insertion": "The mean output of the network as the picture is shown step by step in the map's order: a high "
+    "mean supports the map.",
+    "deletion": "The mean output of the network as the picture is hidden step by step in the map's order: a low "
+    "mean supports the map.",
     "random weights": "The learned weights are replaced by random ones, from the head down; a map that stays the same "
     "does not depend on them.",
     "unrelated maps": "The map itself, mirrored and shifted: equally smooth, but unrelated. Their agreement shows what "

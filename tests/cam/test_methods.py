@@ -253,7 +253,8 @@ def test_the_shortcut_of_a_pooling_head_is_exact(x, monkeypatch):
 @given(scale=st.floats(0.01, 100))
 @settings(max_examples=20, deadline=None)
 def test_scaling_the_logits_scales_the_map(name, scale):
-    # Not the others: ++ has the gradient below a fraction line, Eigen and Score-CAM normalise, Ablation is relative.
+    # Not the others: ++ has the gradient below a fraction line, LayerCAM cuts off what is negative, Eigen and Score-CAM
+    # normalise, Ablation is relative.
     net, x = Small().eval(), torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(
         signed(net, x, name, scale=scale), scale * signed(net, x, name), rtol=1e-3, atol=1e-5 * scale

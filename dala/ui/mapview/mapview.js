@@ -75,7 +75,7 @@ function describe(scene, map, area) {
 
 function overview({parts, scene}, areas) {
   const n = scene.panels.length, percent = area => (100 * area).toFixed(1);
-  const start = `${n} ${n > 1 ? 'different maps' : 'map'} ${target(scene)} at ${scene.layer}`;
+  const start = `${n} ${n > 1 ? 'different maps' : 'map'} ${target(scene)} at layer ${scene.layer}`;
   if (!parts.cutAll.checked) return `${start}.`;
   const [low, high] = [Math.min(...areas), Math.max(...areas)].map(percent);
   return `${start}; thresholded they keep ${low} to ${high} % of the area.`;
