@@ -141,6 +141,7 @@ def test_a_folder(pictures, tmp_path, capsys, explainer):
     assert not list(out.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_finished_pictures_are_skipped_without_overwrite(pictures, tmp_path):
     (pictures / "broken.png").unlink()
     out = tmp_path / "out"

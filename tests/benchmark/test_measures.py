@@ -108,6 +108,7 @@ def test_a_map_unchanged_by_random_weights_is_not_shown_first():
     assert conclusions.first_method({"phantom": truth}) == "layer_cam"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_command_studies_phantoms_and_says_what_it_found(small_folder, tmp_path, monkeypatch, capsys):
     from dala.commands import evaluate_explanations

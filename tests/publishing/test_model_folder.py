@@ -261,6 +261,7 @@ def test_an_id_that_is_none(name):
         Repository(name)
 
 
+@pytest.mark.slow
 def test_without_a_token_it_says_how_to_log_in(tmp_path):
     env = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
     command = [sys.executable, "-m", "dala", "publish", "--repo-id", "you/net", "--out", tmp_path / "out"]

@@ -237,6 +237,7 @@ def test_a_report_that_is_none(tmp_path):
         run(tmp_path / "none", "--out", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_notes_in_the_output_folder_name_the_runs(arguments, runs, tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({"names": {"resnet50": "A network of ours"}, "data": "Scanned."}))
     assert run(*arguments, "--out", tmp_path) == 0

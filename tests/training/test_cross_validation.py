@@ -100,6 +100,7 @@ def test_a_run_resumed_after_an_interrupt_equals_an_uninterrupted_one_to_the_bit
     assert (tmp_path / "predictions.csv").read_text() == (settings.runtime.out / "predictions.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_of_kept_views_can_be_resumed_after_its_features_are_gone(whole, settings, tmp_path):
     shutil.copytree(settings.runtime.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "features")
@@ -115,6 +116,7 @@ def test_a_run_is_not_resumed_under_other_settings(whole, settings, change, word
     assert (settings.runtime.out / "split.json").read_text() == split
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_refused(settings, tmp_path, monkeypatch):
     out = settings.with_options(out=tmp_path)
     interrupted(out, monkeypatch, 1)

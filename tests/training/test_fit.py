@@ -26,6 +26,7 @@ def candidate_of(settings):
     return DALACandidate(settings.resolve(cpu), dataset.items, dataset.class_names, cpu)
 
 
+@pytest.mark.slow
 def test_cached_features_give_what_the_pictures_give(settings):
     candidate = candidate_of(settings)
     items, source = candidate.items, candidate.source

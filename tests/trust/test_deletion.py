@@ -87,6 +87,7 @@ def test_the_temperature_is_the_explanations(toy, ramp):
     assert curve.keep[0] == pytest.approx(1 / (1 + np.exp(-curve.keep_logits[0] / 4)))
 
 
+@pytest.mark.slow
 def test_chunks_change_nothing(small, patch):
     e = small.explain(patch)
     runs = [keep_remove(small, e, controls=True, chunk=chunk) for chunk in (1, 3, 8)]
@@ -287,6 +288,7 @@ def test_average_drop_and_increase_are_torchcams(small, patch, monkeypatch):
         assert result.increase == bool(metric.summary()["conf_increase"])
 
 
+@pytest.mark.slow
 def test_half_precision_moves_an_area_by_less_than_a_hundredth(explainer):
     e = explainer.explain(samples.find()[0].file, "malignant")
     exact, brief = (keep_remove(explainer, e, areas=(0, 0.1, 0.4, 1), half=half) for half in (False, True))

@@ -82,6 +82,7 @@ def test_the_page_tells_everything_and_escapes_names(patch, small):
     assert page.count("<section") == 3
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_verdict_with_three_reasons(small_folder, patch_file, tmp_path, capsys):
     file = tmp_path / "checks.json"
     assert main(["trust", str(patch_file), "--model", str(small_folder), "--json", str(file)]) == 0
