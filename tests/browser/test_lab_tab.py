@@ -177,7 +177,8 @@ def test_the_whole_way_by_keyboard_alone(browser, served):
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_with_a_measured_curve(browser, served, scheme):
     page = opened(browser, served, scheme)
     page.get_by_role("tab", name="Threshold lab").click()
