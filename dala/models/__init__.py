@@ -11,16 +11,11 @@
 from pathlib import Path
 from typing import Any
 
-from dala.hub.layout import CONFIG, FILE
 from dala.models import pretrained
 from dala.models.dala_resnet import DALAResNet50
-from dala.models.pretrained import SHIPPED
-from dala.models.serialization import WeightsError, read_state, save, sha256
 from dala.progress import Progress
 
-__all__ = [
-    "CONFIG", "FILE", "SHIPPED", "LoadedModel", "WeightsError", "load", "load_from_hub", "read_state", "save", "sha256",
-]  # fmt: skip
+__all__ = ["LoadedModel", "load", "load_from_hub"]
 
 LoadedModel = pretrained.LoadedModel[DALAResNet50]
 

@@ -1,4 +1,4 @@
-"""The question about an image, the scores that it leads to, and the batches that it is asked for."""
+"""The question about an image, the scores that it leads to, and the batches that answer it."""
 
 import pickle
 
