@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dala import files
-from dala.data import datasets, duplicates, groups, splits
+from dala.data import class_map, datasets, duplicates, groups, source_rows, sources, splits
 from dala.data.datasets import Dataset
 from dala.data.items import DataError, Item
+from dala.hub.report import SourceRow
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,7 +24,11 @@ MOST, FEW = 40, 8
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     check = parser.add_subparsers(dest="action", required=True).add_parser("check", help=HELP)
-    check.add_argument("root", type=Path, metavar="ROOT", help="folder above the pictures")
+    check.add_argument(
+        "sets", nargs="+", metavar="SET", help="folder above the pictures, a source file (*.json) or hub:OWNER/NAME"
+    )
+    check.add_argument("--root", type=Path, default=Path(), help="of the folders in source files (default: this one)")
+    check.add_argument("--map", action="append", default=[], metavar="FINEST=CLASS", help="as in `dala train`")
     check.add_argument("--format", default="breakhis", choices=list(datasets.FORMATS), help="default: breakhis")
     check.add_argument("--classes", default="binary", choices=datasets.CLASSES, help="default: binary")
     check.add_argument(
@@ -39,25 +44,27 @@ def run(args: argparse.Namespace) -> int:
     """Print the result and return the exit code.
 
     Raises:
-        DataError: the folder does not contain such a data set.
+        DataError: a set that cannot be used, or sets that cannot be used together.
         DiskError: the JSON file cannot be written.
     """
-    dataset = datasets.read(args.root, args.format, classes=args.classes, magnifications=args.magnifications)
+    classes = class_map.parse(args.map) or args.classes
+    opened = sources.open_all(args.sets, args.root, args.format, classes, args.magnifications)
+    dataset = sources.read(opened, training=False)
     dataset, fingerprints = datasets.decode(dataset, duplicates.fingerprint, args.workers)
     copies = duplicates.find(dataset.items, fingerprints)
     facts = {
-        "root": str(args.root),
-        "format": args.format,
+        "root": ", ".join(args.sets),
+        "format": ", ".join(dict.fromkeys(s.format for s in opened)),
+        "sources": source_rows.rows(dataset, dataset.items),
         "grouped": dataset.grouped,
         **_counts(dataset),
-        "skipped": {_name(p, args.root): s for p, s in dataset.skipped.items()},
+        "skipped": {sources.name(p, dataset): s for p, s in dataset.skipped.items()},
         "near_distance": duplicates.NEAR,
-        "exact": [[_row(i, dataset, args.root) for i in group] for group in copies.exact],
+        "exact": [[_row(i, dataset) for i in group] for group in copies.exact],
         "near": [
-            {"distance": p.distance, "pictures": [_row(i, dataset, args.root) for i in (p.first, p.second)]}
-            for p in copies.near
+            {"distance": p.distance, "pictures": [_row(i, dataset) for i in (p.first, p.second)]} for p in copies.near
         ],
-        "two_labels": [[_name(i.path, args.root) for i in group] for group in copies.two_labels],
+        "two_labels": [[sources.name(i.path, dataset) for i in group] for group in copies.two_labels],
         "repeated_within_patient": copies.within,
         "blank": copies.blank,
         **asdict(_folds(dataset, args.folds, args.seed)),
@@ -76,11 +83,13 @@ class _Folds:
 
 def _counts(dataset: Dataset) -> dict[str, Any]:
     """Count pictures and patients by class and by magnification, and pictures by patient."""
-    names = dataset.class_names
-    by_class, patients = _by_class(dataset.items, names), {i.patient: Counter[str]() for i in dataset.items}
+    names, unknown = dataset.class_names, {s.title for s in dataset.sources if s.patients == "unknown"}
+    known = [i for i in dataset.items if i.source not in unknown]
+    by_class, patients = _by_class(dataset.items, names), {i.patient: Counter[str]() for i in known}
+    for item in known:
+        patients[item.patient][names[item.label]] += 1
     zooms: dict[str, Counter[str]] = {}
     for item in dataset.items:
-        patients[item.patient][names[item.label]] += 1
         if item.magnification:
             zooms.setdefault(item.magnification, Counter())[names[item.label]] += 1
     return {
@@ -106,7 +115,7 @@ def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
     if not dataset.grouped:
         return _Folds([], f"A patient-wise split needs the patients: list them in {groups.NAME}.")
     try:
-        sides = splits.folds(dataset.items, k=k, seed=seed)
+        sides = splits.folds(dataset.scored, k=k, seed=seed)
     except DataError as error:
         return _Folds([], str(error))
     return _Folds(
@@ -117,16 +126,12 @@ def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
     )
 
 
-def _row(item: Item, dataset: Dataset, root: Path) -> dict[str, str]:
+def _row(item: Item, dataset: Dataset) -> dict[str, str]:
     return {
-        "picture": _name(item.path, root),
+        "picture": sources.name(item.path, dataset),
         "class": dataset.class_names[item.label],
         "patient": item.patient,
     }
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -134,6 +139,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     patients = f" of {len(facts['patients'])} patients" if known else "; the patients are not known"
     yield f"{facts['root']}: {facts['pictures']} pictures{patients}"
     yield from _table(facts)
+    yield from _listed("Sets", [_set(row) for row in facts["sources"]]) if facts["sources"] else ()
     if known:
         rows = sorted(facts["patients"].items(), key=lambda row: (list(row[1]), row[0]))
         classes = [(f"{p}: " + ", ".join(f"{c} {n}" for c, n in count.items())) for p, count in rows]
@@ -145,6 +151,14 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     yield from _listed("Files not used", [f"{name}: {why}" for name, why in facts["skipped"].items()])
     yield from _copies(facts)
     yield from _split(facts)
+
+
+def _set(row: SourceRow) -> str:
+    patients = "patients unknown" if row["patients"] is None else f"{row['patients']} patients"
+    classes = ", ".join(f"{name} {n}" for name, n in row["classes"].items())
+    zoom = "fitted" if row["zoom"] is None else f"zoom {row['zoom']}"
+    terms = [row["laboratory"], f"{row['images']} pictures", patients, classes, f"weight {row['weight']:g}", zoom]
+    return f"{row['title']}: {'; '.join([*terms, row['licence'] or 'licence not stated'])}"
 
 
 def _copies(facts: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import torch
 
 from dala import files, models
 from dala.commands import report as report_command
-from dala.data import datasets
+from dala.data import class_map, datasets, scales, source_rows, sources
 from dala.data.datasets import Dataset
 from dala.data.items import DataError
 from dala.evaluation import inference, metrics, plots, summary
@@ -20,12 +20,14 @@ from dala.hub.layout import PREDICTIONS, REPORT
 from dala.hub.report import Provenance, Report
 from dala.hub.scores import Scores
 from dala.models import device
+from dala.models.dala_resnet import DALAResNet50
 
 __all__ = ["add_arguments", "run"]
 
 ABOUT = """Score weights on labelled pictures that they were not trained on:
 
     python -m dala evaluate --model weights --data BreaKHis_v1 --format breakhis --magnification 200X --out scored
+    python -m dala evaluate --model weights --root DIR --data weights/sources/bracs.json --out scored
 
 To report a cross-validated run, use `python -m dala report`.
 """
@@ -42,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report_command.add_run_arguments(parser, hidden=True)
     add = parser.add_argument
     add("--model", metavar="WEIGHTS", help="a folder, a file, or user/repo[@revision]")
-    add("--data", type=Path, metavar="FOLDER", help="folder of labelled pictures")
+    add("--data", metavar="SET", help="folder of labelled pictures, a source file (*.json) or hub:OWNER/NAME")
+    add("--root", type=Path, default=Path(), help="of the folder in a source file (default: this one)")
+    add("--map", action="append", default=[], metavar="FINEST=CLASS", help="as in `dala train`")
     add("--format", default="breakhis", choices=list(datasets.FORMATS), help="its layout (default: breakhis)")
     add("--magnification", default="100X", help="of BreakHis, several separated by commas (default: 100X)")
     add("--classes", default="binary", choices=datasets.CLASSES, help="all: the data set's own (default: binary)")
@@ -64,18 +68,11 @@ def run(args: argparse.Namespace) -> int:
     if args.run or not (args.model and args.data):
         raise DataError("Give --model and --data to score weights, or use `dala report RUN` to report a run.")
     loaded = models.load(args.model)
-    zooms = tuple(args.magnification.split(","))
-    dataset = datasets.read(args.data, args.format, classes=args.classes, magnifications=zooms)
-    if tuple(dataset.class_names) != loaded.model.class_names:
-        raise DataError(
-            f"The weights distinguish {', '.join(loaded.model.class_names)}, but the pictures are of "
-            f"{', '.join(dataset.class_names)}: names and order of the classes must be the same."
-        )
-    dataset = datasets.readable(dataset, args.workers)
+    dataset = _read(args, loaded.model)
     model = loaded.model.to(device.find_device(args.device)).to(memory_format=torch.channels_last)
-    raw = _predictions(dataset, args.data, inference.logits(model, dataset.items, args.workers))
+    raw = _predictions(dataset, inference.logits(model, dataset.items, args.workers))
     scaled = replace(raw, logits=raw.logits / model.temperature)
-    report = _report(args, loaded, raw, scaled)
+    report = _report(args, loaded, dataset, raw, scaled)
     report["skipped"] = len(dataset.skipped)
     _write(args.out, raw, scaled, report)
     report_command.print_scores(report["scores"])
@@ -83,13 +80,34 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(args: argparse.Namespace, loaded: models.LoadedModel, raw: Predictions, scaled: Predictions) -> Report:
+def _read(args: argparse.Namespace, model: DALAResNet50) -> Dataset:
+    """The pictures; those of a source file at the scale of the weights, others fitted as in the app."""
+    classes = class_map.parse(args.map) or args.classes
+    opened = sources.open_all([args.data], args.root, args.format, classes, args.magnification.split(","))
+    described = opened[0].described
+    dataset = sources.read(
+        opened,
+        class_names=model.class_names if described else None,
+        reference=scales.of_weights(model.preprocessing) if described else None,
+        training=False,
+    )
+    if tuple(dataset.class_names) != model.class_names:
+        raise DataError(
+            f"The weights distinguish {', '.join(model.class_names)}, but the pictures are of "
+            f"{', '.join(dataset.class_names)}: names and order of the classes must be the same."
+        )
+    return sources.readable(dataset, args.workers)
+
+
+def _report(
+    args: argparse.Namespace, loaded: models.LoadedModel, dataset: Dataset, raw: Predictions, scaled: Predictions
+) -> Report:
     return {
         "title": loaded.source,
         "network": "dala",
         "protocol": "external",
         "note": CAUTION,
-        "provenance": _provenance(args, raw),
+        "provenance": _provenance(dataset, raw),
         "weights": loaded.model.provenance,
         "sha256": loaded.sha256,
         "revision": loaded.revision,
@@ -98,7 +116,7 @@ def _report(args: argparse.Namespace, loaded: models.LoadedModel, raw: Predictio
     }
 
 
-def _predictions(dataset: Dataset, root: Path, logits: np.ndarray) -> Predictions:
+def _predictions(dataset: Dataset, logits: np.ndarray) -> Predictions:
     items = dataset.items
     zeros = np.zeros(len(items), int)
     return Predictions(
@@ -106,7 +124,7 @@ def _predictions(dataset: Dataset, root: Path, logits: np.ndarray) -> Prediction
         partition=zeros,
         fold=zeros,
         # Sub-folders may repeat a file's name.
-        picture=np.array([i.path.relative_to(root).as_posix() for i in items]),
+        picture=np.array([sources.name(i.path, dataset) for i in items]),
         label=np.array([i.label for i in items]),
         patient=np.array([i.patient for i in items]),
         slide=np.array([i.slide for i in items]),
@@ -115,14 +133,15 @@ def _predictions(dataset: Dataset, root: Path, logits: np.ndarray) -> Prediction
     )
 
 
-def _provenance(args: argparse.Namespace, predictions: Predictions) -> Provenance:
-    magnification: Provenance = {"magnification": args.magnification} if args.format == "breakhis" else {}
-    return {
-        "data": args.format,
-        **magnification,
-        "images": len(predictions.picture),
-        "patients": len(np.unique(predictions.patient)),
-    }
+def _provenance(dataset: Dataset, predictions: Predictions) -> Provenance:
+    source = dataset.sources[0]
+    provenance: Provenance = {"data": source.title if source.described else source.hub or source.format}
+    if source.magnifications:
+        provenance["magnification"] = ",".join(source.magnifications)
+    provenance |= {"images": len(predictions.picture), "patients": len(np.unique(predictions.patient))}
+    if rows := source_rows.rows(dataset, dataset.items):
+        provenance["sources"] = rows
+    return provenance
 
 
 def _scores(raw: Predictions, scaled: Predictions, n: int) -> Scores:

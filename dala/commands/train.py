@@ -4,6 +4,7 @@
     python -m dala train --data phantom:ink --out runs/phantom-decoy                    (ink on the malignant ones)
     python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala
     python -m dala train --data BreaKHis_v1 --init IMAGENET1K_V2 --out runs/dala --resume
+    python -m dala train --root DIR --data weights/sources/breakhis.json --data weights/sources/tissue_tiles.json
     python -m dala train --data my_patches --format folder --init weights/model.safetensors --split holdout
     torchrun --nproc-per-node 4 -m dala train --data BreaKHis_v1 --views 0 --train-from stem --epochs 30 --batch 128
 
@@ -30,15 +31,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add an option for every setting of a run."""
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     for name, option in OPTIONS.items():
-        flag, default = "--" + name.replace("_", "-"), option.field.default
+        flag, default = "--" + name.replace("_", "-"), option.default
         text, choices = option.field.metadata["help"], option.field.metadata["choices"]
         arguments: dict[str, Any] = {"help": text, "default": default}
-        if option.type is bool:
+        if option.type is tuple:
+            arguments["help"] += f" (default: {', '.join(default)})" if default else ""
+            arguments |= {"action": Repeated}
+        elif option.type is bool:
             arguments["action"] = argparse.BooleanOptionalAction if default else "store_true"
         else:
             arguments["help"] += "" if default is None else f" (default: {default})"
             arguments |= {"type": option.type, "choices": choices}
         parser.add_argument(flag, **arguments)
+
+
+class Repeated(argparse.Action):
+    """An option that is given once for each value; the first one replaces the default."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        """Add one value."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, (*(() if before is self.default else before), values))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,6 +2,12 @@
 
 - `items`: a labelled picture and its patient.
 - `layouts`: folder layouts of public data sets.
+- `class_map`: the class of every finest class.
+- `source_files`: sets described in JSON: classes, scale, laboratory, licence.
+- `scales`: the scale of a set against that of the first one.
+- `sources`: several sets as one.
+- `source_rows`: the sets of a run as rows of its report.
+- `hub_pictures`: data sets of pictures on the Hugging Face Hub.
 - `groups`: `groups.csv`, the patients of data sets whose folders do not name them.
 - `datasets`: read a data set from its folder.
 - `duplicates`: find duplicate pictures.

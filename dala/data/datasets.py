@@ -1,6 +1,6 @@
 """Read a data set from its folder: pictures with class, patient, slide and magnification."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,82 +8,109 @@ from typing import TypeVar
 
 from PIL import Image
 
-from dala.data import groups
+from dala.data import class_map, groups
 from dala.data.items import DataError, Item
 from dala.data.layouts import FORMATS, Format, Labels
+from dala.data.source_files import Source
 from dala.images import preprocessing, reading
 from dala.images.reading import pictures
 
 __all__ = ["CLASSES", "FORMATS", "Dataset", "Format", "decode", "read", "readable"]
 
 CLASSES = ("binary", "all")
+LEFT_OUT = -1  # instead of a class's index
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled pictures of one data set.
+    """Labelled pictures of one or more data sets.
 
     Attributes:
         items: pictures, in a fixed order.
         class_names: class names by class index; a class may have no picture.
-        grouped: whether the patients are known. If not, every picture counts as a patient of its own, and a
-            patient-wise split is not possible.
+        grouped: whether the patients (of the first set) are known. If not, every picture counts as a patient of its
+            own, and a patient-wise split is not possible.
         skipped: picture files that are not used, each with a sentence that says why.
+        sources: the sets, by `dala.data.sources`; the first one is scored, the others are for training only.
     """
 
     items: list[Item]
     class_names: list[str]
     grouped: bool
     skipped: dict[Path, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def scored(self) -> list[Item]:
+        """The pictures of the first set."""
+        return [i for i in self.items if not self.sources or i.source == self.sources[0].title]
 
 
 def read(
-    root: Path, format: str, *, classes: str = "binary", magnifications: Sequence[str] = ("100X",)
-) -> Dataset:  # fmt: skip
+    root: Path,
+    format: str,
+    *,
+    classes: str | Mapping[str, str | None] = "binary",
+    magnifications: Sequence[str] = ("100X",),
+    class_names: Sequence[str] | None = None,
+) -> Dataset:
     """List the pictures of a data set by path alone; `readable` also decodes them.
 
     Args:
         root: any folder above the pictures; for "folder" the one that contains a sub-folder for each class.
         format: a name in `FORMATS`.
         classes: "binary", or "all" for the finest classes. With "idc" (two classes) and "folder" (a class for each
-            sub-folder) both give the same.
+            sub-folder) both give the same. Or a mapping of every finest class to the name of its class, None to leave
+            it out.
         magnifications: magnifications to use; only "breakhis" has several.
+        class_names: names of the classes by index, which the classes found have to be among; default: those found.
 
     Returns:
         the data set. If the layout does not name the patients, they are read from `groups.csv` in the root (columns
         picture, patient and optionally slide); without that file the data set is not grouped.
 
     Raises:
-        DataError: an unknown name, no such folder, no pictures, another layout, fewer than two classes with pictures,
-            a magnification without pictures, or a `groups.csv` that does not fit the pictures.
+        DataError: an unknown name, no such folder, no pictures, another layout, a class that no map names, one without
+            pictures, fewer than two with pictures, a magnification without pictures, or a `groups.csv` that does not
+            fit the pictures.
     """
     _check_name("format", format, FORMATS)
-    _check_name("set of classes", classes, CLASSES)
     layout, root = FORMATS[format], Path(root)
+    if isinstance(classes, str):
+        _check_name("set of classes", classes, CLASSES)
     labels, skipped = _walk(root, format)
     if layout is FORMATS["breakhis"]:
         _check_magnifications(root, labels, magnifications)
         labels = {p: label for p, label in labels.items() if label.magnification in magnifications}
-    items, class_names = _items(root, labels, layout.classes.get(classes, {}))
-    present = [class_names[label] for label in sorted({i.label for i in items})]
-    if len(present) < 2:
-        raise DataError(f"{root}: at least two classes need pictures, and only {present[0]} has any.")
-    if layout.grouped or not (root / groups.NAME).exists():
-        return Dataset(items, class_names, layout.grouped, skipped)
-    return Dataset(groups.assign(root, items), class_names, True, skipped)
+    kinds = {label.kind for label in labels.values()}
+    if isinstance(classes, str):
+        names = class_map.resolve(root, kinds, layout.classes.get(classes, {}), class_names)
+    else:
+        names = class_map.resolve(root, kinds, classes, class_names)
+        empty = [kind for kind in classes if kind not in kinds]
+        if empty:
+            raise DataError(
+                f"{root}: its map names {empty[0]}, which has no pictures; there are {', '.join(sorted(kinds))}."
+            )
+    own = list(class_names or dict.fromkeys(name for name in names.values() if name))
+    grouped = layout.grouped or (root / groups.NAME).exists()
+    index = {kind: own.index(name) if name else LEFT_OUT for kind, name in names.items()}
+    items = _items(root, labels, index)
+    if grouped and not layout.grouped:
+        items = groups.assign(root, items)
+    items = [i for i in items if i.label != LEFT_OUT]
+    _check_two(root, items, own)
+    return Dataset(items, own, grouped, skipped)
 
 
-def _items(root: Path, labels: dict[Path, Labels], names: dict[str, str]) -> tuple[list[Item], list[str]]:
-    """Return the items and the class names; without names for the finest classes, these are the classes."""
-    names = names or {kind: kind for kind in sorted({label.kind for label in labels.values()})}
-    class_names = list(dict.fromkeys(names.values()))
+def _items(root: Path, labels: dict[Path, Labels], index: dict[str, int]) -> list[Item]:
+    """Return the items; without known patients each picture counts as one of its own."""
     items = []
     for path, label in labels.items():
         patient = label.patient or path.relative_to(root).as_posix()
-        index = class_names.index(names[label.kind])
-        items.append(Item(path, index, patient, label.slide or patient, label.magnification))
-    return items, class_names
+        items.append(Item(path, index[label.kind], patient, label.slide or patient, label.magnification))
+    return items
 
 
 def readable(dataset: Dataset, workers: int = 0) -> Dataset:
@@ -156,6 +183,14 @@ def _walk(root: Path, format: str) -> tuple[dict[Path, Labels], dict[Path, str]]
         )
     sentence = f"Its path does not follow the layout of {format}."
     return labels, {p: sentence for p, match in matches.items() if not match}
+
+
+def _check_two(root: Path, items: Sequence[Item], names: Sequence[str]) -> None:
+    present = [names[label] for label in sorted({i.label for i in items})]
+    if len(present) < 2:
+        raise DataError(
+            f"{root}: at least two classes need pictures, and only {present[0] if present else 'one left out'} has any."
+        )
 
 
 def _check_magnifications(root: Path, labels: dict[Path, Labels], wanted: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageStat
 
 from dala.data.items import Item
 
-__all__ = ["NEAR", "Duplicates", "Fingerprint", "Pair", "find", "fingerprint"]
+__all__ = ["NEAR", "Duplicates", "Fingerprint", "Pair", "digest", "find", "fingerprint"]
 
 HASH_SIZE = 16
 BITS = HASH_SIZE**2
@@ -64,6 +64,11 @@ class Duplicates:
         return [group for group in self.exact if len({i.label for i in group}) > 1]
 
 
+def digest(picture: Image.Image) -> str:
+    """Compute a hash of the size and the pixels of an RGB picture."""
+    return hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.tobytes()).hexdigest()
+
+
 def fingerprint(picture: Image.Image) -> Fingerprint:
     """Compute the fingerprint of a picture.
 
@@ -73,11 +78,10 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
     Args:
         picture: RGB.
     """
-    digest = hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.tobytes())
     grey = picture.convert("L")
     blank = ImageStat.Stat(grey).stddev[0] < BLANK
     bits = None if blank else imagehash.phash(grey, hash_size=HASH_SIZE).hash.ravel()
-    return Fingerprint(digest.hexdigest(), bits)
+    return Fingerprint(digest(picture), bits)
 
 
 def find(items: Sequence[Item], fingerprints: Sequence[Fingerprint], near: int = NEAR) -> Duplicates:

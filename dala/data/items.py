@@ -29,21 +29,42 @@ class LeakageError(DataError):
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled picture: its file, class index, patient, slide, and magnification where the data set names one."""
+    """One labelled picture.
+
+    Attributes:
+        path: its file.
+        label: index of its class.
+        patient, slide: their ids; where the patients are not known, one of its own for each picture.
+        magnification: of the microscope, where the data set names it.
+        source: title of the set that it comes from; "" for a set that was read alone.
+        zoom: factor that resizes it to the scale of the set that is scored; None fits it to the training size, as in
+            the app.
+        weight: of its set, against the others; see `balanced_weights`.
+    """
 
     path: Path
     label: int
     patient: str
     slide: str
     magnification: str | None = None
+    source: str = ""
+    zoom: float | None = None
+    weight: float = 1.0
 
 
 def balanced_weights(items: Sequence[Item]) -> np.ndarray:
-    """Return sampling weights (n,), sum 1: every class, and within a class every patient, is drawn equally often."""
-    count = Counter((i.label, i.patient) for i in items)
-    patients = Counter(label for label, _ in count)
-    weights = np.array([1 / (patients[i.label] * count[i.label, i.patient]) for i in items])
-    return weights / weights.sum()
+    """Return sampling weights (n,), sum 1.
+
+    Every set is drawn in proportion to its weight; within a set every class, and within a class every patient, is drawn
+    equally often.
+    """
+    count = Counter((i.source, i.label, i.patient) for i in items)
+    patients = Counter((source, label) for source, label, _ in count)
+    share = {i.source: i.weight for i in items}
+    within = [1 / (patients[i.source, i.label] * count[i.source, i.label, i.patient]) for i in items]
+    total = {source: np.sum([w for w, i in zip(within, items, strict=True) if i.source == source]) for source in share}
+    every = sum(share.values())
+    return np.array([w / total[i.source] * (i.weight / every) for w, i in zip(within, items, strict=True)])
 
 
 def names(items: Sequence[Item]) -> dict[Path, str]:

@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 
 from dala.data.items import DataError, Item
 from dala.images import reading
-from dala.images.preprocessing import MOST_AREAS, ImageError, Preprocessing, fit, to_tensor, zoom_of, zoomed
+from dala.images.preprocessing import MOST_AREAS, ImageError, Preprocessing, fit, normalised, zoomed
 
 __all__ = ["at_scale", "picture_loader", "read"]
 
@@ -29,17 +29,16 @@ def read(item: Item) -> Image.Image:
 def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
     """Read the picture of an item at the training scale.
 
-    A picture of another known magnification is resized to the training scale, and cropped to its centre if it shows
-    much more tissue than a patch; any other is fitted as in the app.
+    A picture with a zoom is resized by it, and cropped to its centre if it shows much more tissue than a patch; any
+    other is fitted as in the app. What is smaller than a patch stays smaller.
 
     Raises:
         DataError: it cannot be used, or too small a part of it is left.
     """
-    picture, magnification = read(item), item.magnification
-    differs = magnification and magnification != preprocessing.magnification
-    zoom = zoom_of(magnification, preprocessing) if magnification and differs else None
-    if not zoom:
+    picture = read(item)
+    if item.zoom is None:
         return fit(picture, preprocessing)
+    zoom = item.zoom * preprocessing.enlargement
     most = MOST_AREAS * preprocessing.height * preprocessing.width
     share = min(1.0, (most / (picture.width * picture.height)) ** 0.5 / zoom)
     size = int(picture.height * share), int(picture.width * share)
@@ -57,9 +56,9 @@ class _Pictures(Dataset[torch.Tensor]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return to_tensor(read(self.items[index]), self.preprocessing)
+        return normalised(at_scale(self.items[index], self.preprocessing), self.preprocessing)
 
 
 def picture_loader(items: Sequence[Item], preprocessing: Preprocessing, workers: int | None) -> Iterable[torch.Tensor]:
-    """Iterate over the pictures, preprocessed as in the app: (1, 3, H, W) float32 tensors."""
+    """Iterate over the pictures at the training scale, preprocessed as in the app: (1, 3, H, W) float32 tensors."""
     return DataLoader(_Pictures(items, preprocessing), batch_size=None, num_workers=workers or 0)

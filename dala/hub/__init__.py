@@ -4,6 +4,7 @@
 - `errors`: failures of the Hub and its client as sentences.
 - `transfer`: calls of `huggingface_hub` with a time limit.
 - `cache`: download of files into the client's cache, with checks of sizes and hashes.
+- `parquet`: download of a data set's parquet files.
 - `typed_json`: read a JSON object and check the type of every value.
 - `scores`: types of the scores in `report.json`.
 - `report`: types and reader of `report.json`.

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import _CACHED_NO_EXIST, HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
@@ -23,7 +23,7 @@ from dala.hub.errors import HubError, MissingFileError, first_line
 from dala.hub.transfer import Bar, Transfer
 from dala.progress import Progress
 
-__all__ = ["another_file", "cached", "download", "intact"]
+__all__ = ["Repository", "another_file", "cached", "download", "intact", "reporting"]
 
 T = TypeVar("T")
 
@@ -96,8 +96,8 @@ def download(
         HubError: the Hub cannot be reached, refuses, or sends something else than it states; the disk is full.
         MissingFileError: the revision has no such file.
     """
-    source = _Source(repo, token, Path(cache_dir or constants.HF_HUB_CACHE).expanduser())
-    with _reporting(repo, progress) as report:
+    source = Repository(repo, token, Path(cache_dir or constants.HF_HUB_CACHE).expanduser())
+    with reporting(repo, progress) as report:
         folder = transfer.run(partial(source.files, names, revision, force), Transfer(repo, most), report)
     result = check(folder)
     if cached(repo, names, revision, source.cache) != folder:
@@ -116,7 +116,7 @@ def another_file(
     Raises:
         HubError: the Hub cannot be reached or refuses, or the file is larger than `most` bytes.
     """
-    source = _Source(repo, token, folder.parents[2])
+    source = Repository(repo, token, folder.parents[2])
     known = try_to_load_from_cache(repo, name, source.cache, folder.name)
     if known is _CACHED_NO_EXIST:
         return None
@@ -130,15 +130,16 @@ def another_file(
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A repository, the token for it, and the cache of its files."""
+class Repository:
+    """A repository, the token for it, the cache of its files, and its kind: "model" or "dataset"."""
 
     repo: str
     token: str | bool | None
     cache: Path
+    kind: str = "model"
 
     def files(self, names: Sequence[str], revision: str | None, force: bool, state: Transfer) -> Path:
-        """Download files of one commit with the sizes and hashes that the Hub states; return their folder."""
+        """Download files of one commit with the sizes and hashes that the Hub states; return the commit's folder."""
         commit, sizes, digests = self.listing(names, revision, state)
         state.total = sum(sizes.values())
         for name in names:
@@ -154,14 +155,18 @@ class _Source:
                     f"{self.repo}: the content of {name} has another hash than the Hub states, so nothing was kept; "
                     "try again later, or from another network."
                 )
-        return file.parent
+        return file.parents[names[-1].count("/")]
+
+    def names(self, revision: str | None, state: Transfer) -> tuple[str, list[str]]:
+        """Request the commit of a revision, and the names of its files."""
+        info = self._info(revision, state)
+        return str(info.sha), [file.rfilename for file in info.siblings or ()]
 
     def listing(
         self, names: Sequence[str], revision: str | None, state: Transfer
     ) -> tuple[str, dict[str, int], dict[str, str | None]]:
         """Request the commit of a revision, and the files' sizes in bytes and hashes."""
-        request = partial(HfApi().model_info, self.repo, revision=revision, files_metadata=True, token=self.token)
-        info = state.attempt(partial(request, timeout=2 * transfer.PATIENCE), "")
+        info = self._info(revision, state)
         files = {file.rfilename: file for file in info.siblings or ()}
         for name in names:
             if name not in files:
@@ -169,9 +174,14 @@ class _Source:
             if error := state.too_large(name, files[name].size or 0):
                 raise error
         digests = {name: lfs.sha256 if (lfs := files[name].lfs) else files[name].blob_id for name in names}
+        return str(info.sha), {name: files[name].size or 0 for name in names}, digests
+
+    def _info(self, revision: str | None, state: Transfer) -> Any:
+        request = partial(HfApi().repo_info, self.repo, repo_type=self.kind, revision=revision, files_metadata=True)
+        info = state.attempt(partial(request, token=self.token, timeout=2 * transfer.PATIENCE), "")
         if not SHA1.fullmatch(str(info.sha)):
             raise HubError(f"{self.repo}: {constants.ENDPOINT} names no commit; look for a wrong HF_ENDPOINT.")
-        return str(info.sha), {name: files[name].size or 0 for name in names}, digests
+        return info
 
     def file(
         self, name: str, revision: str | None, state: Transfer, size: int | None = None, force: bool = False
@@ -179,6 +189,7 @@ class _Source:
         """Return one file, from the cache if it is there and `force` is not set."""
         request = partial(hf_hub_download, self.repo, name, revision=revision, token=self.token, cache_dir=self.cache)
         options = {"force_download": force, "etag_timeout": 2 * transfer.PATIENCE, "tqdm_class": Bar}
+        options["repo_type"] = self.kind
         return Path(state.attempt(partial(request, **options), name, size))
 
 
@@ -187,7 +198,7 @@ def _ignore(done: int, total: int) -> None:
 
 
 @contextmanager
-def _reporting(repo: str, progress: Progress | None) -> Iterator[Progress]:
+def reporting(repo: str, progress: Progress | None) -> Iterator[Progress]:
     """Yield a function that shows progress: the caller's own, or a bar on a terminal."""
     hidden = True if progress or are_progress_bars_disabled() else None  # None: hidden where stderr is no terminal
     last: tuple[int, int] | None = None

@@ -24,6 +24,7 @@ __all__ = [
     "Provenance",
     "Report",
     "ReportError",
+    "SourceRow",
     "Start",
     "read",
 ]
@@ -39,11 +40,37 @@ class ReportError(DalaError):
 
 
 class OtherPictures(TypedDict):
-    """Pictures that were trained on without being scored; `patients` is the number of all patients."""
+    """Pictures of BreakHis' other magnifications in reports of older runs; `patients` is the number of all patients."""
 
     magnification: str
     images: int
     patients: int
+
+
+class SourceRow(TypedDict):
+    """A set of pictures that a network was trained on.
+
+    Attributes:
+        title: display name.
+        laboratory: whose pictures they are.
+        images, patients: numbers of pictures and, if they are known, of patients.
+        classes: pictures by class.
+        weight: how often the set was drawn, against 1 for the first one.
+        zoom: factor that resized its pictures to the scale of the first set; None where they were fitted, and a list
+            where a set has several magnifications.
+        licence, citation, note: from its source file.
+    """
+
+    title: str
+    laboratory: str
+    images: int
+    patients: int | None
+    classes: dict[str, int]
+    weight: float
+    zoom: float | list[float] | None
+    licence: str | None
+    citation: NotRequired[str]
+    note: NotRequired[str]
 
 
 class Start(TypedDict, total=False):
@@ -63,12 +90,22 @@ class Start(TypedDict, total=False):
 
 
 class Provenance(TypedDict, total=False):
-    """Pictures and initial weights that a network was trained with."""
+    """Pictures and initial weights that a network was trained with.
+
+    Attributes:
+        data, magnification, images, patients: of the first set, which is scored.
+        sources: all sets, where there are several or a source file describes one.
+        left_out: laboratories whose sets were not trained on.
+        also: what older reports have instead of `sources`.
+        start: initial weights.
+    """
 
     data: str
     magnification: str | None
     images: int
     patients: int
+    sources: list[SourceRow]
+    left_out: list[str]
     also: OtherPictures
     start: Start | None
 

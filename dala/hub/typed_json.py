@@ -18,7 +18,7 @@ def read(file: Path, adapter: TypeAdapter[T], most: int, error: type[DalaError],
 
     Args:
         file: UTF-8.
-        adapter: of the type. Keys that it does not name are kept.
+        adapter: of the type. Keys that it does not name are kept, unless the type forbids them.
         most: largest accepted size in bytes.
         error: class of the exception.
         hint: what to do about a missing value or one of a wrong type.
@@ -49,4 +49,6 @@ def _first(cause: ValidationError) -> str:
     first = cause.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     place = place if place.isprintable() and len(place) < 200 else "a value"
-    return f"{place} is missing" if first["type"] == "missing" else f"{place} is not valid ({first['msg']})"
+    if first["type"] in ("missing", "extra_forbidden"):
+        return f"{place} is missing" if first["type"] == "missing" else f"there is no key named {place}"
+    return f"{place} is not valid ({first['msg']})"

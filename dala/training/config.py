@@ -2,7 +2,7 @@
 
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from types import NoneType, UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -68,7 +68,8 @@ class Settings:
 
     def public(self) -> dict[str, Any]:
         """The settings that a report states, as plain JSON."""
-        return {name: value for name, value in self.options().items() if name not in PRIVATE}
+        public = {name: value for name, value in self.options().items() if name not in PRIVATE}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in public.items()}
 
     def resolve(self, device: torch.device) -> "Settings":
         """A copy in which every default that depends on the device or on other settings is filled in."""
@@ -83,23 +84,34 @@ class Settings:
 
 @dataclass(frozen=True)
 class Option:
-    """A field of one part, as the command line and the reports name it: `part` is its attribute of `Settings`."""
+    """A field of one part, as the command line and the reports name it.
+
+    Attributes:
+        part: attribute of `Settings`.
+        field: of the part.
+        type: of a value; `tuple` for an option that is given once for each value, a text.
+    """
 
     part: str
     field: "Field[Any]"
     type: type
 
+    @property
+    def default(self) -> Any:
+        """Its value unless it is given."""
+        return self.field.default
+
 
 # Order of the command line, of settings.json and of reports.
 _ORDER = """
-    data format classes magnification also um_per_pixel network init out cache
+    data root format classes map magnification leave_out um_per_pixel network init out cache
     split split_file folds partitions held_out inner final
     height width crop train_from views jitter probe probe_strength probe_epochs probe_lr mixup
     epochs batch lr head_lr weight_decay warmup label_smoothing dropout ema freeze_batch_norm score_every
     seed workers precision device deterministic tensorboard resume
 """.split()  # noqa: SIM905  a list of one name a line hides the order
 # Paths and the machine are the owner's business; a report is public.
-PRIVATE = ("data", "init", "out", "cache", "split_file", "device", "workers", "resume", "tensorboard")
+PRIVATE = ("data", "root", "init", "out", "cache", "split_file", "device", "workers", "resume", "tensorboard")
 
 
 def _options() -> dict[str, Option]:
@@ -110,7 +122,7 @@ def _options() -> dict[str, Option]:
             kind = types[f.name]
             if isinstance(kind, UnionType):
                 kind = next(k for k in get_args(kind) if k is not NoneType)
-            options[option_name(f)] = Option(part, f, kind)
+            options[option_name(f)] = Option(part, f, get_origin(kind) or kind)
     return {name: options[name] for name in _ORDER}
 
 

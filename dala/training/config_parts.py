@@ -72,15 +72,22 @@ def _check(rules: Iterator[tuple[bool, str]]) -> None:
 class DataConfig(_Config):
     """Which pictures are read, and how they are split."""
 
-    data: Path = _option(
-        Path("BreaKHis_v1"),
-        "folder with the pictures; `phantom`: generated patches; `phantom:ink`: with a decoy in the malignant ones",
+    data: tuple[str, ...] = _option(
+        ("BreaKHis_v1",),
+        "folder with the pictures, or a source file (*.json) or hub:OWNER/NAME; given again, more sets to train on, of"
+        " which the first is scored; `phantom`: generated patches; `phantom:ink`: with a decoy in the malignant ones",
     )
+    root: Path = _option(Path(), "folder that the folders in source files are relative to")
     format: str = _option("breakhis", "layout of the folder", ("breakhis", "bach", "mini_ddsm", "idc", "folder"))
     classes: str = _option("binary", "all: the data set's own classes", ("binary", "all"))
+    map: tuple[str, ...] = _option(
+        (), "class of one of the folder's own classes, as Tumor=malignant; Necrosis= leaves it out; once for each"
+    )
     magnification: str = _option("100X", "of BreakHis; several separated by commas")
-    also: str = _option("", "other magnifications, resized to that scale, for training only; they are not scored")
-    um_per_pixel: float | None = _option(None, "micrometres per pixel, written to config.json")
+    leave_out: tuple[str, ...] = _option(
+        (), "laboratory whose sets are not trained on; that of the first set is then scored as a whole"
+    )
+    um_per_pixel: float | None = _option(None, "micrometres per pixel of the first set, written to config.json")
     split: str = _option(
         "patient", "folds by patient, one holdout by patient, or folds by image (patients leak)", PROTOCOLS
     )
@@ -91,25 +98,19 @@ class DataConfig(_Config):
     inner: bool = _option(False, "for model selection: exclude each fold and score the next one instead")
     final: bool = _option(True, "train on all pictures after the folds")
 
+    def __post_init__(self) -> None:
+        for name in ("data", "map", "leave_out"):
+            value = getattr(self, name)
+            several = (value,) if isinstance(value, str | Path) else value
+            object.__setattr__(self, name, tuple(str(one) for one in several))
+        super().__post_init__()
+
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        zooms = self.magnification.split(",")
-        yield (
-            not self.also or (self.format == "breakhis" and not {*self.others} & {*zooms}),
-            "`also` lists magnifications of BreakHis: leave out those that `magnification` lists.",
-        )
-        yield (
-            not self.also or len(zooms) == 1,
-            "`also` resizes pictures to one scale: give a single `magnification`.",
-        )
+        yield bool(self.data), "`data` names no set of pictures."
         yield (
             not self.inner or (self.split == "patient" and self.folds >= 3),
             "`inner` needs the split `patient` and at least 3 folds.",
         )
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Magnifications that are trained on and not scored."""
-        return tuple(self.also.split(",")) if self.also else ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ for each fold, and `model.safetensors` with `config.json`.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import sklearn
 import torch
 import torchvision
 
-from dala.data import datasets, splits
+from dala.data import class_map, source_rows, sources, splits
 from dala.data import items as data_items
+from dala.data.datasets import Dataset
 from dala.data.items import Item
 from dala.data.splits import Split
 from dala.evaluation import calibration, summary
@@ -25,21 +26,13 @@ from dala.hub.report import Provenance, Report
 from dala.models import serialization
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
-from dala.training import candidates, phantom_data, run_folder
+from dala.training import candidates, phantom_data, provenance, run_folder
 from dala.training.candidates import Candidate
 from dala.training.config import Settings
-from dala.training.config_parts import DataConfig
+from dala.training.config_parts import DataConfig, SettingsError
 from dala.training.distributed import Ranks, join
 
 __all__ = ["Settings", "train"]
-
-TITLES = {
-    "breakhis": "BreakHis",
-    "bach": "BACH",
-    "mini_ddsm": "Mini-DDSM",
-    "idc": "IDC",
-    "folder": "a folder of pictures",
-}
 
 
 def train(settings: Settings) -> Report:
@@ -57,9 +50,9 @@ def train(settings: Settings) -> Report:
     out = settings.runtime.out
     out.mkdir(parents=True, exist_ok=True)
     settings, dataset = _read_data(settings, ranks)
-    split = _split(settings, _scored(settings.data, dataset.items))
+    split = _split(settings, dataset)
     if ranks.is_first:
-        run_folder.prepare(settings, split)
+        run_folder.prepare(settings, split, source_rows.rows(dataset, dataset.items))
     ranks.barrier()
     candidate = candidates.create(settings, dataset.items, dataset.class_names, device, ranks)
     run = _Run(settings, dataset, split, candidate, ranks)
@@ -79,24 +72,29 @@ def train(settings: Settings) -> Report:
     return report
 
 
-def _read_data(settings: Settings, ranks: Ranks) -> tuple[Settings, datasets.Dataset]:
-    """The readable pictures, and the settings, resolved if the pictures are generated for this run."""
+def _read_data(settings: Settings, ranks: Ranks) -> tuple[Settings, Dataset]:
+    """The readable pictures, and the settings, resolved by what the first set states."""
     if phantom_data.is_requested(settings.data):
         settings = phantom_data.resolve(settings)
         if ranks.is_first:
             phantom_data.draw(settings)
         ranks.barrier()
-        return settings, datasets.read(settings.data.data, "folder")
     d = settings.data
-    magnifications = (*d.magnification.split(","), *d.others)
-    dataset = datasets.read(d.data, d.format, classes=d.classes, magnifications=magnifications)
-    dataset = datasets.readable(dataset, settings.runtime.workers or 0)
+    classes = class_map.parse(d.map) or d.classes
+    opened = sources.open_all(d.data, d.root, d.format, classes, d.magnification.split(","))
+    first = replace(opened[0], um_per_pixel=opened[0].um_per_pixel or d.um_per_pixel)
+    dataset = sources.read([first, *opened[1:]], leave_out=d.leave_out)
+    zooms = ",".join(first.magnifications) or first.magnification
+    settings = settings.with_options(
+        format=first.format, magnification=zooms or d.magnification, um_per_pixel=first.um_per_pixel
+    )
+    dataset = sources.readable(dataset, settings.runtime.workers or 0)
     if ranks.is_first:
-        _print_warnings(d, dataset)
+        _print_warnings(settings.data, dataset)
     return settings, dataset
 
 
-def _print_warnings(config: DataConfig, dataset: datasets.Dataset) -> None:
+def _print_warnings(config: DataConfig, dataset: Dataset) -> None:
     if dataset.skipped:
         print(f"{len(dataset.skipped)} files are not used:")
         for file, sentence in dataset.skipped.items():
@@ -107,12 +105,14 @@ def _print_warnings(config: DataConfig, dataset: datasets.Dataset) -> None:
         print("The patients are unknown: each picture counts as one, so the scores may be too optimistic.")
 
 
-def _scored(config: DataConfig, items: Sequence[Item]) -> list[Item]:
-    return [i for i in items if i.magnification not in config.others]
-
-
-def _split(settings: Settings, items: list[Item]) -> Split:
-    d = settings.data
+def _split(settings: Settings, dataset: Dataset) -> Split:
+    d, items = settings.data, dataset.scored
+    if dataset.sources[0].laboratory in d.leave_out:
+        if d.inner or d.split_file:
+            raise SettingsError(
+                "With the scored laboratory left out there are no folds: leave out `inner`, `split_file`."
+            )
+        return Split("holdout", ((tuple(sorted({i.patient for i in items})),),))
     if d.split_file:
         return splits.read(d.split_file, items)
     return splits.make(items, d.split, d.folds, d.partitions, d.held_out, settings.runtime.seed)
@@ -128,7 +128,7 @@ class _Run:
     """The folds and the final network of one candidate."""
 
     settings: Settings
-    dataset: datasets.Dataset
+    dataset: Dataset
     split: Split
     candidate: Candidate
     ranks: Ranks
@@ -179,6 +179,7 @@ class _Run:
     def report(self, sha256: str | None, temperature: float) -> Report:
         """What was trained, on which pictures, and how, as plain JSON; SHA-256 of the folds by "partition/fold"."""
         network = self.settings.features.network
+        sets = source_rows.rows(self.dataset, self.dataset.items)
         files = {f"{p}/{f}": self._folder(p, f) / serialization.FILE for p, f in self.folds}
         return {
             "title": network,
@@ -190,7 +191,7 @@ class _Run:
             "fold_sha256": {name: serialization.sha256(file) for name, file in files.items() if file.exists()},
             "temperature": temperature,
             "skipped": len(self.dataset.skipped),
-            "settings": self.settings.public(),
+            "settings": {**self.settings.public(), **({"sources": source_rows.recipe(sets)} if sets else {})},
             "commands": [run_folder.command(self.settings)],
             "versions": {p.__name__: p.__version__ for p in (torch, torchvision, sklearn, np)},
         }
@@ -204,14 +205,17 @@ class _Run:
             # The fold itself is excluded, so that model selection never sees it; the next one is scored instead.
             _, inner = self.split.sides(self.dataset.items, partition, (fold + 1) % self.settings.data.folds)
             train, test = [i for i in train if i not in inner], inner
-        return train, _scored(self.settings.data, test)
+        return train, self._scored(test)
+
+    def _scored(self, items: Sequence[Item]) -> list[Item]:
+        return [i for i in items if i.source == self.dataset.sources[0].title]
 
     def _indices(self, items: Sequence[Item]) -> list[int]:
         index = {item.path: k for k, item in enumerate(self.dataset.items)}
         return [index[item.path] for item in items]
 
     def _predictions(self, test: list[Item], logits: np.ndarray, partition: int, fold: int) -> Predictions:
-        n, names = len(test), data_items.names(self.dataset.items)
+        n, names = len(test), data_items.names(self.dataset.scored)
         return Predictions(
             tuple(self.dataset.class_names),
             np.full(n, partition),
@@ -231,14 +235,4 @@ class _Run:
             serialization.save(network, folder)
 
     def _provenance(self, train: list[Item]) -> Provenance:
-        d, scored = self.settings.data, _scored(self.settings.data, train)
-        provenance: Provenance = {"data": phantom_data.name(self.settings) or TITLES[d.format]}
-        if d.format == "breakhis":
-            provenance["magnification"] = d.magnification
-        provenance |= {"images": len(scored), "patients": len({i.patient for i in scored})}
-        if d.also:
-            others = len(train) - len(scored)
-            patients = len({i.patient for i in train})
-            provenance["also"] = {"magnification": d.also, "images": others, "patients": patients}
-        provenance["start"] = self.candidate.initialization
-        return provenance
+        return provenance.of(self.settings, self.dataset, train, self.candidate.initialization)

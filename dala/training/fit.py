@@ -165,15 +165,17 @@ class DALACandidate(_NetworkCandidate):
 
 
 def preprocessing_for(items: Sequence[Item], data: DataConfig, features: FeatureConfig) -> Preprocessing:
-    """Preprocessing of the pictures to the training size, with the median enlargement of (a sample of) them."""
-    areas = [p.width * p.height for p in (loading.read(item) for item in items[:: max(1, len(items) // 32)])]
+    """Preprocessing of the first set to the training size, with the median enlargement of some of its pictures."""
+    first = [i for i in items if i.source == items[0].source]
+    areas = [p.width * p.height for p in (loading.read(item) for item in first[:: max(1, len(first) // 32)])]
     height, width = features.height, features.width
+    enlargement = round(float((height * width / np.median(areas)) ** 0.5), 4)
     return Preprocessing(
         height,
         width,
-        magnification=data.magnification if data.format == "breakhis" else None,
-        um_per_pixel=data.um_per_pixel,
-        enlargement=round(float((height * width / np.median(areas)) ** 0.5), 4),
+        magnification=data.magnification if first[0].magnification else None,
+        um_per_pixel=data.um_per_pixel and round(data.um_per_pixel / enlargement, 6),
+        enlargement=enlargement,
     )
 
 

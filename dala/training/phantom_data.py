@@ -16,7 +16,7 @@ COUNT, NAME = 120, "phantoms"
 
 def is_requested(data: DataConfig) -> bool:
     """Whether the data are `phantom` or `phantom:<decoy>`, and no folder of that name exists."""
-    return _parts(data.data)[0] == "phantom" and not data.data.exists()
+    return len(data.data) == 1 and _parts(data)[0] == "phantom" and not Path(data.data[0]).exists()
 
 
 def resolve(settings: Settings) -> Settings:
@@ -27,7 +27,7 @@ def resolve(settings: Settings) -> Settings:
     Raises:
         SettingsError: no such decoy.
     """
-    decoy, features = _parts(settings.data.data)[1], settings.features
+    decoy, features = _parts(settings.data)[1], settings.features
     if decoy and decoy not in DECOYS:
         raise SettingsError(f"There is no decoy {decoy!r}: choose one of {', '.join(DECOYS)}.")
     height, width = features.height // 2, features.width // 2
@@ -50,7 +50,7 @@ def draw(settings: Settings) -> None:
     Raises:
         DiskError: no room on the disk.
     """
-    root, features = settings.data.data, settings.features
+    root, features = Path(settings.data.data[0]), settings.features
     if not root.exists():
         decoy = root.name[len(NAME) + 1 :] or None
         recipe = dataset.Recipe(COUNT, size=(features.width, features.height), decoy=decoy, weak=bool(decoy))
@@ -59,10 +59,10 @@ def draw(settings: Settings) -> None:
 
 def name(settings: Settings) -> str | None:
     """Name of the data in a report: `phantoms` or `phantoms-<decoy>`; None if they were not drawn for the run."""
-    root = settings.data.data
+    root = Path(settings.data.data[0])
     return root.name if root.parent == settings.runtime.out and root.name.startswith(NAME) else None
 
 
-def _parts(data: Path) -> tuple[str, str]:
-    kind, _, decoy = str(data).partition(":")
+def _parts(data: DataConfig) -> tuple[str, str]:
+    kind, _, decoy = data.data[0].partition(":")
     return kind, decoy

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +12,31 @@ import numpy as np
 import torch
 
 from dala import files
+from dala.data.source_files import HUB, SUFFIX
 from dala.data.splits import Split
 from dala.hub import report
 from dala.hub.layout import PREDICTIONS, REPORT, SPLIT
+from dala.hub.report import SourceRow
 from dala.models import serialization
 from dala.training.config import Settings, SettingsError
 
 __all__ = ["command", "prepare", "reported_sha256", "speed", "write_json"]
 
 
-def prepare(settings: Settings, split: Split) -> None:
+def prepare(settings: Settings, split: Split, sources: Sequence[SourceRow] = ()) -> None:
     """Write `settings.json` and `split.json`; remove the results of another run, unless this one resumes it.
+
+    Args:
+        settings: of the run, resolved.
+        split: of the pictures that are scored.
+        sources: rows of the sets that are trained on, as the report has them.
 
     Raises:
         SettingsError: the run to be resumed has other settings, or another split.
         DiskError: no room on the disk, or no permission.
     """
     out = settings.runtime.out
-    file, public = out / "settings.json", settings.public()
+    file, public = out / "settings.json", {**settings.public(), **({"sources": list(sources)} if sources else {})}
     if settings.runtime.resume and file.exists():
         if json.loads(file.read_text(encoding="utf-8")) != public:
             raise SettingsError(f"{file} has other settings: resume with the same, or choose another `out`.")
@@ -57,13 +66,25 @@ def command(settings: Settings) -> str:
     """The command line that repeats a run, without the owner's paths."""
     default = Settings().resolve(torch.device("cpu")).public()
     unused = "crop" if settings.features.views and not settings.tuning.epochs else ""
-    parts = ["python -m dala train --data DATA --init START --out RUN"]
+    sets = " ".join(f"--data {_public_name(value)}" for value in settings.data.data)
+    root = " --root ROOT" if SUFFIX in sets else ""
+    parts = [f"python -m dala train {sets}{root} --init START --out RUN"]
     for name, value in settings.public().items():
         if value != default[name] and name not in ("precision", unused):
             flag = f"--{name.replace('_', '-')}"
             switch = flag if value is True else f"--no-{flag[2:]}"
-            parts.append(switch if isinstance(value, bool) else f"{flag} {value}")
+            values = value if isinstance(value, list) else [value]
+            parts += [switch] if isinstance(value, bool) else [f"{flag} {shlex.quote(str(one))}" for one in values]
     return " ".join(parts)
+
+
+def _public_name(data: str) -> str:
+    """A source file by its place in the project or else its name, a data set on the Hub, or DATA for a folder."""
+    if data.endswith(SUFFIX):
+        file = Path(data).resolve()
+        inside = file.is_relative_to(files.ROOT)
+        return shlex.quote(file.relative_to(files.ROOT).as_posix() if inside else file.name)
+    return shlex.quote(data) if data.startswith(HUB) else "DATA"
 
 
 def speed(out: Path) -> float | None:

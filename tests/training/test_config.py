@@ -1,6 +1,7 @@
 """Settings of a training run: ranges, rules, and their flat options."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from dala.training.config_parts import FeatureConfig, ProbeConfig, option_name
         ({"height": 8, "crop": None}, "`height`"),
         ({"height": 4096, "width": 4096}, "`height` times `width`"),
         ({"probe_epochs": -1}, "`probe_epochs`"),
+        ({"data": ()}, "`data` names no set"),
         ({"inner": True}, "`inner`"),
         ({"train_from": "stem"}, "set `views` to 0"),
         ({"freeze_batch_norm": False}, "set `views` to 0"),
@@ -51,9 +53,10 @@ def test_every_field_of_every_part_is_one_option():
 
 
 def test_options_are_the_inverse_of_from_options():
-    settings = Settings.from_options(probe="linear", probe_epochs=3, epochs=0, seed=7, also="40X")
+    settings = Settings.from_options(probe="linear", probe_epochs=3, epochs=0, seed=7, map=["a=b"], data=Path("one"))
     assert settings.probe == ProbeConfig("linear", epochs=3)
-    assert (settings.tuning.epochs, settings.runtime.seed, settings.data.others) == (0, 7, ("40X",))
+    assert (settings.tuning.epochs, settings.runtime.seed, settings.data.data) == (0, 7, ("one",))
     assert Settings.from_options(**settings.options()) == settings
+    assert settings.public()["map"] == ["a=b"]
     with pytest.raises(KeyError):
         settings.with_options(probe_kind="linear")

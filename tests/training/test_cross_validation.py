@@ -58,12 +58,12 @@ def test_the_loss_falls_and_everything_is_written(whole, settings):
 
 def test_the_report_names_no_path(whole, settings):
     text = json.dumps(whole) + (settings.runtime.out / "config.json").read_text()
-    for path in (settings.data.data, settings.runtime.out, pretrained.SHIPPED):
+    for path in (settings.data.data[0], settings.runtime.out, pretrained.SHIPPED):
         assert str(path) not in text
 
 
 def test_what_is_scored_is_the_network_that_is_kept(whole, settings):
-    items = datasets.read(settings.data.data, "folder").items
+    items = datasets.read(Path(settings.data.data[0]), "folder").items
     written = Predictions.read(settings.runtime.out / "predictions.csv")
     test = [next(i for i in items if i.path.name == name) for name in written.picture]
     logits = inference.logits(models.load(settings.runtime.out / "fold-0-0").model, test)
@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_is_refused(settings, tmp_path, monkeypatch):
 
 def test_a_broken_picture_is_named_and_left_out(settings, tmp_path, capsys):
     broken = tmp_path / "tree"
-    shutil.copytree(settings.data.data, broken)
+    shutil.copytree(settings.data.data[0], broken)
     file = next(broken.rglob("*.png"))
     file.write_bytes(file.read_bytes()[:500])
     report = train(settings.with_options(data=broken, out=tmp_path / "out", epochs=0))
@@ -147,7 +147,7 @@ def test_frozen_stages_stay_and_batch_norm_keeps_its_statistics(whole, settings)
 def two_processes(settings, out, *more):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29611", "-m", "dala",
-        "train", "--data", settings.data.data, "--format", "folder", "--init", SHIPPED, "--out", out, "--split",
+        "train", "--data", settings.data.data[0], "--format", "folder", "--init", SHIPPED, "--out", out, "--split",
         "holdout", "--height", "96", "--width", "128", "--crop", "64", "--probe-epochs", "3", "--epochs", "2",
         "--batch", "6", "--lr", "1e-4", "--head-lr", "1e-3", "--jitter", "0.05", "--precision", "fp32", "--workers",
         "0", "--device", "cpu", "--dropout", "0", *more,

@@ -21,7 +21,7 @@ def settings(tmp_path_factory):
 
 
 def candidate_of(settings):
-    dataset = datasets.read(settings.data.data, "folder")
+    dataset = datasets.read(settings.data.data[0], "folder")
     cpu = torch.device("cpu")
     return DALACandidate(settings.resolve(cpu), dataset.items, dataset.class_names, cpu)
 

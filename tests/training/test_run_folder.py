@@ -9,6 +9,7 @@ import pytest
 
 from dala.commands.train import add_arguments
 from dala.data.splits import Split
+from dala.files import ROOT
 from dala.training import run_folder
 from dala.training.config import Settings, SettingsError
 from tests.support.tiny_run import SHIPPED
@@ -19,8 +20,8 @@ SPLIT = Split("patient", ((("p1",), ("p2",)),))
 @pytest.fixture
 def settings(tmp_path):
     return Settings.from_options(
-        out=tmp_path, init=SHIPPED, split="holdout", also="40X", probe="linear", final=False, epochs=2, ema=0.5,
-        um_per_pixel=0.5, deterministic=True, crop=64,
+        out=tmp_path, init=SHIPPED, split="holdout", leave_out="A, B & C", probe="linear", final=False, epochs=2,
+        ema=0.5, um_per_pixel=0.5, deterministic=True, crop=64, map=["In situ=malignant", "Necrosis="],
     )  # fmt: skip
 
 
@@ -32,6 +33,23 @@ def test_the_command_of_a_run_gives_its_settings_again(settings):
     add_arguments(parser)
     args = parser.parse_args(shlex.split(text)[4:])
     assert Settings.from_options(**vars(args)).public() == settings.public()
+
+
+def test_the_command_names_source_files_and_no_folder(settings, tmp_path):
+    inside = ROOT / "weights" / "sources" / "idc.json"
+    data = [str(tmp_path), str(tmp_path / "own.json"), str(inside), "hub:you/net"]
+    text = run_folder.command(settings.with_options(data=data, root=tmp_path))
+    assert str(tmp_path) not in text
+    assert "--data DATA --data own.json --data weights/sources/idc.json --data hub:you/net --root ROOT" in text
+
+
+def test_a_run_of_other_sources_is_not_resumed(settings):
+    rows = [{"title": "tiles", "weight": 0.3}]
+    run_folder.prepare(settings, SPLIT, rows)
+    again = settings.with_options(resume=True)
+    run_folder.prepare(again, SPLIT, rows)
+    with pytest.raises(SettingsError, match="other settings"):
+        run_folder.prepare(again, SPLIT, [{**rows[0], "weight": 0.5}])
 
 
 def test_another_run_is_removed_unless_it_is_resumed(settings, tmp_path):
