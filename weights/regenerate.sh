@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes this folder from the pictures and the ImageNet start. `choose` compares the recipes, `score` makes the table and
 # the weights:
-#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh choose
-#   DATA=BreaKHis_v1 INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh score
+#   ROOT=. INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh choose
+#   ROOT=. INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh score
+# ROOT holds the folders that weights/sources/*.json name.
 # Every run can be interrupted and goes on where it was.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +13,7 @@ PYTHON=${PYTHON:-.venv/bin/python}
 train() { # name, options
     local name=$1
     shift
-    $PYTHON -m dala train --data "$DATA" --init "$INIT" --cache "$RUNS/features" --out "$RUNS/$name" --resume "$@"
+    $PYTHON -m dala train --root "$ROOT" --data weights/sources/breakhis.json --init "$INIT" --cache "$RUNS/features" --out "$RUNS/$name" --resume "$@"
 }
 
 # The recipes, written down before any fold was scored with them. Each is compared inside the training patients of the
@@ -21,7 +22,7 @@ train() { # name, options
 # as a logistic regression, which were not scored. The ridge regression, its penalty, and the other magnifications, which
 # bring ten more patients, come from nested validation inside the same training patients. Fine-tuning has to beat what it
 # starts from by 0.005 of AUC, or it is left away.
-ALSO="--also 40X,200X,400X"
+ALSO="--data weights/sources/breakhis_other.json"
 LINEAR="--views 2 --probe linear $ALSO"
 LARGE="--height 690 --width 1050"
 declare -A RECIPES=(
@@ -63,7 +64,7 @@ publish() {
         --beside "$RUNS"/{colour,probe,1050x690,100X-alone,no-attention,one-activation,resnet50} \
         --image-wise "$RUNS/image-dala" --image-wise-beside "$RUNS/image-colour" \
         --choice "$RUNS"/inner-{native,enlarged,tuned} --why "$WHY" --out weights
-    $PYTHON -m dala gate --data "$DATA"
+    $PYTHON -m dala gate --data "$ROOT/BreaKHis_v1"
 }
 
 "$1"

@@ -87,10 +87,12 @@ def facts(explainer: Explainer) -> dict[str, str]:
 
 
 def _counts(provenance: dict[str, Any]) -> list[str]:
-    """Return numbers of images and patients in a config's provenance, and of images at other magnifications."""
-    also = provenance.get("also")
+    """Return numbers of images and patients in a config's provenance, and of images of other sets."""
+    also, sets = provenance.get("also"), provenance.get("sources")
     counts = [f"{provenance[k]} {k}" for k in ("images", "patients") if isinstance(provenance.get(k), int)]
     more = [f"{also.get('images')} more at {also.get('magnification')}"] if isinstance(also, dict) else []
+    for row in sets[1:] if isinstance(sets, list) else ():
+        more += [f"{row.get('images')} more of {row.get('title')}"] if isinstance(row, dict) else []
     return [", ".join(counts)] * bool(counts) + more
 
 
