@@ -109,13 +109,14 @@ class Hub:
 
     def answer(self, request, body: bool) -> None:
         path = request.path.split("?")[0]
-        if path.startswith("/api/models/"):
+        if path.startswith(("/api/models/", "/api/datasets/")):
             return self.list_files(request, path)
         if path.startswith("/api/"):  # requested by the client once per process, and not part of a download
             return self.refuse(request, 404, "")
         self.requests.append((request.command, path))
         self.headers.append(dict(request.headers))
-        owner, name, resolve, revision, file = (path.strip("/").split("/", 4) + [""] * 5)[:5]
+        place = path.removeprefix("/datasets").strip("/")
+        owner, name, resolve, revision, file = (place.split("/", 4) + [""] * 5)[:5]
         repository = f"{owner}/{name}"
         fault = self.fault(repository, request.command, path)
         if self.fails(request, fault, repository if resolve == "resolve" else "", revision, body):
@@ -150,10 +151,10 @@ class Hub:
         return True
 
     def list_files(self, request, path: str) -> None:
-        """Answer `HfApi.model_info`; faults reach it as method API."""
+        """Answer `HfApi.model_info` and `dataset_info`; faults reach it as method API."""
         self.requests.append(("API", path))
         self.headers.append(dict(request.headers))
-        owner, name, _, revision = [*path.removeprefix("/api/models/").split("/", 3), "", "main"][:4]
+        owner, name, _, revision = [*path.split("/", 3)[3].split("/", 3), "", "main"][:4]
         repository = f"{owner}/{name}"
         if self.fails(request, self.fault(repository, "API", path), repository, revision, True):
             return
