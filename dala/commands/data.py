@@ -19,6 +19,8 @@ __all__ = ["add_arguments", "run"]
 HELP = "check a data set: counts, broken files, duplicates, patient-wise folds"
 # Longest list that is printed in full, and number of patients named in a sentence.
 MOST, FEW = 40, 8
+# Partitions that are compared with each other.
+PARTITIONS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
 class _Folds:
     folds: list[dict[str, Any]]
     no_folds: str | None = None
+    partitions: dict[str, float] | None = None
+    no_partitions: str | None = None
 
 
 def _counts(dataset: Dataset) -> dict[str, Any]:
@@ -118,12 +122,15 @@ def _folds(dataset: Dataset, k: int, seed: int) -> _Folds:
         sides = splits.folds(dataset.scored, k=k, seed=seed)
     except DataError as error:
         return _Folds([], str(error))
-    return _Folds(
-        [
-            {"patients": sorted({i.patient for i in side}), "classes": _by_class(side, dataset.class_names)}
-            for side in sides
-        ]
-    )
+    folds = [
+        {"patients": sorted({i.patient for i in side}), "classes": _by_class(side, dataset.class_names)}
+        for side in sides
+    ]
+    try:
+        split = splits.make(dataset.items, k=k, partitions=PARTITIONS, seed=seed)
+    except DataError as error:
+        return _Folds(folds, no_partitions=str(error))
+    return _Folds(folds, partitions={"number": PARTITIONS, **asdict(splits.together(split, dataset.items))})
 
 
 def _row(item: Item, dataset: Dataset) -> dict[str, str]:
@@ -185,6 +192,14 @@ def _split(facts: dict[str, Any]) -> Iterator[str]:
     for n, fold in enumerate(facts["folds"], 1):
         classes = ", ".join(f"{c} {v['pictures']} of {v['patients']}" for c, v in fold["classes"].items())
         yield f"  fold {n}: {len(fold['patients'])} patients; pictures of patients: {classes}"
+    if facts["no_partitions"]:
+        yield f"No repeated partitions: {facts['no_partitions']}"
+        return
+    number, same, chance = (facts["partitions"][name] for name in ("number", "together", "chance"))
+    yield (
+        f"{number} partitions: {same:.0%} of the pairs of patients that share a fold share one in another one too "
+        f"(by chance {chance:.0%}); identical partitions: {facts['partitions']['identical']}"
+    )
 
 
 def _table(facts: dict[str, Any]) -> Iterator[str]:

@@ -83,6 +83,25 @@ def test_the_folds_hold_every_patient_out_once(tree, tmp_path, capsys):
     assert "  fold 2: 4 patients; pictures of patients: benign " in capsys.readouterr().out
 
 
+def test_repeated_partitions_are_measured(tree, tmp_path, capsys):
+    file = tmp_path / "facts.json"
+    assert check(tree, "--folds", 2, "--json", file) == 0
+    measured = json.loads(file.read_text())["partitions"]
+    # Two folds of four of the eight patients: 12 of 28 pairs.
+    assert measured["chance"] == pytest.approx(12 / 28) and measured["identical"] == 0
+    assert f"5 partitions: {measured['together']:.0%} of the pairs" in capsys.readouterr().out
+    assert check(tree, "--folds", 4) == 0
+    assert "identical partitions: 0" in capsys.readouterr().out
+
+
+def test_so_few_patients_that_partitions_repeat(tmp_path, capsys):
+    for n in range(4):
+        place(tmp_path, "A" if n < 2 else "DC", str(n), phantom.make(n, n > 1, (175, 115)).picture)
+    assert check(tmp_path, "--folds", 2) == 0
+    out = capsys.readouterr().out
+    assert "fold 2: 2 patients" in out and "No repeated partitions: Too few patients for 5" in out
+
+
 def test_too_few_patients_for_the_folds_is_told_and_no_refusal(tree, capsys):
     assert check(tree, "--classes", "all", "--folds", 40) == 0
     assert "No folds: Every class needs at least" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from dala.data import items as data_items
@@ -15,6 +16,31 @@ def some(patients=8, pictures=5):
         for p in range(patients)
         for i in range(pictures + 9 * (p == 0))
     ]
+
+
+# Pictures of each patient of a real data set, by class.
+PATIENTS = (
+    [73, 58, 23, 22, 16, 11, 10, 1, 1],
+    [29, 23, 20, 19, 17, 16, 13, 12, 11, 10, 10, 9, 8, 6, 6, 4, 1],
+)
+
+
+@pytest.fixture(scope="module")
+def unequal():
+    """Two classes of 26 patients in all, with very unequal numbers of pictures."""
+    return [
+        Item(data_items.Path(f"{label}-{p}-{i}.png"), label, f"{label}{p:02}", f"{label}{p:02}A")
+        for label, counts in enumerate(PATIENTS)
+        for p, count in enumerate(counts)
+        for i in range(count)
+    ]
+
+
+def shares(items, split, partition):
+    """Share of each class's pictures in each fold, (k, 2)."""
+    sides = [split.sides(items, partition, f)[1] for f in range(len(split.partitions[partition]))]
+    counts = np.array([[sum(i.label == label for i in side) for label in (0, 1)] for side in sides])
+    return counts / np.array([[sum(counts) for counts in PATIENTS]])
 
 
 @pytest.mark.parametrize("protocol", ["patient", "holdout"])
@@ -84,3 +110,96 @@ def test_a_patient_of_two_labels_stays_on_one_side():
     for f in range(4):
         train, held = split.sides(items, 0, f)
         assert not {i.patient for i in train} & {i.patient for i in held}
+
+
+def test_repeated_partitions_put_other_patients_together(unequal):
+    measured = [splits.together(splits.make(unequal, k=5, partitions=5, seed=s), unequal) for s in range(0, 50, 5)]
+    assert all(m.identical == 0 and m.together < 0.24 for m in measured)
+    assert measured[0].chance == pytest.approx((4 * 10 + 15) / 325)  # four folds of 5 patients, one of 6
+    assert abs(np.mean([m.together for m in measured]) - measured[0].chance) < 0.03
+
+
+def test_a_repeated_holdout_holds_other_patients_out(unequal):
+    measured = [
+        splits.together(splits.make(unequal, "holdout", partitions=5, seed=s), unequal) for s in range(0, 100, 5)
+    ]
+    assert measured[0].chance == pytest.approx(15 / 325)  # 2 and 4 patients are held out
+    assert abs(np.mean([m.together for m in measured]) - measured[0].chance) < 0.03
+    assert not any(m.identical for m in measured)
+
+
+def test_folds_are_balanced_as_far_as_patients_allow(unequal):
+    split = splits.make(unequal, k=5, partitions=5)
+    for p, partition in enumerate(split.partitions):
+        assert {len(f) for f in partition} == {5, 6}
+        assert {sum(name[0] == "0" for name in f) for f in partition} == {1, 2}
+        share = shares(unequal, split, p)
+        # One patient has 73 of the 215 benign pictures, and four of the nine have no more than 11 each.
+        assert 73 / 215 <= share[:, 0].max() <= 74 / 215 and share[:, 0].min() >= 17 / 215
+        assert share[:, 1].min() > 0.13 and share[:, 1].max() < 0.27
+    held = shares(unequal, splits.make(unequal, "holdout", partitions=1, share=0.25), 0)[0]
+    assert (held > 0.15).all() and (held < 0.4).all()
+
+
+def test_a_partition_depends_on_the_counts_and_the_seed_alone(unequal):
+    split = splits.make(unequal, k=5, partitions=2, seed=3)
+    assert splits.make(unequal[::-1], k=5, partitions=2, seed=3) == split
+    # Written down: neither another NumPy nor another machine may give other folds.
+    assert split.partitions[0][0] == ("002", "006", "106", "108", "110", "111")
+
+
+def test_pictures_that_are_only_trained_on_stay_on_the_training_side(unequal):
+    split = splits.make(unequal, k=5)
+    more = [*unequal, *(Item(data_items.Path(f"other-{n}.png"), n % 2, f"other{n}", "") for n in range(9))]
+    for f in range(5):
+        train, held = split.sides(more, 0, f)
+        assert held == split.sides(unequal, 0, f)[1] and len(train) + len(held) == len(more)
+
+
+def test_partitions_that_repeat_are_measured(unequal):
+    one, other = splits.make(unequal, k=5, partitions=2).partitions
+    split = splits.Split("patient", (one, other, tuple(reversed(one))))
+    assert splits.together(split, unequal).identical == 1
+    assert splits.together(splits.Split("patient", (one, one)), unequal).together == 1
+    # Of the three pairs in one partition and the three in the other, one is the same.
+    folds = ("a", "b", "c"), ("d",)
+    items = [Item(data_items.Path(f"{p}.png"), 0, p, p) for p in "abcd"]
+    measured = splits.together(splits.Split("patient", (folds, (("a", "b", "d"), ("c",)))), items)
+    assert measured == splits.Repetition(pytest.approx(1 / 3), 0.5, 0)
+    with pytest.raises(DataError, match="at least two"):
+        splits.together(splits.make(unequal), unequal)
+
+
+def test_few_patients_give_few_partitions():
+    items = some(2, 1)
+    split = splits.make(items, k=2, partitions=2)
+    assert {frozenset(p) for p in split.partitions} == {
+        frozenset({("00", "10"), ("01", "11")}), frozenset({("00", "11"), ("01", "10")}),
+    }  # fmt: skip
+    with pytest.raises(DataError, match="Too few patients for 3 different partitions: at most 2"):
+        splits.make(items, k=2, partitions=3)
+    with pytest.raises(DataError, match="at least 2 patients, one of them to be held out"):
+        splits.make(some(1), "holdout")
+
+
+def test_a_class_of_fewer_patients_than_folds_is_in_as_many_folds_as_it_has_patients():
+    few = [Item(data_items.Path(f"few-{p}.png"), 2, f"2{p}", "") for p in range(3)]
+    split = splits.make([*some(9), *few], k=5, partitions=3)
+    for partition in split.partitions:
+        assert sum(any(name[0] == "2" for name in fold) for fold in partition) == 3
+    held = splits.make([*some(9), *few], "holdout", share=0.1).partitions[0][0]
+    assert {name[0] for name in held} == {"0", "1", "2"}
+
+
+def test_patients_of_both_classes_are_balanced_by_their_pictures():
+    """Every patient has pictures of both classes, in opposite proportions."""
+    items = [
+        Item(data_items.Path(f"{p}-{label}-{i}.png"), label, str(p), "")
+        for p in range(20)
+        for label in (0, 1)
+        for i in range(9 if label == p % 2 else 1)
+    ]
+    split = splits.make(items, k=5, partitions=2)
+    for p in range(2):
+        sides = [split.sides(items, p, f)[1] for f in range(5)]
+        assert all(sum(i.label == label for i in side) == 20 for side in sides for label in (0, 1))
