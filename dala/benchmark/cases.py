@@ -16,7 +16,7 @@ from dala.hub.layout import FILE, SPLIT
 from dala.images import preprocessing, reading
 from dala.phantoms import phantom
 
-__all__ = ["CLASS", "Fold", "folds", "mosaics", "patches", "phantoms"]
+__all__ = ["CLASS", "Fold", "explained", "folds", "mosaics", "patches", "phantoms"]
 
 CLASS = "malignant"
 # Seed of the first phantom; training uses seeds far below.
@@ -59,7 +59,7 @@ def phantoms(explainer: Explainer, count: int, tick: Tick = lambda: None) -> lis
     cases = []
     for i in range(count):
         drawn = phantom.make(SEED + i, size=(size.width, size.height))
-        cases.append(_case(explainer, drawn.picture, torch.from_numpy(drawn.mask), f"phantom {i}"))
+        cases.append(explained(explainer, drawn.picture, torch.from_numpy(drawn.mask), f"phantom {i}"))
         tick()
     return cases
 
@@ -85,7 +85,7 @@ def mosaics(fold: Fold, count: int, seed: int = 0, tick: Tick = lambda: None) ->
             continue
         picture, mask = grid_pointing.compose(fitted[:2], fitted[2:], layout)
         group = " ".join(sorted({malignant[a].patient, malignant[b].patient}))
-        cases.append(_case(fold.explainer, picture, torch.from_numpy(mask), group))
+        cases.append(explained(fold.explainer, picture, torch.from_numpy(mask), group))
         tick()
     return cases
 
@@ -100,11 +100,19 @@ def patches(fold: Fold, count: int, tick: Tick = lambda: None) -> list[Case]:
     cases = []
     for item in turns[:count]:
         picture = preprocessing.fit(reading.read(item.path), fold.explainer.preprocessing)
-        cases.append(_case(fold.explainer, picture, None, item.patient))
+        cases.append(explained(fold.explainer, picture, None, item.patient))
         tick()
     return cases
 
 
-def _case(explainer: Explainer, picture: Image.Image, mask: torch.Tensor | None, group: str) -> Case:
+def explained(explainer: Explainer, picture: Image.Image, mask: torch.Tensor | None, group: str) -> Case:
+    """Explain a picture at its own size by every method, for the class `CLASS`.
+
+    Args:
+        explainer: the network.
+        picture: RGB, at the size in which it enters the network.
+        mask: (H, W) bool of the evidence, or None.
+        group: see `Case`.
+    """
     e = explainer.explain_image(picture, Question(CLASS, methods()), zoom=1.0)
     return without_gradient(Case(explainer, e, mask, group))

@@ -9,6 +9,7 @@
 - `evaluate`: score a network on a data set.
 - `compare`: compare runs.
 - `evaluate_explanations`: the benchmark of explanation methods.
+- `evaluate_tissue`: where on real tissue the maps lie.
 - `report`: the report and card of runs.
 - `publish`: upload a model.
 - `publish_space`: upload a Space.

@@ -9,5 +9,6 @@
 - `scores`: types of the scores in `report.json`.
 - `report`: types and reader of `report.json`.
 - `study`: types and reader of `explanations.json`.
+- `tissue_maps`: types and reader of `tissue_maps.json`.
 - `upload`: upload of a folder.
 """

@@ -13,11 +13,13 @@ __all__ = [
     "SPLIT",
     "SPLITS",
     "STUDY",
+    "TISSUE",
 ]
 
 FILE, CONFIG = "model.safetensors", "config.json"
 CARD, REPORT = "README.md", "report.json"
 STUDY = "explanations.json"  # the study of explanations, which the app shows
+TISSUE = "tissue_maps.json"  # where on real tissue the maps lie, which the app shows, too
 GATE = "gate.json"
 PREDICTIONS, SPLIT = "predictions.csv", "split.json"  # in the folder of a run
 SPLITS, SAMPLES, SAMPLES_LIST = "splits", "samples", "samples.json"  # two folders, and the list in the second
