@@ -5,14 +5,14 @@ the maps' grid; the region itself on that grid ("ceiling"); the random map and t
 for the first method, its own maps moved and mirrored at random ("blind"), which keep everything but their place.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from dala import cam
 from dala.benchmark.measures import Case
@@ -20,15 +20,16 @@ from dala.benchmark.regions import REGIONS, density
 from dala.evaluation.bootstrap import mean_interval
 from dala.explain.question import Question
 from dala.heatmaps import resize
-from dala.heatmaps.localization import ceiling, energy, pixel_auc
+from dala.heatmaps.localization import ceiling, pixel_auc
 from dala.hub.tissue_maps import Blind, MapRow
 
 __all__ = [
-    "AUC", "CEILING", "CONTROLS", "LEAST", "STAIN", "STAIN_ON_GRID", "TUMOUR", "Measured", "blind", "measure",
-    "relative_energy",
+    "AUC", "CEILING", "CONTROLS", "LEAST", "STAIN", "STAIN_ON_GRID", "TUMOUR", "Measured", "blind",
+    "cell_weights", "measure", "relative_energy",
 ]  # fmt: skip
 
-TUMOUR, AUC = "tumour", "auc"
+TUMOUR = "tumour"
+AUC: Final = "auc"
 STAIN, STAIN_ON_GRID, CEILING = "stain", "stain_on_grid", "ceiling"
 # Maps that are made from the picture or from the region alone, and their display names.
 CONTROLS = {
@@ -68,14 +69,18 @@ class _Values:
             values.append((value, group))
 
 
-def relative_energy(heat: Tensor, mask: Tensor) -> float:
-    """Compute the share of a map's sum inside a mask divided by the mask's share of the area; 1 is blind.
+def relative_energy(heats: Tensor, masks: Tensor) -> Tensor:
+    """Compute the share of each map's sum inside each mask divided by the mask's share of the area; 1 is blind.
 
     Args:
-        heat: (H, W), at least 0, with a positive maximum.
-        mask: (H, W) bool, not empty.
+        heats: (M, H, W), at least 0, each with a positive maximum.
+        masks: (R, H, W) bool, none empty.
+
+    Returns:
+        (M, R) float64.
     """
-    return energy(heat, mask) / float(mask.double().mean())
+    values, marks = heats.flatten(1).double(), masks.flatten(1).double()
+    return values @ marks.T / values.sum(1, keepdim=True) / marks.mean(1)
 
 
 def measure(
@@ -99,13 +104,11 @@ def measure(
         masks = _masks(case)
         for name, mask in masks.items():
             areas.setdefault(name, []).append(float(mask.double().mean()))
-        for names, heats in _heats(case, masks):
-            one = _measures(heats, masks)
-            for name in names:
-                values.setdefault(name, _Values()).add(one, case.group)
+        for name, measures in _measured(case, masks).items():
+            values.setdefault(name, _Values()).add(measures, case.group)
         named, heat = _predicted(case, first)
         called += named
-        predicted.add(_measures(dict.fromkeys(masks, heat), masks), case.group)
+        predicted.add(_measures([heat], masks)[0], case.group)
         for name, drawn in blind(case.explanation.maps[first], masks, i).items():
             draws.setdefault(name, []).append(drawn)
         tick()
@@ -138,14 +141,32 @@ def blind(raw: Tensor, masks: Mapping[str, Tensor], seed: int, draws: int = DRAW
     moved = flat[moves]
     result = {}
     for name, mask in masks.items():
-        inside, total = (_cell_weights(raw, m) for m in (mask, torch.ones_like(mask)))
+        inside, total = (cell_weights(m.double(), raw.shape) for m in (mask, torch.ones_like(mask)))
         result[name] = (moved @ inside / (moved @ total) / mask.double().mean()).numpy()
     if TUMOUR in masks:
-        share = adaptive_avg_pool2d(masks[TUMOUR].double()[None, None], raw.shape).flatten()
+        share = adaptive_avg_pool2d(masks[TUMOUR].double()[None, None], (raw.shape[0], raw.shape[1])).flatten()
         above = (flat[:, None] > flat).double() + (flat[:, None] == flat).double() / 2
         inside, outside = share[moves], 1 - share[moves]
         result[AUC] = ((inside @ above * outside).sum(1) / (inside.sum(1) * outside.sum(1))).numpy()
     return result
+
+
+def cell_weights(values: Tensor, grid: Sequence[int]) -> Tensor:
+    """Compute how much each cell of a map adds to the sum of an upsampled map times these values.
+
+    Args:
+        values: (H, W) float64.
+        grid: (h, w) of the map.
+
+    Returns:
+        (h * w,) float64.
+    """
+    # Upsampling is linear in rows and in columns: each is the upsampled unit matrix.
+    down, right = (
+        interpolate(torch.eye(cells, dtype=torch.float64)[None], size, mode="linear")[0]
+        for cells, size in zip(grid, values.shape, strict=True)
+    )
+    return (down @ values @ right.T).flatten()
 
 
 def _masks(case: Case) -> dict[str, Tensor]:
@@ -156,16 +177,18 @@ def _masks(case: Case) -> dict[str, Tensor]:
     return {name: mask for name, mask in every.items() if LEAST <= float(mask.double().mean()) <= 1 - LEAST}
 
 
-def _heats(case: Case, masks: Mapping[str, Tensor]) -> Iterator[tuple[list[str], dict[str, Tensor]]]:
-    """Names of methods with the same map, or of a control, and that map (H, W) for each region."""
+def _measured(case: Case, masks: Mapping[str, Tensor]) -> dict[str, dict[str, float]]:
+    """Measures by name of the method or control."""
     e = case.explanation
     grid = next(iter(e.maps.values())).shape
-    stain = density(e.picture)
-    for names in e.coinciding():
-        yield names, dict.fromkeys(masks, e.heat(names[0]))
-    yield [STAIN], dict.fromkeys(masks, stain)
-    yield [STAIN_ON_GRID], dict.fromkeys(masks, _on_grid(stain, grid))
-    yield [CEILING], {name: ceiling(mask, (grid[0], grid[1])) for name, mask in masks.items()}
+    stain, same = density(e.picture), e.coinciding()
+    rows = _measures([*(e.heat(names[0]) for names in same), stain, _on_grid(stain, grid)], masks)
+    result = {name: row for names, row in zip(same, rows, strict=False) for name in names}
+    result |= {STAIN: rows[-2], STAIN_ON_GRID: rows[-1], CEILING: {}}
+    for name, mask in masks.items():
+        (row,) = _measures([ceiling(mask, (grid[0], grid[1]))], {name: mask})
+        result[CEILING] |= row
+    return result
 
 
 def _on_grid(values: Tensor, grid: Sequence[int]) -> Tensor:
@@ -181,12 +204,18 @@ def _predicted(case: Case, first: str) -> tuple[bool, Tensor]:
     return False, case.explainer.retarget(e, Question(None, (first,))).heat(first)
 
 
-def _measures(heats: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, float]:
-    """Relative energy by region, and `AUC` for tumour; nothing of a map that is zero everywhere."""
-    measures = {name: relative_energy(heat, masks[name]) for name, heat in heats.items() if heat.max() > 0}
-    if TUMOUR in measures:
-        measures[AUC] = pixel_auc(heats[TUMOUR], masks[TUMOUR])
-    return measures
+def _measures(heats: Sequence[Tensor], masks: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    """Of each map, the relative energy by region, and `AUC` for tumour; nothing if it is zero everywhere."""
+    if not masks:
+        return [{} for _ in heats]
+    energies = relative_energy(torch.stack(list(heats)), torch.stack(list(masks.values())))
+    result = []
+    for heat, row in zip(heats, energies.tolist(), strict=True):
+        measures = dict(zip(masks, row, strict=True)) if heat.max() > 0 else {}
+        if TUMOUR in measures:
+            measures[AUC] = pixel_auc(heat, masks[TUMOUR])
+        result.append(measures)
+    return result
 
 
 def _row(values: _Values) -> MapRow:
@@ -218,11 +247,3 @@ def _moves(height: int, width: int, seed: int, draws: int) -> np.ndarray:
         one = np.roll(grid, (rng.integers(height), rng.integers(width)), (0, 1))
         moved.append(one[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))].ravel())
     return np.stack(moved)
-
-
-def _cell_weights(raw: Tensor, mask: Tensor) -> Tensor:
-    """(h * w,): how much each cell of a map adds to the sum inside a mask once it is upsampled."""
-    start = torch.zeros(raw.shape, dtype=torch.float64, requires_grad=True)
-    with torch.enable_grad():
-        inside = resize.upsample(start, (mask.shape[0], mask.shape[1]))[mask].sum()
-    return torch.autograd.grad(inside, start)[0].flatten()

@@ -11,6 +11,15 @@ from dala.markdown import interval, table, wrapped
 
 __all__ = ["markdown"]
 
+HOW = (
+    "AUC of pixels: how often a pixel of tumour, as experts outlined it, ranks above one of the rest; 0.5 is chance. "
+    "All other numbers are the share of the map's sum on a region divided by the region's share of the area; 1 is "
+    "blind. Regions are found from pixels alone ({regions}), and a picture counts where one has {low} to {high} % of "
+    "the area. Since nuclei are found from stain, stain as a map says nothing about them. Brackets: 95 % interval of a "
+    "bootstrap over patients, fields or regions; of three fields or regions it is little more than their range. By "
+    "chance: the middle 95 % of the same maps, moved and mirrored at random."
+)
+
 
 def markdown(report: TissueMaps) -> str:
     """Format `tissue_maps.json` as Markdown."""
@@ -21,12 +30,7 @@ def markdown(report: TissueMaps) -> str:
         f"Written by `{report['command']}` in {report['seconds'] / 60:.0f} minutes. Maps are for the class malignant.",
         *(f"**{QUESTIONS[key]}** {words}" for key, words in said.items()),
         "## How it is measured",
-        "AUC of pixels: how often a pixel of tumour, as experts outlined it, ranks above one of the rest; 0.5 is chance. "
-        "All other numbers are the share of the map's sum on a region divided by the region's share of the area; 1 is "
-        f"blind. Regions are found from pixels alone ({regions}), and a picture counts where one has {100 * LEAST:.0f} to "
-        f"{100 - 100 * LEAST:.0f} % of the area. Since they are made from stain, stain as a map says nothing about "
-        "nuclei. Brackets: 95 % interval of a bootstrap over patients, fields or regions; of three fields or regions "
-        "it is little more than the range. By chance: the middle 95 % of the same maps, moved and mirrored at random.",
+        HOW.format(regions=regions, low=f"{100 * LEAST:.0f}", high=f"{100 - 100 * LEAST:.0f}"),
         *(_set(each, report["first"]) for each in report["sets"].values()),
     ]
     return "\n\n".join(wrapped(part) for part in parts) + "\n"
@@ -58,7 +62,7 @@ def _cells(row: MapRow, names: Sequence[str], masked: bool) -> list[str]:
 
 
 def _figure(figure: MeanInterval | None) -> str:
-    return interval(*figure, bound_digits=3) if figure else "–"
+    return interval(figure[0], figure[1], figure[2], bound_digits=3) if figure else "–"
 
 
 def _range(bounds: Sequence[float] | None) -> str:

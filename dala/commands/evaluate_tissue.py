@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
@@ -131,9 +131,11 @@ def _patches(args: argparse.Namespace, explainer: Explainer | None) -> TissueSet
 
 
 def _set(title: str, words: str, every: Sequence[Case], model: Explained) -> TissueSet:
+    if not every:
+        raise TissueError(f"There are no malignant pictures in {title}.")
     with _bar(f"{title}: measuring", len(every)) as bar:
         measured = tissue_maps.measure(every, tick=bar.update)
-    result: Any = {
+    result = {
         "title": title,
         "words": words,
         "model": model,
@@ -141,7 +143,7 @@ def _set(title: str, words: str, every: Sequence[Case], model: Explained) -> Tis
         "groups": len({case.group for case in every}),
         **asdict(measured),
     }
-    return result  # type: ignore[no-any-return]
+    return cast(TissueSet, result)
 
 
 def _one(explainer: Explainer) -> Explained:

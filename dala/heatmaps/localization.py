@@ -14,7 +14,7 @@ from dala.errors import DalaError
 from dala.heatmaps import resize
 from dala.heatmaps.similarity import average_ranks
 
-__all__ = ["Localisation", "LocalisationError", "ceiling", "energy", "iou", "localise", "pixel_auc"]
+__all__ = ["Localisation", "LocalisationError", "ceiling", "iou", "localise", "pixel_auc"]
 
 
 class LocalisationError(DalaError):
@@ -61,22 +61,11 @@ def localise(heat: Tensor, mask: Tensor) -> Localisation:
     part = (count - int(above.sum())) / int(at.sum())
     hit = float((above & mask).sum()) + part * float((at & mask).sum())
     return Localisation(
-        energy=energy(values, mask),
+        energy=float(values[mask].sum() / values.sum()),
         pointing=float((top & mask).sum() / top.sum()),
         auc=pixel_auc(values, mask),
         area_iou=hit / (2 * count - hit),
     )
-
-
-def energy(values: Tensor, mask: Tensor) -> float:
-    """Compute the share of a map's sum inside a mask, in [0, 1]; see `Localisation`.
-
-    Args:
-        values: (H, W), at least 0, with a positive maximum.
-        mask: (H, W) bool; an empty one has none of the sum, a full one all of it.
-    """
-    exact = values.double()
-    return float(exact[mask].sum() / exact.sum())
 
 
 def pixel_auc(values: Tensor, mask: Tensor) -> float:
