@@ -1,15 +1,20 @@
 """From a folder of pictures to weights.
 
+- `options`: a setting as an option, and its checks.
 - `config_parts`: the five parts of the settings.
 - `config`: all settings, each of which is an option of `dala train`.
 - `phantom_data`: generated pictures as training data.
 - `networks`: networks by name.
 - `initialization`: initial weights.
 - `distributed`: the processes of a run.
+- `photometric`: augmentations of pixels.
+- `geometry`: where an augmented picture is cut, its scale and its orientation.
+- `augmentation`: all augmentations on batches, and mixup within a class.
 - `feature_cache`: features of the frozen stages, cached on disk.
 - `datasets`: training inputs as torch `Dataset`s.
 - `probes`: attention and head fitted to frozen features.
 - `checkpoint`: checkpoints, and interrupts between steps.
+- `anchor`: the weights before fine-tuning, for a pull and an average.
 - `trainer`: the fine-tuning loop.
 - `fit`: networks as candidates: initialized, fitted and scored.
 - `baselines`: baseline classifiers on colour or ImageNet features.

@@ -15,6 +15,7 @@ from dala.training.config_parts import (
     TuningConfig,
     option_name,
 )
+from dala.training.networks import DALA
 
 __all__ = [
     "OPTIONS",
@@ -47,6 +48,15 @@ class Settings:
     def __post_init__(self) -> None:
         if self.features.views and not self.tuning.freeze_batch_norm:
             raise SettingsError("Statistics of batch-norm are trained on whole pictures only: set `views` to 0.")
+        if (self.tuning.pull or self.tuning.average < 1) and not self._has_fitted_head:
+            raise SettingsError(
+                "`pull` and `average` keep the network near its start, and without a probe its head starts from noise:"
+                " leave them out, or fit a probe first (`probe_epochs`, not for networks of libraries)."
+            )
+
+    @property
+    def _has_fitted_head(self) -> bool:
+        return bool(self.probe.epochs) and self.features.network in DALA
 
     @classmethod
     def from_options(cls, **options: Any) -> "Settings":
@@ -106,8 +116,9 @@ class Option:
 _ORDER = """
     data root format classes map magnification leave_out um_per_pixel network init out cache
     split split_file folds partitions held_out inner final
-    height width crop train_from views jitter probe probe_strength probe_epochs probe_lr mixup
-    epochs batch lr head_lr weight_decay warmup label_smoothing dropout ema freeze_batch_norm score_every
+    height width crop train_from views scale stain colour blur sharpen jpeg degrade class_mixup
+    probe probe_strength probe_epochs probe_lr mixup
+    epochs batch lr head_lr weight_decay warmup label_smoothing dropout ema pull average freeze_batch_norm score_every
     seed workers precision device deterministic tensorboard resume
 """.split()  # noqa: SIM905  a list of one name a line hides the order
 # Paths and the machine are the owner's business; a report is public.

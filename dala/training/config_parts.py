@@ -1,14 +1,15 @@
 """The five parts of a training run's settings: data, features, probe, tuning, runtime."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dala.data.splits import PROTOCOLS
-from dala.errors import DalaError
 from dala.images.preprocessing import MAX_AREA
 from dala.models.dala_resnet import STAGES
+from dala.training.options import Config as _Config
+from dala.training.options import SettingsError, option_name
+from dala.training.options import option as _option
 
 __all__ = [
     "DataConfig",
@@ -19,53 +20,6 @@ __all__ = [
     "TuningConfig",
     "option_name",
 ]
-
-
-class SettingsError(DalaError):
-    """A setting outside its range, or settings that contradict each other."""
-
-
-def _option(
-    default: Any,
-    text: str,
-    choices: Sequence[str] | None = None,
-    between: tuple[float, float] | None = None,
-    name: str | None = None,
-) -> Any:
-    """A field with its help text, its allowed values, and its option's name where that is not the field's own."""
-    return field(default=default, metadata={"help": text, "choices": choices, "between": between, "name": name})
-
-
-def option_name(f: "Field[Any]") -> str:
-    """The name of a field's option, unique among all parts: `probe_epochs` for `ProbeConfig.epochs`."""
-    name: str = f.metadata["name"] or f.name
-    return name
-
-
-@dataclass(frozen=True)
-class _Config:
-    """A part of the settings, checked when it is created.
-
-    Raises:
-        SettingsError: a number outside its range, or a broken rule of the part.
-    """
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value, between = getattr(self, f.name), f.metadata["between"]
-            if between and not between[0] <= value <= between[1]:
-                low, high = between
-                raise SettingsError(f"`{option_name(f)}` must be between {low:g} and {high:g}, not {value:g}.")
-        _check(self._rules())
-
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield from ()
-
-
-def _check(rules: Iterator[tuple[bool, str]]) -> None:
-    for kept, sentence in rules:
-        if not kept:
-            raise SettingsError(sentence)
 
 
 @dataclass(frozen=True)
@@ -132,10 +86,31 @@ class FeatureConfig(_Config):
     crop: int | None = _option(None, "side of the square training crop at native scale; default: 448, or what fits")
     train_from: str = _option("layer4", "first stage that is fine-tuned", STAGES[:-1])
     views: int = _option(
-        4, "cached views of each picture: 4 flips, more with jitter; 0: no cache, augment every time", between=(0, 64)
+        4,
+        "cached views of each picture: 4 flips, further ones augmented; 0: no cache, augment every time",
+        between=(0, 64),
     )
-    jitter: float = _option(
-        0.1, "strength for brightness, contrast and saturation; a fifth of it for hue", between=(0, 0.99)
+    scale: float = _option(
+        0.3, "augmentation: the tissue's scale times 1 - this to 1 + this, log-uniform", between=(0, 0.5)
+    )
+    stain: float = _option(
+        0.2,
+        "augmentation: amounts of haematoxylin, eosin and residual times 1 ± this, plus half of it in optical density",
+        between=(0, 0.9),
+    )
+    colour: float = _option(
+        0.1, "augmentation: logarithm of the largest gain of a channel, and of the largest gamma", between=(0, 1)
+    )
+    blur: float = _option(1.5, "augmentation: largest standard deviation of a Gaussian blur, pixels", between=(0, 5))
+    sharpen: float = _option(1.0, "augmentation: largest sharpening; 1 doubles the sharpness", between=(0, 10))
+    jpeg: float = _option(60, "augmentation: largest loss of quality by JPEG; 60: quality 100 to 40", between=(0, 99))
+    degrade: float = _option(
+        0.25, "share of the draws that are blurred, sharpened, compressed, each on its own", between=(0, 1)
+    )
+    class_mixup: float = _option(
+        0.2,
+        "alpha of mixup within a class, of different sources if possible, while fine-tuning; 0: none",
+        between=(0, 100),
     )
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
@@ -192,8 +167,25 @@ class TuningConfig(_Config):
     label_smoothing: float = _option(0.05, "of the cross-entropy", between=(0, 0.99))
     dropout: float = _option(0.3, "in the head", between=(0, 0.99))
     ema: float = _option(0.0, "decay of an exponential moving average of the weights; 0: none", between=(0, 0.9999))
+    pull: float = _option(
+        0.0,
+        "L2 pull towards the weights before fine-tuning, instead of `weight_decay` towards 0: a step removes this times"
+        " the learning rate of the distance (L2-SP); 0: none",
+        between=(0, 1e6),
+    )
+    average: float = _option(
+        1.0,
+        "share of the fine-tuned weights in their average with those before fine-tuning (WiSE-FT); 1: fine-tuned alone",
+        between=(0, 1),
+    )
     freeze_batch_norm: bool = _option(True, "keep the statistics of the initialization")
     score_every: int = _option(0, "log held-out scores before training and every N epochs; 0: never")
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.pull * max(self.lr, self.head_lr) <= 1,
+            "`pull` times a learning rate is the share of the distance that a step removes: keep it at most 1.",
+        )
 
 
 @dataclass(frozen=True)

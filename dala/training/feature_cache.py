@@ -19,8 +19,10 @@ from dala.data import loading
 from dala.data.items import Item
 from dala.images.preprocessing import Preprocessing, normalised
 from dala.models.dala_resnet import STAGES, DALAResNet50
+from dala.training.augmentation import Augmentation
 from dala.training.config_parts import FeatureConfig, RuntimeConfig
 from dala.training.distributed import SINGLE, Ranks
+from dala.training.photometric import OPERATIONS
 
 __all__ = ["POOLED", "FeatureCache", "extract"]
 
@@ -34,45 +36,53 @@ class FeatureCache:
 
     Attributes:
         storage: flat memory map of all maps at the last frozen stage, each (h, w, C).
-        places: [picture] -> offset of its first view in `storage`, h, w; all views of a picture have one size.
+        places: [picture][view] -> offset in `storage`, h, w; an augmented view has its own size.
         channels: C.
         pooled: for each of `POOLED`, means over the map of the initialized network, (n, views, channels) float32.
     """
 
     storage: Tensor
-    places: list[tuple[int, int, int]]
+    places: list[list[tuple[int, int, int]]]
     channels: int
     pooled: dict[str, Tensor]
 
     def map(self, picture: int, view: int = 0) -> Tensor:
         """(h, w, C) of one picture in one view, a view of `storage`."""
-        offset, h, w = self.places[picture]
-        size = h * w * self.channels
-        return self.storage[offset + view * size : offset + (view + 1) * size].view(h, w, self.channels)
+        offset, h, w = self.places[picture][view]
+        return self.storage[offset : offset + h * w * self.channels].view(h, w, self.channels)
 
 
-class _Views(Dataset[Tensor]):
-    """Each picture as (views, 3, H, W): four flips, then flips with colour jitter."""
+class _Views(Dataset[list[Tensor]]):
+    """Each picture's flips, up to four as one tensor (flips, 3, H, W), then augmented views, each (1, 3, h, w)."""
 
     def __init__(self, items: Sequence[Item], preprocessing: Preprocessing, features: FeatureConfig, seed: int) -> None:
-        self.items, self.preprocessing, self.features, self.seed = items, preprocessing, features, seed
+        self.items, self.preprocessing, self.seed = items, preprocessing, seed
+        self.views, self.augmentation = features.views, Augmentation(features, preprocessing)
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> Tensor:
-        p, j = self.preprocessing, self.features.jitter
-        picture = loading.at_scale(self.items[index], p)
-        plain = normalised(picture, p)[0]
-        views = [plain.flip(FLIPS[v]) for v in range(min(4, self.features.views))]
-        jitter = v2.ColorJitter(j, j, j, j / 5)
-        for v in range(4, self.features.views):
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed * 1_000_003 + index * 64 + v)
-                pixels = jitter(v2.functional.pil_to_tensor(picture))
-            x = v2.functional.normalize(v2.functional.to_dtype(pixels, scale=True), list(p.mean), list(p.std))
-            views.append(x.flip(FLIPS[v % 4]))
-        return torch.stack(views)
+    def __getitem__(self, index: int) -> list[Tensor]:
+        picture = loading.at_scale(self.items[index], self.preprocessing)
+        plain = normalised(picture, self.preprocessing)[0]
+        flips = torch.stack([plain.flip(f) for f in FLIPS[: self.views]])
+        pixels = v2.functional.pil_to_tensor(picture)
+        return [flips, *(self.augmentation.view(pixels, seed) for seed in self._seeds(index))]
+
+    def sizes(self, index: int) -> list[tuple[int, int]]:
+        """Height and width of every view."""
+        width, height = loading.at_scale(self.items[index], self.preprocessing).size
+        augmented = [self.augmentation.view_size((height, width), seed) for seed in self._seeds(index)]
+        return [(height, width)] * min(len(FLIPS), self.views) + augmented
+
+    def _seeds(self, index: int) -> list[int]:
+        """Of the augmented views: of the picture, in whichever set or process it is."""
+        name = self.items[index].path.name
+        return [_seed(f"{self.seed} {name} {view}") for view in range(len(FLIPS), self.views)]
+
+
+def _seed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def extract(
@@ -87,7 +97,7 @@ def extract(
     Args:
         model: initialized, on its device; not changed.
         items: the pictures.
-        features: size, views, jitter and first trained stage.
+        features: size, views, strengths of the augmentation and first trained stage.
         runtime: cache folder, precision, workers and seed.
         ranks: the processes that write one file together, on one machine or a shared disk.
 
@@ -107,7 +117,7 @@ def extract(
             raise files.DiskError(files.refused(error, folder)) from error
     about = torch.load(index, weights_only=True)
     flat = torch.from_file(str(storage), shared=False, size=about["size"], dtype=_dtype(runtime))
-    return FeatureCache(flat, [tuple(p) for p in about["places"]], about["channels"], about["pooled"])
+    return FeatureCache(flat, about["places"], about["channels"], about["pooled"])
 
 
 def _dtype(runtime: RuntimeConfig) -> torch.dtype:
@@ -125,7 +135,8 @@ def _compute(
     """Write the maps to `stem`.bin, then their index and the pooled features to `stem`.pt."""
     # In training mode batch-norm would update its statistics.
     model.eval()
-    places, channels, size = _layout(model, items, features)
+    everything = _Views(items, model.preprocessing, features, runtime.seed)
+    places, channels, size = _layout(model, everything, features.train_from)
     dtype, storage = _dtype(runtime), stem.with_suffix(".bin")
     if ranks.is_first:
         with storage.open("wb") as stream:
@@ -151,51 +162,56 @@ def _compute(
     ranks.barrier()
 
 
-def _layout(
-    model: DALAResNet50, items: Sequence[Item], features: FeatureConfig
-) -> tuple[list[tuple[int, int, int]], int, int]:
-    """Places of all pictures' maps, their channels, and the number of elements of the storage."""
+def _layout(model: DALAResNet50, views: _Views, train_from: str) -> tuple[list[list[tuple[int, int, int]]], int, int]:
+    """Places of the maps of all pictures' views, their channels, and the number of elements of the storage."""
     with torch.inference_mode():
-        channels, stride = _geometry(model, STAGES.index(features.train_from))
+        channels, stride = _geometry(model, STAGES.index(train_from))
     places, offset = [], 0
-    for item in items:
-        width, height = loading.at_scale(item, model.preprocessing).size
-        h, w = -(-height // stride), -(-width // stride)
-        places.append((offset, h, w))
-        offset += features.views * h * w * channels
+    for index in range(len(views)):
+        places.append(list[tuple[int, int, int]]())
+        for height, width in views.sizes(index):
+            h, w = -(-height // stride), -(-width // stride)
+            places[-1].append((offset, h, w))
+            offset += h * w * channels
     return places, channels, offset
 
 
 @torch.inference_mode()
 def _fill(
     model: DALAResNet50,
-    loader: "DataLoader[Tensor]",
+    loader: "DataLoader[list[Tensor]]",
     below: str,
     flat: Tensor,
-    places: list[tuple[int, int, int]],
+    places: list[list[tuple[int, int, int]]],
 ) -> dict[str, Tensor]:
     """Copy the maps after stage `below` to `flat`; the pooled features of the loader's pictures."""
     device = next(model.parameters()).device
     rows: dict[str, list[Tensor]] = {s: [] for s in POOLED}
     bar = tqdm(loader, "frozen stages", total=len(places), unit="image", disable=None)
-    for x, (offset, h, w) in zip(bar, places, strict=True):
-        x = x.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=flat.dtype == torch.bfloat16):
-            for stage in STAGES[:-1]:
-                x = getattr(model, stage)(x)
-                if stage == below:
-                    kept = x.permute(0, 2, 3, 1)
-                    flat[offset : offset + kept.numel()].view(len(x), h, w, -1).copy_(kept)
-                if stage in POOLED:
-                    rows[stage].append(x.float().mean((2, 3)).cpu())
-    return {s: torch.stack(r) for s, r in rows.items()}
+    for groups, views in zip(bar, places, strict=True):
+        for x in groups:
+            # Views of one size are one batch, and lie one behind the other.
+            (offset, h, w), views = views[0], views[len(x) :]
+            x = x.to(device, memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=flat.dtype == torch.bfloat16):
+                for stage in STAGES[:-1]:
+                    x = getattr(model, stage)(x)
+                    if stage == below:
+                        kept = x.permute(0, 2, 3, 1)
+                        flat[offset : offset + kept.numel()].view(len(x), h, w, -1).copy_(kept)
+                    if stage in POOLED:
+                        rows[stage].append(x.float().mean((2, 3)).cpu())
+    return {s: torch.cat(r).view(len(places), -1, r[0].shape[1]) for s, r in rows.items()}
 
 
 def _key(model: DALAResNet50, items: Sequence[Item], features: FeatureConfig, runtime: RuntimeConfig) -> str:
     """Hash of everything that the features depend on."""
     f = features
-    settings = {"train_from": f.train_from, "views": f.views, "jitter": f.jitter, "precision": runtime.precision}
-    settings |= {"seed": runtime.seed, "height": f.height, "width": f.width}
+    settings = {"train_from": f.train_from, "views": f.views, "precision": runtime.precision}
+    settings |= {"preprocessing": model.preprocessing.to_json()}
+    if f.views > len(FLIPS):
+        strengths = {name: getattr(f, name) for name in ("scale", "degrade", *OPERATIONS)}
+        settings |= {"seed": runtime.seed, "strengths": strengths}
     digest = hashlib.sha256(json.dumps(settings).encode())
     for item in items:
         digest.update(f"{item.path.name} {item.path.stat().st_size} {item.zoom or ''}\n".encode())

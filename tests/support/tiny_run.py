@@ -14,7 +14,7 @@ def tiny_settings(folder: Path) -> Settings:
     dataset.make_folder(folder / "phantoms", dataset.Recipe(24, size=(128, 96)))
     return Settings.from_options(
         data=folder / "phantoms", format="folder", init=SHIPPED, out=folder / "run", split="holdout",
-        height=96, width=128, crop=64, probe_epochs=3, epochs=3, batch=6, lr=1e-4, head_lr=1e-3, jitter=0.05,
+        height=96, width=128, crop=64, probe_epochs=3, epochs=3, batch=6, lr=1e-4, head_lr=1e-3, stain=0.05,
         precision="fp32", workers=0, device="cpu", ema=0.5, score_every=1, tensorboard=True,
     )  # fmt: skip
 

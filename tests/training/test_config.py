@@ -23,6 +23,11 @@ from dala.training.config_parts import FeatureConfig, ProbeConfig, option_name
         ({"inner": True}, "`inner`"),
         ({"train_from": "stem"}, "set `views` to 0"),
         ({"freeze_batch_norm": False}, "set `views` to 0"),
+        ({"scale": 0.6}, "`scale` must be between 0 and 0.5"),
+        ({"average": 1.5}, "`average` must be between 0 and 1"),
+        ({"pull": 1e5}, "`pull` times a learning rate"),
+        ({"average": 0.5, "probe_epochs": 0}, "without a probe its head starts from noise"),
+        ({"pull": 10, "network": "torchvision:resnet18"}, "without a probe its head starts from noise"),
     ],
 )
 def test_settings_that_cannot_be_run_are_refused(change, words):

@@ -149,7 +149,7 @@ def two_processes(settings, out, *more):
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29611", "-m", "dala",
         "train", "--data", settings.data.data[0], "--format", "folder", "--init", SHIPPED, "--out", out, "--split",
         "holdout", "--height", "96", "--width", "128", "--crop", "64", "--probe-epochs", "3", "--epochs", "2",
-        "--batch", "6", "--lr", "1e-4", "--head-lr", "1e-3", "--jitter", "0.05", "--precision", "fp32", "--workers",
+        "--batch", "6", "--lr", "1e-4", "--head-lr", "1e-3", "--stain", "0.05", "--precision", "fp32", "--workers",
         "0", "--device", "cpu", "--dropout", "0", *more,
     ]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
