@@ -1,6 +1,6 @@
 """The fine-tuning loop. Every random draw depends on seed and step only, so a resumed run equals an uninterrupted one.
 
-One epoch: draw pictures so that classes and patients weigh the same, step through them, log, save a checkpoint.
+One epoch: draw pictures so that sources, classes and patients weigh the same, train on them, log, save a checkpoint.
 """
 
 import csv
@@ -21,6 +21,7 @@ from dala import files
 from dala.data.items import balanced_weights
 from dala.models.dala_resnet import DALAResNet50
 from dala.training import checkpoint
+from dala.training.anchor import Anchor
 from dala.training.config_parts import RuntimeConfig, SettingsError, TuningConfig
 from dala.training.datasets import Source
 from dala.training.distributed import SINGLE, Ranks
@@ -78,6 +79,7 @@ class Trainer:
             nn.SyncBatchNorm.convert_sync_batchnorm(self.upper)
         averaging = get_ema_multi_avg_fn(tuning.ema)
         self.ema = AveragedModel(self.upper, multi_avg_fn=averaging, use_buffers=True) if tuning.ema else None
+        self.anchor = Anchor(network) if tuning.pull or tuning.average < 1 else None
         self.step, self.total, self.log = 0, 0.0, list[dict[str, Any]]()
         self.identity = [identity, sorted(source.items[i].path.name for i in self.chosen)]
         if runtime.resume and (out / "last.pt").exists():
@@ -93,8 +95,11 @@ class Trainer:
 
     @property
     def trained(self) -> UpperStages:
-        """The averaged weights if there are any, otherwise the last ones."""
-        return cast(UpperStages, self.ema.module) if self.ema else self.upper
+        """The moving average of the weights, or the last ones; averaged with those before if `average` is below 1."""
+        upper = cast(UpperStages, self.ema.module) if self.ema else self.upper
+        if self.anchor is None or self.tuning.average == 1:
+            return upper
+        return UpperStages(self.anchor.averaged(upper.network, self.tuning.average), self.source.first_stage)
 
     def one_epoch(self) -> None:
         """Train for one epoch, then log and save.
@@ -127,7 +132,7 @@ class Trainer:
         if stopped:
             raise KeyboardInterrupt
 
-    def _loader(self) -> DataLoader[tuple[Tensor, int]]:
+    def _loader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of this process in what is left of the epoch."""
         batch, items = self.tuning.batch, [self.source.items[i] for i in self.chosen]
         generator = torch.Generator().manual_seed(self.runtime.seed + 1000 * (self.epoch + 1))
@@ -135,11 +140,10 @@ class Trainer:
         drawn = WeightedRandomSampler(balanced_weights(items).tolist(), count, generator=generator)
         seeds = torch.randint(2**31, (count,), generator=generator).tolist()
         draws = [(self.chosen[i], seed) for i, seed in zip(drawn, seeds, strict=True)]
-        mine = draws[self.step % self.steps * batch :][self.ranks.rank :: self.ranks.world_size]
+        left = range(self.step % self.steps * batch, count, batch)
+        mine = [draws[k : k + batch][self.ranks.rank :: self.ranks.world_size] for k in left]
         workers = self.runtime.workers or 0
-        return DataLoader(
-            self.source, batch // self.ranks.world_size, sampler=mine, num_workers=workers, generator=generator
-        )
+        return DataLoader(self.source, batch_size=None, sampler=mine, num_workers=workers, generator=generator)
 
     def _step(self, x: Tensor, y: Tensor) -> float:
         device = next(self.network.parameters()).device
@@ -151,6 +155,8 @@ class Trainer:
             loss = nn.functional.cross_entropy(logits, y.to(device), label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.anchor and self.tuning.pull:
+            self.anchor.pull(self.network, self.optimizer, self.tuning.pull)
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
@@ -180,6 +186,7 @@ class Trainer:
             parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema}
             states = {name: part.state_dict() for name, part in parts.items() if part is not None}
             plain = {"step": self.step, "total": self.total, "log": self.log, "same": self.identity}
+            plain["start"] = self.anchor and self.anchor.weights
             checkpoint.write({**states, **plain}, self.out / "last.pt")
 
     def _load(self) -> None:
@@ -191,6 +198,8 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         if self.ema:
             self.ema.load_state_dict(state["ema"])
+        if self.anchor:
+            self.anchor.load(state["start"])
         self.step, self.total, self.log = state["step"], state["total"], state["log"]
 
 
@@ -206,7 +215,8 @@ def _optimizer(network: DALAResNet50 | LibraryNetwork, tuning: TuningConfig) -> 
     new = [p for name in ("attention", "head") for p in getattr(network, name, nn.Identity()).parameters()]
     old = [p for p in trained if not any(p is q for q in new)]
     groups = [{"params": new, "lr": tuning.head_lr}, {"params": old, "lr": tuning.lr}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=tuning.weight_decay)
+    decay = 0.0 if tuning.pull else tuning.weight_decay
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=decay, fused=True)
 
 
 def _warmup_cosine(optimizer: torch.optim.Optimizer, steps: int, share: float) -> LRScheduler:
