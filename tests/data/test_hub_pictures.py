@@ -13,6 +13,7 @@ from pyarrow import parquet
 from dala import cli
 from dala.data import datasets, hub_pictures, sources
 from dala.data.items import DataError
+from dala.hub import transfer
 from dala.hub.cache import HubError
 from dala.images import reading
 from tests.support.fake_hub import COMMIT, Fault
@@ -52,6 +53,7 @@ def write(file, table, features=FEATURES):
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.setattr(transfer, "PATIENCE", 60)  # a busy machine is no silent Hub
     return tmp_path / "repository"
 
 

@@ -108,3 +108,21 @@ def test_the_shipped_splits_are_of_the_real_patients(real_patches):
     assert image.protocol == "image"
     train, held = image.sides(items, 0, 0)
     assert {i.patient for i in train} & {i.patient for i in held}
+
+
+def test_the_card_lists_every_set_with_its_licence():
+    rows = [
+        {
+            "title": "BreakHis", "laboratory": "B", "images": 429, "patients": 26, "classes": {}, "weight": 1,
+            "zoom": None, "licence": "CC BY 4.0", "citation": "Spanhol et al., 2016",
+        },
+        {
+            "title": "tiles", "laboratory": "T", "images": 90, "patients": None, "classes": {}, "weight": 0.3,
+            "zoom": 0.42, "licence": "Apache-2.0",
+        },
+    ]  # fmt: skip
+    provenance = {k: v for k, v in REPORT["provenance"].items() if k != "also"} | {"sources": rows}
+    text = " ".join(model_card.card(REPORT | {"provenance": provenance}, card_notes.CardNotes()).split())
+    assert "training also used sets that are not scored: 90 pictures of tiles" in text
+    assert "- BreakHis: 429 pictures of 26 patients; weight 1; CC BY 4.0. Spanhol et al., 2016." in text
+    assert "- tiles: 90 pictures; weight 0.3; Apache-2.0." in text
