@@ -7,7 +7,7 @@ from dala.benchmark.regions import REGIONS
 from dala.benchmark.tissue_maps import AUC, CEILING, CONTROLS, STAIN_ON_GRID
 from dala.hub.tissue_maps import TissueMaps, TissueSet
 
-__all__ = ["QUESTIONS", "answers", "on_tumour", "place", "row_title"]
+__all__ = ["GAUSSIAN", "PLACES", "QUESTIONS", "answers", "on_tumour", "place", "row_title"]
 
 QUESTIONS = {
     "tumour": "Does the map lie on tumour?",

@@ -147,7 +147,8 @@ def _set(title: str, words: str, every: Sequence[Case], model: Explained) -> Tis
 
 
 def _one(explainer: Explainer) -> Explained:
-    return {"words": "one network", "sha256": [explainer.origin.sha256] if explainer.origin else []}
+    data = explainer.provenance.get("data", "unknown data")
+    return {"words": f"one network, trained on {data}", "sha256": [explainer.origin.sha256] if explainer.origin else []}
 
 
 def _named(text: str) -> tuple[str, Path]:

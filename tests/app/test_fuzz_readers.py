@@ -21,10 +21,10 @@ from dala.heatmaps import npz
 from dala.heatmaps.npz import RawMapError
 from dala.publishing import card_notes, pinned, run_report, samples
 from dala.publishing.samples import Sample
-from dala.ui.tabs import results, results_benchmark
+from dala.ui.tabs import results, results_benchmark, results_maps
 from tests.fuzz.jsons import NOT_JSON, mutated
 from tests.fuzz.pictures import mutated as damaged
-from tests.support.reports import REPORT, STUDY
+from tests.support.reports import REPORT, STUDY, TISSUE_MAPS
 
 TIMES = 300
 ITEMS = [Item(Path(f"{label}-{p}.png"), label, f"{label}{p}", f"{label}{p}A") for label in (0, 1) for p in range(4)]
@@ -69,8 +69,10 @@ def test_reports_of_anybody(beside, seed):
     for _ in range(TIMES // 3):
         (folder / "report.json").write_bytes(mutated(rng, REPORT))
         (folder / "explanations.json").write_bytes(mutated(rng, STUDY))
+        (folder / "tissue_maps.json").write_bytes(mutated(rng, TISSUE_MAPS))
         markup_is_escaped(results.page_of(beside))
         markup_is_escaped(results_benchmark.page(beside))
+        markup_is_escaped(results_maps.page(beside))
         assert "tissue.json" in results.files(beside)
 
 

@@ -43,3 +43,33 @@ STUDY = {
         }
     },
 }  # fmt: skip
+
+
+def _row(auc: float | None, nuclei: float) -> dict:
+    row = {"count": 3, "energy": {"nuclei": [nuclei, nuclei - 0.1, nuclei + 0.1], "rim": [1.3, 1.2, 1.4]}}
+    return row | {"auc": [auc, auc - 0.05, auc + 0.05]} if auc is not None else row
+
+
+def tissue_set(auc: float | None = 0.55, nuclei: float = 1.02, stain: float = 0.7) -> dict:
+    """One set of `tissue_maps.json`: maps of this AUC of pixels and this energy on nuclei, and of this stain."""
+    masked = auc is not None
+    blind = {"energy": {"nuclei": [0.95, 1.05], "rim": [0.8, 1.2]}}
+    return {
+        "title": "Fields", "words": "whole fields", "model": {"words": "a network", "sha256": ["ab" * 32]},
+        "count": 3, "groups": 3, "called": 2, "areas": {"nuclei": 0.3, "rim": 0.2}, "marked": {"nuclei": 3, "rim": 2},
+        "rows": {
+            "grad_cam": _row(auc, nuclei),
+            "centre_gaussian": _row(0.52 if masked else None, 1.01),
+            "stain": _row(0.66 if masked else None, 1.9),
+            "stain_on_grid": _row(stain if masked else None, 1.2),
+            "ceiling": _row(0.95 if masked else None, 1.6),
+        },
+        "predicted": _row(auc, nuclei),
+        "blind": blind | {"auc": [0.44, 0.56]} if masked else blind,
+    }  # fmt: skip
+
+
+TISSUE_MAPS = {
+    "command": "dala evaluate tissue", "first": "grad_cam", "seconds": 90,
+    "sets": {"fields": tissue_set(), "patches": tissue_set(None) | {"title": "Patches", "words": "malignant patches"}},
+}  # fmt: skip

@@ -8,6 +8,7 @@
 - `results`: the quality of the network and the methods.
 - `results_report`: its section on the cross-validated report.
 - `results_benchmark`: its section on the benchmark of methods.
+- `results_maps`: its section on where on real tissue the maps lie.
 - `results_tissue`: its section on the tissue check.
 - `glossary`: the glossary of each tab.
 - `tables`: tables as HTML.

@@ -14,7 +14,7 @@ from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
 from dala.ui.model_cache import HOST
 from dala.ui.session import PLUMBING, Current, Page
-from dala.ui.tabs import glossary, results_benchmark, results_tissue
+from dala.ui.tabs import glossary, results_benchmark, results_maps, results_tissue
 from dala.ui.tabs.results_report import MOST_BYTES, NOTHING, page_of, plots, read
 
 __all__ = ["NOTHING", "Results", "build", "card_of", "files", "page_of", "read"]
@@ -26,11 +26,12 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, current: Current | None) -> tuple[str, str, str]:
-        """The session's network: its report, the benchmark of its explanations, and the card of the host's weights."""
+    def show(self, current: Current | None) -> tuple[str, str, str, str]:
+        """The session's network: report, benchmark, maps on tissue; and the card of the host's weights."""
         key = current.model if current else HOST
         explainer = self.page.models[key]
-        return page_of(explainer), results_benchmark.page(explainer), card_of(explainer) if key == HOST else ""
+        card = card_of(explainer) if key == HOST else ""
+        return page_of(explainer), results_benchmark.page(explainer), results_maps.page(explainer), card
 
     def download(self, current: Current | None) -> str:
         """The figures and the data behind them: a zip in a data URL."""
@@ -38,15 +39,16 @@ class Results:
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:
-    """The download, by file name: report and figures, the benchmark of explanations, error rates of the warning."""
+    """The download, by file name: report, figures, benchmark, maps on tissue, and error rates of the warning."""
     result, content = read(explainer), {"tissue.json": tissue.FILE.read_bytes()}
     if result:
         report, folder = result
         content[REPORT] = json.dumps(report, indent=2).encode()
         content |= {file.name: file.read_bytes() for file in plots(folder).values()}
-    with suppress(HubError):
-        study = explainer.origin.beside(results_benchmark.FILE, most=MOST_BYTES) if explainer.origin else None
-        content |= {results_benchmark.FILE: study.read_bytes()} if study else {}
+    for name in (results_benchmark.FILE, results_maps.FILE):
+        with suppress(HubError):
+            file = explainer.origin.beside(name, most=MOST_BYTES) if explainer.origin else None
+            content |= {name: file.read_bytes()} if file else {}
     return content
 
 
@@ -70,10 +72,11 @@ def build(page: Page) -> None:
         report = gr.HTML(page_of(page.models.host), elem_classes="results")
         gr.Markdown(card_text.LIMITS, elem_classes="card-text")
         study = gr.HTML(results_benchmark.page(page.models.host), elem_classes="results")
+        maps = gr.HTML(results_maps.page(page.models.host), elem_classes="results")
         gr.HTML(results_tissue.page(), elem_classes="results")
         with gr.Accordion("Card of these weights", open=read(page.models.host) is None):
             card = gr.Markdown(card_of(page.models.host), elem_classes="card card-text")
         glossary.build("results")
         save, archive = gr.Button("Download", size="sm", elem_classes="quiet-button"), gr.Textbox(visible="hidden")
-    page.follow(tab, Results(page).show, [], [report, study, card])
+    page.follow(tab, Results(page).show, [], [report, study, maps, card])
     save.click(Results(page).download, page.current, archive, **PLUMBING).then(None, archive, None, js=SAVE)
