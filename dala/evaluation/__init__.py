@@ -7,5 +7,7 @@
 - `bootstrap`: confidence intervals and paired tests over patients.
 - `summary`: summary of a run, the key "scores" of its report.
 - `comparison`: compare several runs.
+- `laboratories`: scores on one laboratory.
+- `choice`: the rule by which a recipe is chosen.
 - `plots`: figures of a model card.
 """

@@ -8,7 +8,7 @@ import numpy as np
 from dala.evaluation.calibration import calibration_gaps
 from dala.evaluation.metrics import FIGURES, NAN, MetricsError, Patients, checked, figures, ranked
 
-__all__ = ["Difference", "intervals", "mean_interval", "paired"]
+__all__ = ["Difference", "class_mean_interval", "intervals", "mean_interval", "paired"]
 
 BLOCK = 2**22
 
@@ -105,6 +105,29 @@ def mean_interval(
     return float(samples.mean()), float(low), float(high)
 
 
+def class_mean_interval(
+    labels: np.ndarray, values: np.ndarray, patients: np.ndarray, n: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Compute the mean over classes of the mean of `values` in each class, and its 95 % interval over patients.
+
+    Of "classified right" it is balanced accuracy; of "called malignant" the share that would be called so if every
+    class had as many pictures.
+
+    Args:
+        labels, patients, n, seed: as in `intervals`.
+        values: (n,), or (partitions, n) of repeated scorings of the same pictures, which share the draws.
+
+    Returns:
+        (mean, low, high).
+    """
+    groups = Patients(labels, patients)
+    weights, means = _draws(groups, n, seed)[:, groups.index], np.atleast_2d(values).mean(0)
+    of_class = [labels == c for c in np.unique(labels)]
+    with np.errstate(invalid="ignore"):
+        drawn = np.mean([weights[:, m] @ means[m] / weights[:, m].sum(1) for m in of_class], axis=0)
+    return float(np.mean([means[m].mean() for m in of_class])), *_interval(drawn, 0.95)
+
+
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
     values = values[~np.isnan(values)]
     if not len(values):
@@ -120,14 +143,20 @@ def _bootstrap(
     labels, partitions, groups = checked(labels, probabilities, patients)
     if n < 1:
         raise MetricsError("A bootstrap needs one resample or more.")
-    random, draws = np.random.default_rng(seed), np.zeros((n, len(groups.labels)))
-    for c in np.unique(groups.labels):
-        members = np.flatnonzero(groups.labels == c)
-        draws[:, members] = random.multinomial(len(members), np.full(len(members), 1 / len(members)), n)
+    draws = _draws(groups, n, seed)
     # Blocks keep the (resamples, pictures) tables of a large data set small enough for memory.
     blocks = np.array_split(draws, -(-draws.shape[0] * len(labels) // BLOCK))
     rows = [[_resampled(labels, p, groups, block) for block in blocks] for p in partitions]
     return {name: np.mean([np.concatenate([block[name] for block in row]) for row in rows], axis=0) for name in FIGURES}
+
+
+def _draws(groups: Patients, n: int, seed: int) -> np.ndarray:
+    """Return how often each of k patients is drawn, (n, k): as many of each class as there are."""
+    random, draws = np.random.default_rng(seed), np.zeros((n, len(groups.labels)))
+    for c in np.unique(groups.labels):
+        members = np.flatnonzero(groups.labels == c)
+        draws[:, members] = random.multinomial(len(members), np.full(len(members), 1 / len(members)), n)
+    return draws
 
 
 def _resampled(

@@ -7,9 +7,9 @@ import numpy as np
 
 from dala.evaluation import bootstrap, calibration, metrics
 from dala.evaluation.predictions import Predictions
-from dala.hub.scores import Figures, FoldRow, MagnificationRow, PatientRow, Scores
+from dala.hub.scores import FailureRow, Figures, FoldRow, MagnificationRow, PatientRow, Scores
 
-__all__ = ["by_patient", "calibrated", "confusion", "summary"]
+__all__ = ["by_patient", "calibrated", "confusion", "failures", "summary"]
 
 
 def summary(predictions: Predictions, n: int = 1000) -> Scores:
@@ -45,6 +45,7 @@ def summary(predictions: Predictions, n: int = 1000) -> Scores:
         "by_fold": [[_fold_row(_report(fold)) for fold in part] for part in folds],
         "by_magnification": _by_magnification(predictions, scaled, whole, n),
         "by_patient": by_patient(scaled),
+        "failures": failures(scaled),
         "confusion": np.mean([confusion(part) for part in parts], axis=0).round(4).tolist(),
     }
 
@@ -75,6 +76,33 @@ def by_patient(predictions: Predictions) -> list[PatientRow]:
             }
         )
     return sorted(rows, key=lambda row: (row["right"], row["probability"], row["patient"]))
+
+
+def failures(predictions: Predictions, most: int = 8) -> list[FailureRow]:
+    """List the pictures that are most confidently classified wrong, one of each patient, the worst first.
+
+    Args:
+        predictions: of one or more partitions, over which the probabilities of a picture are averaged.
+        most: pictures to list.
+    """
+    parts = predictions.partitions()
+    same = all(np.array_equal(part.picture, parts[0].picture) for part in parts)
+    # Partitions that hold out different pictures have no common rows to average.
+    first = parts[0] if same else predictions
+    means = np.mean([part.probabilities() for part in parts], axis=0) if same else predictions.probabilities()
+    predicted, sure = means.argmax(1), means.max(1)
+    rows: dict[str, FailureRow] = {}
+    for k in np.lexsort((first.picture, -sure)):
+        patient = str(first.patient[k])
+        if predicted[k] != first.label[k] and patient not in rows:
+            rows[patient] = {
+                "picture": str(first.picture[k]),
+                "patient": patient,
+                "label": predictions.class_names[int(first.label[k])],
+                "predicted": predictions.class_names[int(predicted[k])],
+                "probability": round(float(sure[k]), 4),
+            }
+    return list(rows.values())[:most]
 
 
 def confusion(predictions: Predictions) -> np.ndarray:

@@ -10,5 +10,6 @@
 - `report`: types and reader of `report.json`.
 - `study`: types and reader of `explanations.json`.
 - `tissue_maps`: types and reader of `tissue_maps.json`.
+- `laboratories`: types and reader of `laboratories.json`.
 - `upload`: upload of a folder.
 """

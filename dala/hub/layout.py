@@ -5,6 +5,7 @@ __all__ = [
     "CONFIG",
     "FILE",
     "GATE",
+    "LABORATORIES",
     "OWNED",
     "PREDICTIONS",
     "REPORT",
@@ -21,6 +22,7 @@ CARD, REPORT = "README.md", "report.json"
 STUDY = "explanations.json"  # the study of explanations, which the app shows
 TISSUE = "tissue_maps.json"  # where on real tissue the maps lie, which the app shows, too
 GATE = "gate.json"
+LABORATORIES = "laboratories.json"  # recipes on held-out patients and held-out laboratories, which the app shows
 PREDICTIONS, SPLIT = "predictions.csv", "split.json"  # in the folder of a run
 SPLITS, SAMPLES, SAMPLES_LIST = "splits", "samples", "samples.json"  # two folders, and the list in the second
 # Patterns of files that a new version deletes on the Hub where it does not have them itself.

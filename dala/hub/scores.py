@@ -12,6 +12,7 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "Difference",
+    "FailureRow",
     "Figures",
     "FoldRow",
     "Interval",
@@ -52,6 +53,16 @@ class PatientRow(TypedDict):
     probability: float
 
 
+class FailureRow(TypedDict):
+    """A held-out picture that was classified wrong; `probability` is that of the predicted class."""
+
+    picture: str
+    patient: str
+    label: str
+    predicted: str
+    probability: float
+
+
 class MagnificationRow(TypedDict):
     """Scores of the pictures of one magnification."""
 
@@ -74,6 +85,7 @@ class Scores(TypedDict):
         by_fold: for each partition a row for each fold.
         by_magnification: by name; empty if no magnification is known.
         by_patient: worst first.
+        failures: pictures most confidently wrong, one of each patient.
         confusion: counts, a row for each true class and a column for each predicted one; means over partitions.
     """
 
@@ -90,6 +102,7 @@ class Scores(TypedDict):
     by_fold: NotRequired[list[list[FoldRow]]]
     by_magnification: NotRequired[dict[str, MagnificationRow]]
     by_patient: NotRequired[list[PatientRow]]
+    failures: NotRequired[list[FailureRow]]
     confusion: NotRequired[list[list[float]]]
 
 

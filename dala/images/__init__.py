@@ -6,6 +6,7 @@
 - `preprocessing`: scale and normalise a picture for the network.
 - `tiles`: divide a picture that is larger than a patch.
 - `stain`: separate haematoxylin and eosin by optical density.
+- `shifts`: change the acquisition: stain, scale, focus, sharpness.
 - `stain_statistics`: statistics of stain and texture of a whole picture.
 - `tissue`: check with them whether a picture looks like stained tissue.
 """
