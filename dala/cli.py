@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "write the report and the model card of a cross-validated run",
     "evaluate-explanations": "measure how far explanations can be trusted; also `evaluate explanations`",
     "evaluate-tissue": "measure where on real tissue the maps lie; also `evaluate tissue`",
+    "evaluate-laboratories": "score recipes on laboratories held out; also `evaluate laboratories`",
     "trust": "check whether the map of one picture can be trusted",
     "gate": "measure the average attention gate, which the app compares a patch with",
     "publish": "upload weights and their model card to the Hugging Face Hub",
@@ -67,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["evaluate"] and arguments[1:2] in (["explanations"], ["tissue"]):
         arguments[:2] = [f"evaluate-{arguments[1]}"]
+    if arguments[:1] == ["evaluate"] and "-".join(arguments[:2]) in COMMANDS:
+        arguments[:2] = ["-".join(arguments[:2])]
     program = "dala" if Path(sys.argv[0]).stem == "dala" else "python -m dala"
     parser = argparse.ArgumentParser(prog=program, description="Explain breast tissue patches, train, publish.")
     commands = parser.add_subparsers(dest="command", required=True)

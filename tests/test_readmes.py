@@ -22,7 +22,7 @@ APP = [(p, code) for p, code in BLOCKS if "client" in code]
 def commands(text: str) -> list[list[str]]:
     """The arguments of every `dala` command that stands on an indented line, continuation lines joined."""
     lines = re.findall(r"^    (.+)$", text.replace("\\\n", " "), re.MULTILINE)
-    found = (re.search(r"(?:python -m|^) ?dala (?!explanations)([a-z-]+ .*)", line) for line in lines)
+    found = (re.search(r"(?:python -m|^) ?dala (?!explanations|laboratories)([a-z-]+ .*)", line) for line in lines)
     return [shlex.split(match[1], comments=True) for match in found if match]
 
 
@@ -52,6 +52,8 @@ def test_what_needs_a_running_app_is_in_the_readme_of_the_page():
 def test_the_commands_are_accepted(readme, arguments):
     if arguments[0] == "evaluate" and arguments[1] in ("explanations", "tissue"):
         arguments = [f"evaluate-{arguments[1]}", *arguments[2:]]
+    if arguments[0] == "evaluate" and "-".join(arguments[:2]) in COMMANDS:
+        arguments = ["-".join(arguments[:2]), *arguments[2:]]
     assert arguments[0] in COMMANDS
     parser = argparse.ArgumentParser()
     import_module(f"dala.commands.{arguments[0].replace('-', '_')}").add_arguments(parser)

@@ -10,6 +10,7 @@
 - `compare`: compare runs.
 - `evaluate_explanations`: the benchmark of explanation methods.
 - `evaluate_tissue`: where on real tissue the maps lie.
+- `evaluate_laboratories`: recipes on laboratories held out.
 - `report`: the report and card of runs.
 - `publish`: upload a model.
 - `publish_space`: upload a Space.

@@ -10,4 +10,5 @@
 - `laboratories`: scores on one laboratory.
 - `choice`: the rule by which a recipe is chosen.
 - `plots`: figures of a model card.
+- `plots_laboratories`: its figure of laboratories held out.
 """

@@ -9,6 +9,8 @@ __all__ = [
     "OWNED",
     "PREDICTIONS",
     "REPORT",
+    "RUN_LABORATORIES",
+    "RUN_SHIFTS",
     "SAMPLES",
     "SAMPLES_LIST",
     "SPLIT",
@@ -24,6 +26,8 @@ TISSUE = "tissue_maps.json"  # where on real tissue the maps lie, which the app 
 GATE = "gate.json"
 LABORATORIES = "laboratories.json"  # recipes on held-out patients and held-out laboratories, which the app shows
 PREDICTIONS, SPLIT = "predictions.csv", "split.json"  # in the folder of a run
+# Folders of a run: `LABORATORY/predictions.csv` with its report, and `SHIFT.csv` of held-out patients.
+RUN_LABORATORIES, RUN_SHIFTS = "laboratories", "shifts"
 SPLITS, SAMPLES, SAMPLES_LIST = "splits", "samples", "samples.json"  # two folders, and the list in the second
 # Patterns of files that a new version deletes on the Hub where it does not have them itself.
 OWNED = (f"{SPLITS}/*", f"{SAMPLES}/*")

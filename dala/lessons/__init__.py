@@ -8,5 +8,6 @@
 - `threshold_lab`: a map's values and the threshold rules as data.
 - `threshold_figure`: the figure of the threshold lab.
 - `threshold_lab_files`: its download.
+- `laboratories_figure`: recipes at home against laboratories held out.
 - `trust_page`: the checks of one map as a page.
 """

@@ -88,6 +88,8 @@ RESULTS = {
     "cross-validation": "Every patient is held out once, and scored by a network trained on the other patients.",
     "patient-wise": "All pictures of a patient are on one side of the split: the network is tested on patients that "
     "it has never seen.",
+    "laboratory held out": "None of its pictures was in the training: its stains, microscope and cases are new to the "
+    "network.",
     "leakage": "Something that training and test data share, such as a patient: results look better than they are.",
     "confounder": "Something that is correlated with the class and should not be learned, such as the colour of a "
     "stain.",

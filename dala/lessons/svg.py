@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dala.heatmaps.render import number
 
-__all__ = ["STYLES", "Series", "bars", "curve", "lines", "scatter"]
+__all__ = ["STYLES", "Series", "bars", "curve", "lines", "plane", "scatter"]
 
 FOR, AGAINST = "var(--for, #b2182b)", "var(--against, #2166ac)"
 LINE, QUIET = "var(--border-color-primary, #d9d4cc)", "var(--body-text-color-subdued, #5f5a53)"
@@ -113,6 +113,46 @@ def scatter(x: Tensor, y: Tensor, chosen: Sequence[int], titles: tuple[str, str]
         _text(right, base + 38, f"{titles[0]} →", "end"),
     ]
     return _svg(base + 46, alt, parts)
+
+
+def plane(places: Sequence[tuple[float, float]], titles: tuple[str, str], alt: str) -> Markup:
+    """Draw numbered points (x, y) up to 1, the first in the accent colour, with the diagonal and 0.5 as chance.
+
+    Points that lie on each other get one number for all of them, such as "1, 3".
+    """
+    left, size, top = 40, 330, 24
+    low = min(0.5, *(v for place in places for v in place)) - 0.03
+    right, base = left + size, top + size
+    dots = [(left + size * (x - low) / (1 - low), base - size * (y - low) / (1 - low)) for x, y in places]
+    chance = (0.5 - low) / (1 - low)
+    parts = [
+        Markup('<path d="M{} {}V{}H{}" fill="none" stroke="{}"/>').format(left, top, base, right, QUIET),
+        Markup('<path d="M{} {}L{} {}" stroke="{}"/>').format(left, base, right, top, LINE),
+        Markup('<path d="M{0:.1f} {1}V{2}M{3} {4:.1f}H{5}" stroke="{6}" stroke-dasharray="3 4"/>').format(
+            left + size * chance, base, top, left, base - size * chance, right, QUIET
+        ),
+        *(_text(left - 8, base - size * (v - low) / (1 - low) + 4, f"{v:g}", "end", QUIET) for v in (0.5, 1)),
+        *(_text(left + size * (v - low) / (1 - low), base + 18, f"{v:g}", "middle", QUIET) for v in (0.5, 1)),
+        _text(left, 12, f"↑ {titles[1]}", "start"),
+        _text(right, base + 38, f"{titles[0]} →", "end"),
+    ]
+    for k, (x, y) in reversed(list(enumerate(dots))):
+        parts.append(_dot(x, y, ACCENT if k == 0 else QUIET, str(k + 1)))
+    for x, y, label in _together(dots):
+        parts.append(_text(x + 9, y + 4, label, "start"))
+    return _svg(base + 46, alt, parts)
+
+
+def _together(dots: Sequence[tuple[float, float]], near: float = 11) -> list[tuple[float, float, str]]:
+    """The place and the numbers, from 1, of every group of dots that are nearer than their labels are high."""
+    groups: list[list[int]] = []
+    for k, (x, y) in enumerate(dots):
+        group = next((g for g in groups if np.hypot(x - dots[g[0]][0], y - dots[g[0]][1]) < near), None)
+        if group is None:
+            groups.append([k])
+        else:
+            group.append(k)
+    return [(*dots[g[0]], ", ".join(str(k + 1) for k in g)) for g in groups]
 
 
 def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], alt: str, height: int = 220) -> Markup:

@@ -3,6 +3,8 @@
 - `samples`: sample pictures.
 - `card_notes`: `card.json`, the notes of a model card.
 - `card_text`: the sentences of a model card that depend on a report.
+- `laboratories`: the table of recipes on patients and laboratories held out.
+- `laboratories_text`: that table as words and cells.
 - `model_card`: the model card from a report and notes.
 - `runs`: read the runs of a report, and check them against each other.
 - `run_report`: write the report of cross-validated runs, its figures and the model card.

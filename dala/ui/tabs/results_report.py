@@ -17,7 +17,7 @@ from dala.images import encoding
 from dala.markdown import interval
 from dala.publishing import card_notes, card_text
 from dala.publishing.card_notes import CardNotes, CardNotesError
-from dala.ui.tabs import tables
+from dala.ui.tabs import results_laboratories, tables
 
 __all__ = ["MOST_BYTES", "NOTHING", "page_of", "plots", "read"]
 
@@ -67,14 +67,15 @@ def page_of(explainer: Explainer) -> str:
     result = read(explainer)
     if result is None:
         return NOTHING
-    report, folder = result
+    (report, folder), notes = result, _notes(explainer)
     try:
         return markup.render(
             TEMPLATE,
             **_head(report),
             numbers=_numbers(report),
             lessons=_lessons(report),
-            comparison=_comparison(report, _notes(explainer)),
+            laboratories=results_laboratories.section(explainer, notes),
+            comparison=_comparison(report, notes),
             figures=_figures(folder),
             patients=_patients(report),
         )
