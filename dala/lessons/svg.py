@@ -124,15 +124,15 @@ def plane(places: Sequence[tuple[float, float]], titles: tuple[str, str], alt: s
     low = min(0.5, *(v for place in places for v in place)) - 0.03
     right, base = left + size, top + size
     dots = [(left + size * (x - low) / (1 - low), base - size * (y - low) / (1 - low)) for x, y in places]
-    chance = (0.5 - low) / (1 - low)
+    chance, ticks = (0.5 - low) / (1 - low), [k / 10 for k in range(11) if k / 10 >= low]
     parts = [
         Markup('<path d="M{} {}V{}H{}" fill="none" stroke="{}"/>').format(left, top, base, right, QUIET),
         Markup('<path d="M{} {}L{} {}" stroke="{}"/>').format(left, base, right, top, LINE),
         Markup('<path d="M{0:.1f} {1}V{2}M{3} {4:.1f}H{5}" stroke="{6}" stroke-dasharray="3 4"/>').format(
             left + size * chance, base, top, left, base - size * chance, right, QUIET
         ),
-        *(_text(left - 8, base - size * (v - low) / (1 - low) + 4, f"{v:g}", "end", QUIET) for v in (0.5, 1)),
-        *(_text(left + size * (v - low) / (1 - low), base + 18, f"{v:g}", "middle", QUIET) for v in (0.5, 1)),
+        *(_text(left - 8, base - size * (v - low) / (1 - low) + 4, f"{v:g}", "end", QUIET) for v in ticks),
+        *(_text(left + size * (v - low) / (1 - low), base + 18, f"{v:g}", "middle", QUIET) for v in ticks),
         _text(left, 12, f"↑ {titles[1]}", "start"),
         _text(right, base + 38, f"{titles[0]} →", "end"),
     ]

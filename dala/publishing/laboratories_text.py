@@ -117,7 +117,7 @@ def _caution(drawn: Sequence[Point], at_home: Point, outside: Point) -> str:
     if len(within) == len(drawn) - 1 and low is not None and high is not None:
         return (
             f"The sets are small: the 95 % interval of {at_home.title} at home, {low:.2f} to {high:.2f}, holds all the "
-            "others, so the order may be another on other patients. Paired tests are in the table of the networks."
+            "others, so the order may be another on other patients."
         )
     return (
         "The sets are small, and each laboratory has its own cases and classes: the order may be another on other "
