@@ -5,6 +5,7 @@
 - `gate`: the mean gate, written to the folder of the weights.
 - `phantom`: a set of synthetic patches.
 - `data`: check and split a data set.
+- `_crops`: its action that cuts fields into crops.
 - `train`: train and cross-validate networks.
 - `evaluate`: score a network on a data set.
 - `compare`: compare runs.

@@ -1,4 +1,4 @@
-"""`dala data check`: contents of a data set, its problems, and a split of its patients."""
+"""`dala data check`: contents of a data set, its problems, and a split of its patients; and `dala data crops`."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dala import files
+from dala.commands import _crops
 from dala.data import class_map, datasets, duplicates, groups, source_rows, sources, splits
 from dala.data.datasets import Dataset
 from dala.data.items import DataError, Item
@@ -25,7 +26,9 @@ PARTITIONS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    check = parser.add_subparsers(dest="action", required=True).add_parser("check", help=HELP)
+    actions = parser.add_subparsers(dest="action", required=True)
+    _crops.add_arguments(actions.add_parser("crops", help=_crops.HELP))
+    check = actions.add_parser("check", help=HELP)
     check.add_argument(
         "sets", nargs="+", metavar="SET", help="folder above the pictures, a source file (*.json) or hub:OWNER/NAME"
     )
@@ -47,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         DataError: a set that cannot be used, or sets that cannot be used together.
-        DiskError: the JSON file cannot be written.
+        DiskError: the JSON file or the crops cannot be written.
     """
+    if args.action == "crops":
+        return _crops.run(args)
     classes = class_map.parse(args.map) or args.classes
     opened = sources.open_all(args.sets, args.root, args.format, classes, args.magnifications)
     dataset = sources.read(opened, training=False)

@@ -10,6 +10,7 @@
 - `hub_pictures`: data sets of pictures on the Hugging Face Hub.
 - `groups`: `groups.csv`, the patients of data sets whose folders do not name them.
 - `datasets`: read a data set from its folder.
+- `fields`: crops of fields with outlined tumour.
 - `duplicates`: find duplicate pictures.
 - `splits`: partitions into folds, by patient or by picture.
 - `loading`: decode items at the network's scale.

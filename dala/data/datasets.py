@@ -100,7 +100,7 @@ def read(
     if grouped and not layout.grouped:
         items = groups.assign(root, items)
     items = [i for i in items if i.label != LEFT_OUT]
-    _check_two(root, items, own)
+    _check_classes(root, items, own, 1 if class_names else 2)
     return Dataset(items, own, grouped, skipped)
 
 
@@ -185,9 +185,9 @@ def _walk(root: Path, format: str) -> tuple[dict[Path, Labels], dict[Path, str]]
     return labels, {p: sentence for p, match in matches.items() if not match}
 
 
-def _check_two(root: Path, items: Sequence[Item], names: Sequence[str]) -> None:
+def _check_classes(root: Path, items: Sequence[Item], names: Sequence[str], least: int) -> None:
     present = [names[label] for label in sorted({i.label for i in items})]
-    if len(present) < 2:
+    if len(present) < least:
         raise DataError(
             f"{root}: at least two classes need pictures, and only {present[0] if present else 'one left out'} has any."
         )

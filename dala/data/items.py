@@ -40,6 +40,7 @@ class Item:
         zoom: factor that resizes it to the scale of the set that is scored; None fits it to the training size, as in
             the app.
         weight: of its set, against the others; see `balanced_weights`.
+        shift: name of the acquisition shift of `dala.images.shifts` that it is read with; "" for none.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Item:
     source: str = ""
     zoom: float | None = None
     weight: float = 1.0
+    shift: str = ""
 
 
 def balanced_weights(items: Sequence[Item]) -> np.ndarray:

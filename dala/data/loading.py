@@ -10,18 +10,20 @@ from torchvision.transforms import v2
 from dala.data.items import DataError, Item
 from dala.images import reading
 from dala.images.preprocessing import MOST_AREAS, ImageError, Preprocessing, fit, normalised, zoomed
+from dala.images.shifts import SHIFTS
 
 __all__ = ["at_scale", "picture_loader", "read"]
 
 
 def read(item: Item) -> Image.Image:
-    """Read the RGB picture of an item.
+    """Read the RGB picture of an item, with its acquisition shift.
 
     Raises:
         DataError: it cannot be used; the message names the file.
     """
     try:
-        return reading.read(item.path)
+        picture = reading.read(item.path)
+        return SHIFTS[item.shift].apply(picture) if item.shift else picture
     except ImageError as error:
         raise DataError(f"{item.path}: {error}") from error
 

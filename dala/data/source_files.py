@@ -32,8 +32,8 @@ class SourceFile(TypedDict, total=False):
 
     Attributes:
         title: display name, unique among the sets that are trained on together.
-        folder: above the pictures, relative to `--root`; or `hub`, a data set of pictures on the Hub,
-            "owner/name" or "owner/name@revision".
+        folder: above the pictures, relative to `--root`, or "." for the folder of the source file; or `hub`, a data set
+            of pictures on the Hub, "owner/name" or "owner/name@revision".
         format: layout of the folder, a name in `FORMATS`; default: a sub-folder for each class.
         classes: finest class -> name of the class, or null to leave it out; default: the layout's two classes.
         magnifications: those that are used, where the layout names them.
@@ -128,6 +128,8 @@ def read(file: Path, root: Path) -> Source:
         if broken:
             raise DataError(f"{file}: {sentence}")
     folder = root / value["folder"] if "folder" in value else None
+    if value.get("folder") == ".":
+        folder = file.parent
     return Source(
         title=value["title"],
         laboratory=value["laboratory"],

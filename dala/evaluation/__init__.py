@@ -7,7 +7,7 @@
 - `bootstrap`: confidence intervals and paired tests over patients.
 - `summary`: summary of a run, the key "scores" of its report.
 - `comparison`: compare several runs.
-- `laboratories`: scores on one laboratory.
+- `held_out`: scores on one laboratory held out.
 - `choice`: the rule by which a recipe is chosen.
 - `plots`: figures of a model card.
 - `plots_laboratories`: its figure of laboratories held out.

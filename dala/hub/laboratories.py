@@ -56,7 +56,7 @@ class Laboratory(TypedDict):
 
 
 class LaboratoryScore(TypedDict):
-    """Scores of one recipe on one laboratory; see `dala.evaluation.laboratories.score`.
+    """Scores of one recipe on one laboratory; see `dala.evaluation.held_out.score`.
 
     Attributes:
         auc, balanced_accuracy: null where there is one class.

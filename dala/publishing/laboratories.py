@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dala.evaluation import laboratories, summary
+from dala.evaluation import held_out, summary
 from dala.evaluation.predictions import Predictions
 from dala.hub import report as hub_report
 from dala.hub.laboratories import HOME, Kind, Laboratories, Laboratory, LaboratoryScore, Recipe
@@ -92,9 +92,9 @@ def assemble(rows: Sequence[Row], command: str, n: int = 1000) -> Laboratories:
             raise PublicationError(f"Two rows are called {row.title}: name them, as in --row TITLE=RUN.")
         for key, one in row.sets.items():
             first, other = seen.setdefault(key, (row, one))
-            if not laboratories.same_pictures(other.predictions, one.predictions):
+            if not held_out.same_pictures(other.predictions, one.predictions):
                 raise PublicationError(f"{first.title} and {row.title} scored other pictures of {one.title} ({key}).")
-            described.setdefault(key, laboratories.describe(one.predictions, one.title, one.kind))
+            described.setdefault(key, held_out.describe(one.predictions, one.title, one.kind))
     recipes: dict[str, Recipe] = {}
     for k, row in enumerate(rows):
         scores = {key: _score(one, n, k == 0) for key, one in row.sets.items()}
@@ -109,7 +109,7 @@ def assemble(rows: Sequence[Row], command: str, n: int = 1000) -> Laboratories:
 
 
 def _score(one: ScoredSet, n: int, published: bool) -> LaboratoryScore:
-    result = laboratories.score(one.predictions, n)
+    result = held_out.score(one.predictions, n)
     if published and one.kind == "outside":
         scaled = replace(one.predictions, logits=one.predictions.logits / one.temperature)
         result["failures"] = summary.failures(scaled, FAILURES)

@@ -19,6 +19,8 @@
 - `fit`: networks as candidates: initialized, fitted and scored.
 - `baselines`: baseline classifiers on colour or ImageNet features.
 - `candidates`: everything that cross-validation fits and scores.
+- `outside`: score shifted pictures and laboratories that were not trained on.
+- `pictures`: read and split the pictures.
 - `provenance`: what a network was trained on.
 - `run_folder`: the folder of a run.
 - `cross_validation`: cross-validate the candidates, and train the final network.

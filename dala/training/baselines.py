@@ -1,9 +1,10 @@
 """Baseline classifiers without a network of their own: logistic regression on colour or on frozen ImageNet features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,9 +14,10 @@ from dala.data import loading
 from dala.data.items import Item, balanced_weights
 from dala.hub.report import Start
 from dala.images import stain
-from dala.training.feature_cache import POOLED
+from dala.models.dala_resnet import STAGES, DALAResNet50
+from dala.training.feature_cache import FLIPS, POOLED
 
-__all__ = ["BASELINES", "FeatureBaseline", "colour", "log_probabilities", "pooled"]
+__all__ = ["BASELINES", "FeatureBaseline", "colour", "log_probabilities", "measured", "pooled"]
 
 BASELINES = ("colour", "probe")
 # Inverse regularisation: weak for 15 statistics, strong for 3584 features of a few hundred pictures.
@@ -30,13 +32,22 @@ class FeatureBaseline:
         x: (n, d) features of all items.
         items: the n pictures.
         initialization: of the network that gave the features, for the report.
+        features: computes these features of other pictures, for `score`.
 
     Attributes:
         network: None.
     """
 
-    def __init__(self, name: str, x: np.ndarray, items: Sequence[Item], initialization: Start) -> None:
+    def __init__(
+        self,
+        name: str,
+        x: np.ndarray,
+        items: Sequence[Item],
+        initialization: Start,
+        features: Callable[[Sequence[Item]], np.ndarray],
+    ) -> None:
         self.name, self.x, self.items, self.initialization = name, x, items, initialization
+        self.features = features
         self.network: nn.Module | None = None
         self._model: Pipeline
 
@@ -51,9 +62,16 @@ class FeatureBaseline:
 
     def logits(self, test: Sequence[int]) -> np.ndarray:
         """(len(test), classes) log-probabilities, at least -30."""
+        return self._predict(self.x[list(test)])
+
+    def score(self, items: Sequence[Item]) -> np.ndarray:
+        """(len(items), classes) log-probabilities of other pictures."""
+        return self._predict(self.features(items))
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
         classes = max(i.label for i in self.items) + 1
-        result = np.full((len(test), classes), -30.0)
-        result[:, self._model.classes_] = np.maximum(self._model.predict_log_proba(self.x[list(test)]), -30.0)
+        result = np.full((len(x), classes), -30.0)
+        result[:, self._model.classes_] = np.maximum(self._model.predict_log_proba(x), -30.0)
         return result
 
 
@@ -67,10 +85,25 @@ def pooled(features: dict[str, Tensor]) -> np.ndarray:
     return np.concatenate([features[s][:, :4].mean(1).numpy() for s in POOLED], axis=1)
 
 
+@torch.inference_mode()
+def measured(model: DALAResNet50, items: Sequence[Item]) -> np.ndarray:
+    """(n, 3584): the features of `pooled`, computed anew from pictures that no cache holds."""
+    device, rows = next(model.parameters()).device, []
+    for picture in loading.picture_loader(items, model.preprocessing, 0):
+        x = torch.cat([picture.flip([d + 1 for d in flip]) for flip in FLIPS]).to(device)
+        row = []
+        for stage in STAGES[:-1]:
+            x = getattr(model, stage)(x)
+            if stage in POOLED:
+                row.append(x.float().mean((0, 2, 3)))
+        rows.append(torch.cat(row).cpu().numpy())
+    return np.stack(rows)
+
+
 def log_probabilities(
     name: str, x: np.ndarray, items: Sequence[Item], train: Sequence[int], test: Sequence[int]
 ) -> np.ndarray:
     """Fit a `FeatureBaseline` to one side of a split and score the other: (len(test), classes) log-probabilities."""
-    baseline = FeatureBaseline(name, x, items, {})
+    baseline = FeatureBaseline(name, x, items, {}, lambda _: x)
     baseline.fit(train, Path())
     return baseline.logits(test)

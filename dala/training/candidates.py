@@ -5,6 +5,7 @@ without a network of their own (`FeatureBaseline`) share two methods, `fit` and 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,10 @@ class Candidate(Protocol):
         """(len(test), classes) logits of the last fit."""
         ...
 
+    def score(self, items: Sequence[Item]) -> np.ndarray:
+        """(len(items), classes) logits of the last fit on other pictures than those of the list."""
+        ...
+
 
 def create(
     settings: Settings, items: list[Item], class_names: list[str], device: torch.device, ranks: Ranks = SINGLE
@@ -59,10 +64,14 @@ def create(
     features, runtime = settings.features, settings.runtime
     name = features.network
     if name == "colour":
-        return baselines.FeatureBaseline(name, baselines.colour(items), items, initialization_name(features))
+        colours = baselines.colour(items)
+        return baselines.FeatureBaseline(name, colours, items, initialization_name(features), baselines.colour)
     if name == "probe":
         preprocessing = preprocessing_for(items, settings.data, features)
-        _, source, cache = initialize_and_extract(items, class_names, preprocessing, features, runtime, device, ranks)
-        return baselines.FeatureBaseline(name, baselines.pooled(cache.pooled), items, source)
+        model, source, cache = initialize_and_extract(
+            items, class_names, preprocessing, features, runtime, device, ranks
+        )
+        measure = partial(baselines.measured, model)
+        return baselines.FeatureBaseline(name, baselines.pooled(cache.pooled), items, source, measure)
     kind = DALACandidate if name in networks.DALA else LibraryCandidate
     return kind(settings, items, class_names, device, ranks)

@@ -114,15 +114,28 @@ class Option:
 
 # Order of the command line, of settings.json and of reports.
 _ORDER = """
-    data root format classes map magnification leave_out um_per_pixel network init out cache
+    data root format classes map magnification leave_out score_on shifts um_per_pixel network init out cache
     split split_file folds partitions held_out inner final
     height width crop train_from views scale stain colour blur sharpen jpeg degrade class_mixup
     probe probe_strength probe_epochs probe_lr mixup
     epochs batch lr head_lr weight_decay warmup label_smoothing dropout ema pull average freeze_batch_norm score_every
     seed workers precision device deterministic tensorboard resume
 """.split()  # noqa: SIM905  a list of one name a line hides the order
-# Paths and the machine are the owner's business; a report is public.
-PRIVATE = ("data", "root", "init", "out", "cache", "split_file", "device", "workers", "resume", "tensorboard")
+# Paths and the machine are the owner's business, and a report is public; what is scored besides changes no network.
+PRIVATE = (
+    "data",
+    "root",
+    "score_on",
+    "shifts",
+    "init",
+    "out",
+    "cache",
+    "split_file",
+    "device",
+    "workers",
+    "resume",
+    "tensorboard",
+)
 
 
 def _options() -> dict[str, Option]:

@@ -41,6 +41,10 @@ class DataConfig(_Config):
     leave_out: tuple[str, ...] = _option(
         (), "laboratory whose sets are not trained on; that of the first set is then scored as a whole"
     )
+    score_on: tuple[str, ...] = _option(
+        (), "source file of a laboratory that the final network is scored on, as on those left out; once for each"
+    )
+    shifts: bool = _option(False, "also score held-out patients with changed stain, scale, focus and sharpness")
     um_per_pixel: float | None = _option(None, "micrometres per pixel of the first set, written to config.json")
     split: str = _option(
         "patient", "folds by patient, one holdout by patient, or folds by image (patients leak)", PROTOCOLS
@@ -53,7 +57,7 @@ class DataConfig(_Config):
     final: bool = _option(True, "train on all pictures after the folds")
 
     def __post_init__(self) -> None:
-        for name in ("data", "map", "leave_out"):
+        for name in ("data", "map", "leave_out", "score_on"):
             value = getattr(self, name)
             several = (value,) if isinstance(value, str | Path) else value
             object.__setattr__(self, name, tuple(str(one) for one in several))

@@ -6,7 +6,8 @@ for each fold, and `model.safetensors` with `config.json`.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import sklearn
 import torch
 import torchvision
 
-from dala.data import class_map, source_rows, sources, splits
 from dala.data import items as data_items
+from dala.data import source_rows
 from dala.data.datasets import Dataset
 from dala.data.items import Item
 from dala.data.splits import Split
@@ -26,11 +27,11 @@ from dala.hub.report import Provenance, Report
 from dala.models import serialization
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
-from dala.training import candidates, phantom_data, provenance, run_folder
+from dala.training import candidates, outside, pictures, provenance, run_folder
 from dala.training.candidates import Candidate
 from dala.training.config import Settings
-from dala.training.config_parts import DataConfig, SettingsError
 from dala.training.distributed import Ranks, join
+from dala.training.outside import Outside
 
 __all__ = ["Settings", "train"]
 
@@ -49,73 +50,28 @@ def train(settings: Settings) -> Report:
     settings = settings.resolve(device)
     out = settings.runtime.out
     out.mkdir(parents=True, exist_ok=True)
-    settings, dataset = _read_data(settings, ranks)
-    split = _split(settings, dataset)
+    settings, dataset = pictures.read(settings, ranks)
+    split = pictures.split(settings, dataset)
     if ranks.is_first:
         run_folder.prepare(settings, split, source_rows.rows(dataset, dataset.items))
     ranks.barrier()
+    scored_too = outside.open_all(settings, dataset)
     candidate = candidates.create(settings, dataset.items, dataset.class_names, device, ranks)
-    run = _Run(settings, dataset, split, candidate, ranks)
+    run = _Run(settings, dataset, split, candidate, ranks, scored_too)
     predictions = Predictions.concatenate([run.fold(partition, fold) for partition, fold in run.folds])
     temperature = _temperature(predictions) if split.protocol == "patient" else 1.0
-    sha256 = run.final(temperature)
     report: Report = {
-        **run.report(sha256, temperature),
+        **run.final(temperature),
         "scores": summary.summary(predictions),
         "images_per_second": run_folder.speed(out),
         "seconds": round(time.perf_counter() - began),
     }
     if ranks.is_first:
         predictions.write(out / PREDICTIONS)
+        scored_too.collect([run.folder(0, f) for p, f in run.folds if not p], out, report)
         run_folder.write_json(out / REPORT, report)
         (out / "final" / "last.pt").unlink(missing_ok=True)
     return report
-
-
-def _read_data(settings: Settings, ranks: Ranks) -> tuple[Settings, Dataset]:
-    """The readable pictures, and the settings, resolved by what the first set states."""
-    if phantom_data.is_requested(settings.data):
-        settings = phantom_data.resolve(settings)
-        if ranks.is_first:
-            phantom_data.draw(settings)
-        ranks.barrier()
-    d = settings.data
-    classes = class_map.parse(d.map) or d.classes
-    opened = sources.open_all(d.data, d.root, d.format, classes, d.magnification.split(","))
-    first = replace(opened[0], um_per_pixel=opened[0].um_per_pixel or d.um_per_pixel)
-    dataset = sources.read([first, *opened[1:]], leave_out=d.leave_out)
-    zooms = ",".join(first.magnifications) or first.magnification
-    settings = settings.with_options(
-        format=first.format, magnification=zooms or d.magnification, um_per_pixel=first.um_per_pixel
-    )
-    dataset = sources.readable(dataset, settings.runtime.workers or 0)
-    if ranks.is_first:
-        _print_warnings(settings.data, dataset)
-    return settings, dataset
-
-
-def _print_warnings(config: DataConfig, dataset: Dataset) -> None:
-    if dataset.skipped:
-        print(f"{len(dataset.skipped)} files are not used:")
-        for file, sentence in dataset.skipped.items():
-            print(f"  {file}: {sentence}")
-    if config.split == "image":
-        print("The split is by image: pictures of one patient are on both sides, so the scores are too optimistic.")
-    elif not dataset.grouped:
-        print("The patients are unknown: each picture counts as one, so the scores may be too optimistic.")
-
-
-def _split(settings: Settings, dataset: Dataset) -> Split:
-    d, items = settings.data, dataset.scored
-    if dataset.sources[0].laboratory in d.leave_out:
-        if d.inner or d.split_file:
-            raise SettingsError(
-                "With the scored laboratory left out there are no folds: leave out `inner`, `split_file`."
-            )
-        return Split("holdout", ((tuple(sorted({i.patient for i in items})),),))
-    if d.split_file:
-        return splits.read(d.split_file, items)
-    return splits.make(items, d.split, d.folds, d.partitions, d.held_out, settings.runtime.seed)
 
 
 def _temperature(predictions: Predictions) -> float:
@@ -132,6 +88,7 @@ class _Run:
     split: Split
     candidate: Candidate
     ranks: Ranks
+    outside: Outside
 
     @property
     def folds(self) -> list[tuple[int, int]]:
@@ -140,10 +97,10 @@ class _Run:
 
     def fold(self, partition: int, fold: int) -> Predictions:
         """Fit to the training side of a fold and score the other; a finished fold of a resumed run is read."""
-        out = self._folder(partition, fold)
-        file = out / PREDICTIONS
-        if not (self.settings.runtime.resume and file.exists()):
-            train, test = self._sides(partition, fold)
+        out = self.folder(partition, fold)
+        file, (train, test) = out / PREDICTIONS, self._sides(partition, fold)
+        fitted = not (self.settings.runtime.resume and file.exists())
+        if fitted:
             print(f"partition {partition}, fold {fold}: {len(train)} pictures to train on, {len(test)} to score")
             out.mkdir(exist_ok=True)
             self.candidate.fit(self._indices(train), out, self._indices(test))
@@ -154,23 +111,45 @@ class _Run:
                     self._save(train, out)
                 self._predictions(test, logits, partition, fold).write(file)
             self.ranks.barrier()
+        if self.outside.lacking(partition, out):
+            if not fitted and not (out / serialization.FILE).exists():
+                self.candidate.fit(self._indices(train), out)
+            if self.ranks.is_first:
+                score = outside.scorer(self.candidate, out, self.settings.runtime.device)
+                make = partial(self._predictions, test, partition=partition, fold=fold)
+                self.outside.score_fold(score, test, make, fold, out)
+            self.ranks.barrier()
         if self.ranks.is_first:
             (out / "last.pt").unlink(missing_ok=True)
         return Predictions.read(file)
 
-    def final(self, temperature: float) -> str | None:
-        """Train on all pictures, or with a holdout on its training side, and save; the SHA-256 of the weights."""
+    def final(self, temperature: float) -> Report:
+        """Train on all pictures, or with a holdout on its training side, save, and score; the report."""
         out, d = self.settings.runtime.out, self.settings.data
-        if not (self.settings.features.is_publishable and d.final) or d.inner:
-            return None
-        if self.settings.runtime.resume and (sha256 := run_folder.reported_sha256(out)):
-            return sha256
+        saved, resume = self.settings.features.is_publishable and d.final, self.settings.runtime.resume
+        wanted = self.outside.laboratories and not (resume and not self.outside.lacks_laboratory(out))
+        if d.inner or not (saved or wanted):
+            return self.report(None, temperature)
+        sha256 = run_folder.reported_sha256(out) if saved and resume else None
+        if not sha256:
+            sha256 = self._fit_final(temperature, saved)
+        report = self.report(sha256, temperature)
+        if wanted and self.ranks.is_first:
+            score = outside.scorer(self.candidate, out, self.settings.runtime.device)
+            self.outside.score_final(score, out, report)
+        self.ranks.barrier()
+        return report
+
+    def _fit_final(self, temperature: float, saved: bool) -> str | None:
+        out = self.settings.runtime.out
         train = (
             self.dataset.items if self.split.protocol != "holdout" else self.split.sides(self.dataset.items, 0, 0)[0]
         )
         print(f"final network: {len(train)} pictures to train on")
         (out / "final").mkdir(exist_ok=True)
         self.candidate.fit(self._indices(train), out / "final")
+        if not saved:
+            return None
         if self.ranks.is_first:
             self._save(train, out, temperature)
         self.ranks.barrier()
@@ -180,7 +159,7 @@ class _Run:
         """What was trained, on which pictures, and how, as plain JSON; SHA-256 of the folds by "partition/fold"."""
         network = self.settings.features.network
         sets = source_rows.rows(self.dataset, self.dataset.items)
-        files = {f"{p}/{f}": self._folder(p, f) / serialization.FILE for p, f in self.folds}
+        files = {f"{p}/{f}": self.folder(p, f) / serialization.FILE for p, f in self.folds}
         return {
             "title": network,
             "network": network,
@@ -196,7 +175,8 @@ class _Run:
             "versions": {p.__name__: p.__version__ for p in (torch, torchvision, sklearn, np)},
         }
 
-    def _folder(self, partition: int, fold: int) -> Path:
+    def folder(self, partition: int, fold: int) -> Path:
+        """The folder of a fold."""
         return self.settings.runtime.out / f"fold-{partition}-{fold}"
 
     def _sides(self, partition: int, fold: int) -> tuple[list[Item], list[Item]]:

@@ -24,7 +24,7 @@ from dala.training.config_parts import FeatureConfig, RuntimeConfig
 from dala.training.distributed import SINGLE, Ranks
 from dala.training.photometric import OPERATIONS
 
-__all__ = ["POOLED", "FeatureCache", "extract"]
+__all__ = ["FLIPS", "POOLED", "FeatureCache", "extract"]
 
 POOLED = ("layer2", "layer3", "layer4")
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))

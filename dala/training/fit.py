@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from dala.data import loading
 from dala.data.items import Item
-from dala.evaluation import metrics
+from dala.evaluation import inference, metrics
 from dala.hub.report import Start
 from dala.images.preprocessing import Preprocessing
 from dala.models.dala_resnet import DALAResNet50
@@ -90,6 +90,12 @@ class _NetworkCandidate(ABC):
     def logits(self, test: Sequence[int]) -> np.ndarray:
         """(len(test), classes) logits, each picture whole and preprocessed as for inference."""
         return predict_logits(self._fitted, self.source, test, self.settings.runtime.precision, self.ranks)
+
+    def score(self, items: Sequence[Item]) -> np.ndarray:
+        """(len(items), classes) logits of other pictures, each whole and preprocessed as for inference."""
+        network = self.network
+        assert isinstance(network, DALAResNet50 | LibraryNetwork)  # noqa: S101  it was fitted  # nosec B101
+        return inference.logits(network, items, self.settings.runtime.workers)
 
     def _scores(self, upper: nn.Module, held_out: Sequence[int]) -> dict[str, Any]:
         logits = predict_logits(upper, self.source, held_out, self.settings.runtime.precision, self.ranks)

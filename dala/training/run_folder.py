@@ -15,7 +15,7 @@ from dala import files
 from dala.data.source_files import HUB, SUFFIX
 from dala.data.splits import Split
 from dala.hub import report
-from dala.hub.layout import PREDICTIONS, REPORT, SPLIT
+from dala.hub.layout import PREDICTIONS, REPORT, RUN_LABORATORIES, RUN_SHIFTS, SPLIT
 from dala.hub.report import SourceRow
 from dala.models import serialization
 from dala.training.config import Settings, SettingsError
@@ -43,7 +43,7 @@ def prepare(settings: Settings, split: Split, sources: Sequence[SourceRow] = ())
         if json.loads((out / SPLIT).read_text(encoding="utf-8")) != json.loads(split.to_json()):
             raise SettingsError(f"{out / 'split.json'} is another split, since the pictures have changed: start anew.")
     else:
-        for old in [*out.glob("fold-*"), out / "final"]:
+        for old in [*out.glob("fold-*"), out / "final", out / RUN_SHIFTS, out / RUN_LABORATORIES]:
             shutil.rmtree(old, ignore_errors=True)
         for name in (REPORT, PREDICTIONS):
             (out / name).unlink(missing_ok=True)

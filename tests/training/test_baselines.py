@@ -23,7 +23,7 @@ def test_a_class_that_is_not_trained_on_is_nearly_impossible(tmp_path):
     labels = np.array([0, 1, 2] * 20)
     x = rng.normal(size=(60, 15)) + labels[:, None]
     items = [Item(Path(f"{k}.png"), int(label), f"p{k}", f"p{k}") for k, label in enumerate(labels)]
-    baseline = FeatureBaseline("colour", x, items, {"name": "random"})
+    baseline = FeatureBaseline("colour", x, items, {"name": "random"}, lambda some: x[[items.index(i) for i in some]])
     train = [k for k in range(30) if labels[k] < 2]
     test = [k for k in range(30, 60) if labels[k] < 2]
     baseline.fit(train, tmp_path)
@@ -31,4 +31,6 @@ def test_a_class_that_is_not_trained_on_is_nearly_impossible(tmp_path):
     assert logits.shape == (20, 3)
     assert (logits[:, 2] == -30).all()
     np.testing.assert_allclose(np.exp(logits[:, :2]).sum(1), 1)
+    # Pictures that it was not given are scored by the same features.
+    np.testing.assert_array_equal(baseline.score([items[k] for k in test]), logits)
     assert roc_auc_score(labels[test], logits[:, 1] - logits[:, 0]) > 0.9

@@ -7,6 +7,7 @@
 - `trust`: three checks of a map, and a verdict.
 - `results`: the quality of the network and the methods.
 - `results_report`: its section on the cross-validated report.
+- `results_laboratories`: its section on laboratories held out.
 - `results_benchmark`: its section on the benchmark of methods.
 - `results_maps`: its section on where on real tissue the maps lie.
 - `results_tissue`: its section on the tissue check.

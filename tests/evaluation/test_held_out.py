@@ -5,14 +5,14 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from dala.evaluation import bootstrap, laboratories, summary
+from dala.evaluation import bootstrap, held_out, summary
 from dala.evaluation.predictions import Predictions
 from tests.support.runs import predictions
 
 
 def test_scores_are_scikit_learns():
     run = predictions(partitions=1)
-    scored = laboratories.score(run, 200)
+    scored = held_out.score(run, 200)
     malignant = softmax(run.logits.astype(float), axis=1)[:, 1]
     called = run.logits.argmax(1)
     assert scored["auc"][0] == pytest.approx(roc_auc_score(run.label, malignant), abs=5e-5)
@@ -31,22 +31,22 @@ def test_classes_weigh_the_same_in_the_share_called_malignant():
     called = part.logits.argmax(1)
     assert (part.label == 0).sum() == 4
     expected = np.mean([called[part.label == c].mean() for c in (0, 1)])
-    assert laboratories.score(part, 50)["called"][0] == pytest.approx(expected, abs=5e-5)
+    assert held_out.score(part, 50)["called"][0] == pytest.approx(expected, abs=5e-5)
 
 
 def test_partitions_are_averaged():
     run = predictions(partitions=3)
-    each = [laboratories.score(part, 20)["auc"][0] for part in run.partitions()]
-    assert laboratories.score(run, 20)["auc"][0] == pytest.approx(np.mean(each), abs=1e-4)
+    each = [held_out.score(part, 20)["auc"][0] for part in run.partitions()]
+    assert held_out.score(run, 20)["auc"][0] == pytest.approx(np.mean(each), abs=1e-4)
 
 
 def test_one_class_has_no_auc():
     run = predictions(partitions=1)
     benign = run.take(run.label == 0)
-    scored = laboratories.score(benign, 50)
+    scored = held_out.score(benign, 50)
     assert scored["auc"] == scored["balanced_accuracy"] == [None] * 3
     assert scored["called"][0] == pytest.approx((benign.logits.argmax(1) == 1).mean(), abs=5e-5)
-    about = laboratories.describe(benign, "Another", "outside")
+    about = held_out.describe(benign, "Another", "outside")
     assert about["classes"] == {"benign": 48, "malignant": 0}
     assert about["notes"] == ["All pictures are benign: there is no AUC and no balanced accuracy."]
 
@@ -56,21 +56,21 @@ def test_few_patients_have_no_interval_and_an_auc_each():
     # Three patients of both classes.
     few = run.take(np.arange(24))
     few = Predictions(**{**vars(few), "patient": np.repeat(["a", "b", "c"], 8)})
-    scored = laboratories.score(few, 50)
+    scored = held_out.score(few, 50)
     assert scored["auc"][1:] == scored["called"][1:] == [None, None]
     inside = few.patient == "b"
     malignant = few.probabilities()[:, 1]
     assert scored["by_group"]["b"] == pytest.approx(roc_auc_score(few.label[inside], malignant[inside]), abs=5e-5)
-    assert laboratories.describe(few, "Another", "outside")["notes"] == ["3 patients are too few for an interval."]
+    assert held_out.describe(few, "Another", "outside")["notes"] == ["3 patients are too few for an interval."]
 
 
 def test_unknown_patients_are_said():
     run = predictions(partitions=1)
     alone = Predictions(**{**vars(run), "patient": run.picture})
-    about = laboratories.describe(alone, "Tiles", "outside")
+    about = held_out.describe(alone, "Tiles", "outside")
     assert (about["by"], about["groups"], about["pictures"]) == ("picture", 96, 96)
     assert "too narrow" in about["notes"][0]
-    assert not laboratories.same_pictures(run, run.take(np.arange(5))) and laboratories.same_pictures(run, alone)
+    assert not held_out.same_pictures(run, run.take(np.arange(5))) and held_out.same_pictures(run, alone)
 
 
 def test_failures_are_the_most_confident_of_each_patient():
