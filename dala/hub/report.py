@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from dala.errors import DalaError
 from dala.files import MOST_BYTES
 from dala.hub import typed_json
-from dala.hub.scores import Comparison, Figures, Scores
+from dala.hub.scores import Comparison, Figures, Interval, Scores
 
 __all__ = [
     "RUN",
@@ -128,10 +128,19 @@ class ImageWise(ClassifierRow):
 
 
 class Candidate(ClassifierRow):
-    """A candidate of the recipe: whether it was chosen, and the settings in which the candidates differ."""
+    """A candidate of the recipe.
+
+    Attributes:
+        chosen: whether it is the published recipe.
+        settings: those in which the candidates differ.
+        laboratories: AUC on each laboratory held out, by title; missing where none was held out.
+        rank: mean of its ranks on patients held out and on each laboratory; see `dala.evaluation.choice`.
+    """
 
     chosen: bool
     settings: dict[str, Any]
+    laboratories: NotRequired[dict[str, Interval]]
+    rank: NotRequired[float]
 
 
 class Report(TypedDict, total=False):

@@ -7,6 +7,7 @@
 - `laboratories_text`: that table as words and cells.
 - `model_card`: the model card from a report and notes.
 - `runs`: read the runs of a report, and check them against each other.
+- `choice`: the candidates of a recipe, ranked on patients and laboratories held out.
 - `run_report`: write the report of cross-validated runs, its figures and the model card.
 - `model_folder`: write the folder of a model.
 - `pinned`: the network that the app starts with.

@@ -9,11 +9,11 @@ from dala.evaluation.predictions import Predictions
 from dala.hub import report as hub_report
 from dala.hub.laboratories import HOME, Kind, Laboratories, Laboratory, LaboratoryScore, Recipe
 from dala.hub.layout import PREDICTIONS, REPORT, RUN_LABORATORIES, RUN_SHIFTS
-from dala.hub.report import Provenance, Report
+from dala.hub.report import Provenance
 from dala.images.shifts import SHIFTS
 from dala.publishing.runs import PublicationError
 
-__all__ = ["Row", "ScoredSet", "assemble", "read"]
+__all__ = ["Row", "ScoredSet", "assemble", "outside", "read"]
 
 EXTERNAL = "external"  # protocol of a folder that `dala evaluate` or the end of training wrote
 # Of each outside laboratory, for the failure cases of the card.
@@ -66,11 +66,32 @@ def read(folders: Sequence[Path], title: str | None = None) -> Row:
             raise PublicationError(f"{file}: there is no shift of this name; there are {', '.join(SHIFTS)}.")
         sets[file.stem] = ScoredSet(SHIFTS[file.stem].label, "shift", Predictions.read(file))
     for folder in folders:
-        for key, one in _outside(folder, _trained_on(folder)).items():
+        for key, one in outside(folder).items():
             if key in sets:
                 raise PublicationError(f"{folder}: scores {key}, which another folder of {home} scores: leave one out.")
             sets[key] = one
     return Row(title or report["title"], report["network"], report.get("sha256"), sets)
+
+
+def outside(folder: Path) -> dict[str, ScoredSet]:
+    """Read the laboratories that a run scored in its folder `laboratories`, or the one that `dala evaluate` wrote.
+
+    Raises:
+        ReportError, PredictionsError: a file that is missing or cannot be read.
+        PublicationError: a laboratory that the run was trained on.
+    """
+    report = hub_report.read(folder / REPORT)
+    alone = report.get("protocol") == EXTERNAL
+    trained_on = [] if alone else [s["title"] for s in report.get("provenance", {}).get("sources", [])]
+    result = {}
+    for one in [folder] if alone else sorted((folder / RUN_LABORATORIES).glob("*/")):
+        scored = hub_report.read(one / REPORT, required=("provenance",))
+        title = scored["provenance"].get("data") or one.name
+        if title in trained_on:
+            raise PublicationError(f"{one}: {title} is among the pictures that {folder} was trained on.")
+        predictions = Predictions.read(one / PREDICTIONS)
+        result[one.resolve().name] = ScoredSet(title, "outside", predictions, scored.get("temperature", 1.0))
+    return result
 
 
 def assemble(rows: Sequence[Row], command: str, n: int = 1000) -> Laboratories:
@@ -114,29 +135,6 @@ def _score(one: ScoredSet, n: int, published: bool) -> LaboratoryScore:
         scaled = replace(one.predictions, logits=one.predictions.logits / one.temperature)
         result["failures"] = summary.failures(scaled, FAILURES)
     return result
-
-
-def _outside(folder: Path, trained_on: set[str]) -> dict[str, ScoredSet]:
-    """The outside laboratories that a folder scores, by the names of their folders."""
-    report = hub_report.read(folder / REPORT)
-    folders = [folder] if report.get("protocol") == EXTERNAL else sorted((folder / RUN_LABORATORIES).glob("*/"))
-    result = {}
-    for one in folders:
-        scored = hub_report.read(one / REPORT, required=("provenance",))
-        title = scored["provenance"].get("data") or one.name
-        if title in trained_on:
-            raise PublicationError(f"{one}: {title} is among the pictures that {folder} was trained on.")
-        predictions = Predictions.read(one / PREDICTIONS)
-        result[one.resolve().name] = ScoredSet(title, "outside", predictions, scored.get("temperature", 1.0))
-    return result
-
-
-def _trained_on(folder: Path) -> set[str]:
-    """Titles of the sets that a run was trained on."""
-    report: Report = hub_report.read(folder / REPORT)
-    if report.get("protocol") == EXTERNAL:
-        return set()
-    return {source["title"] for source in report.get("provenance", {}).get("sources", ())}
 
 
 def _home(provenance: Provenance) -> str:

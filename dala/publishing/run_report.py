@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.figure import Figure
 
@@ -12,17 +12,15 @@ from dala import files
 from dala.evaluation import comparison, plots, summary
 from dala.hub import report as hub_report
 from dala.hub.layout import CARD, CONFIG, FILE, REPORT, SPLIT, SPLITS
-from dala.hub.report import RUN, Candidate, ClassifierRow, Report
+from dala.hub.report import RUN, ClassifierRow, Report
 from dala.hub.scores import Figures
 from dala.models import serialization
-from dala.publishing import card_notes, card_text, model_card
+from dala.publishing import card_notes, card_text, choice, model_card
 from dala.publishing.card_notes import CardNotes
-from dala.publishing.runs import Publication, PublicationError, Run, check, read
+from dala.publishing.runs import Publication, PublicationError, Run, check, read, row
 
 __all__ = ["Publication", "PublicationError", "Run", "assemble", "figures", "read", "write", "write_card"]
 
-# Settings that are not part of a recipe: how often and on what a candidate was scored.
-SCORING = ("inner", "final", "partitions", "score_every", "resume")
 # Keys of a report that `assemble` computes.
 ASSEMBLED: tuple[Literal["beside", "comparison", "image_wise", "choice", "why", "scores", "resamples"], ...] = (
     "beside", "comparison", "image_wise", "choice", "why", "scores", "resamples",
@@ -49,16 +47,16 @@ def assemble(publication: Publication, n: int = 1000) -> Report:
     if publication.others:
         titles = _titles([run, *publication.others])
         report["title"] = titles[0]
-        report["beside"] = {t: _row(r, n) for t, r in zip(titles[1:], publication.others, strict=True)}
+        report["beside"] = {t: row(r, n) for t, r in zip(titles[1:], publication.others, strict=True)}
         every = dict(zip(titles, [run, *publication.others], strict=True))
         report["comparison"] = comparison.compare({t: r.predictions for t, r in every.items()}, titles[0], n)
     if image:
         baselines = [publication.image_wise_baseline] if publication.image_wise_baseline else []
         title, *titles = _titles([image, *baselines])
-        rows = {t: _row(r, n) for t, r in zip(titles, baselines, strict=True)}
-        report["image_wise"] = {"title": title, **_row(image, n), "beside": rows}
+        rows = {t: row(r, n) for t, r in zip(titles, baselines, strict=True)}
+        report["image_wise"] = {"title": title, **row(image, n), "beside": rows}
     if publication.choice:
-        report["choice"] = _choice(run, publication.choice, n)
+        report["choice"] = choice.choose(run, publication.choice, _titles, n)
         report["why"] = publication.why
     return report
 
@@ -157,35 +155,6 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     if twice:
         raise PublicationError(f"Two runs are called {twice}: rename one of their folders.")
     return titles
-
-
-def _row(run: Run, n: int) -> ClassifierRow:
-    scores = summary.summary(run.predictions, n)
-    return {
-        "network": run.network,
-        "partitions": scores["partitions"],
-        "folds": scores["folds"],
-        "figures": scores["figures"],
-        "confusion": scores["confusion"],
-    }
-
-
-def _choice(run: Run, candidates: Sequence[Run], n: int) -> dict[str, Candidate]:
-    recipes = [_recipe(candidate) for candidate in candidates]
-    keys = dict.fromkeys(key for recipe in recipes for key in recipe)
-    differ = [key for key in keys if any(recipe.get(key) != recipes[0].get(key) for recipe in recipes)]
-    return {
-        title: {
-            "chosen": bool(recipe) and recipe == _recipe(run),
-            "settings": {key: recipe.get(key) for key in differ},
-            **_row(candidate, n),
-        }
-        for title, candidate, recipe in zip(_titles(candidates), candidates, recipes, strict=True)
-    }
-
-
-def _recipe(run: Run) -> dict[str, Any]:
-    return {k: v for k, v in run.report.get("settings", {}).items() if k not in SCORING}
 
 
 def _bars(title: str, own: Figures, others: dict[str, ClassifierRow]) -> dict[str, Figures]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dala.errors import DalaError
+from dala.evaluation import summary
 from dala.evaluation.predictions import Predictions
 from dala.hub import report
 from dala.hub.layout import PREDICTIONS, REPORT
-from dala.hub.report import Report
+from dala.hub.report import ClassifierRow, Report
 from dala.publishing.card_notes import CardNotes
 
-__all__ = ["Publication", "PublicationError", "Run", "check", "read"]
+__all__ = ["Publication", "PublicationError", "Run", "check", "read", "row"]
 
 
 class PublicationError(DalaError):
@@ -41,7 +42,7 @@ class Publication:
         others: other networks and baselines on the same split, tested against the run.
         image_wise: the same network, split by image.
         image_wise_baseline: a baseline, split by image.
-        choice: candidates of the recipe, scored within the training sides.
+        choice: candidates of the recipe, scored within the training sides, and the same trained without a laboratory.
         why: one or more sentences on the choice.
         notes: display names of runs and sentences that are not in a report.
     """
@@ -63,6 +64,18 @@ def read(folder: Path) -> Run:
         PredictionsError: no predictions.
     """
     return Run(folder, report.read(folder / REPORT, required=report.RUN), Predictions.read(folder / PREDICTIONS))
+
+
+def row(run: Run, n: int) -> ClassifierRow:
+    """The scores of a run as a row of a report, with `n` bootstrap resamples."""
+    scores = summary.summary(run.predictions, n)
+    return {
+        "network": run.network,
+        "partitions": scores["partitions"],
+        "folds": scores["folds"],
+        "figures": scores["figures"],
+        "confusion": scores["confusion"],
+    }
 
 
 def check(publication: Publication) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dala import models
-from dala.data import loading, sources
+from dala.data import loading, scales, sources
 from dala.data.items import DataError, Item
 from dala.evaluation import inference
 from dala.evaluation.predictions import Predictions
@@ -105,8 +105,10 @@ def test_a_network_is_scored_as_it_was_saved(root, tmp_path):
     train(settings(root, tmp_path, network="dala", score_on=[root / "far.json"], split="holdout", held_out=0.5))
     scored = read(tmp_path / "laboratories" / "far-tiles")
     (source,) = sources.open_all([str(root / "far.json")], root, "folder", "binary", ())
-    dataset = sources.read([source], class_names=["benign", "malignant"], training=False)
-    expected = inference.logits(models.load(tmp_path).model, dataset.items)
+    model = models.load(tmp_path).model
+    reference = scales.of_weights(model.preprocessing)
+    dataset = sources.read([source], class_names=model.class_names, reference=reference, training=False)
+    expected = inference.logits(model, dataset.items)
     np.testing.assert_array_equal(scored.logits, expected)
     sha256 = hub_report.read(tmp_path / "report.json")["sha256"]
     assert hub_report.read(tmp_path / "laboratories" / "far-tiles" / "report.json")["sha256"] == sha256
@@ -114,11 +116,8 @@ def test_a_network_is_scored_as_it_was_saved(root, tmp_path):
 
 @pytest.mark.parametrize("network", ["resnet50", "probe"])
 def test_what_is_not_saved_is_scored_as_it_was_fitted(root, tmp_path, network):
-    train(
-        settings(
-            root, tmp_path, network=network, score_on=[root / "far.json"], split="holdout", held_out=0.5, shifts=True
-        )
-    )
+    options = {"score_on": [root / "far.json"], "split": "holdout", "held_out": 0.5, "shifts": True}
+    train(settings(root, tmp_path, network=network, **options))
     scored = read(tmp_path / "laboratories" / "far-tiles")
     assert np.isfinite(scored.logits).all() and len(np.unique(scored.logits)) > 4
     assert not (tmp_path / "model.safetensors").exists()
