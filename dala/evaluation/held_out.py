@@ -54,9 +54,9 @@ def describe(predictions: Predictions, title: str, kind: Kind) -> Laboratory:
     groups, names = len(np.unique(first.patient)), predictions.class_names
     by_picture = groups == len(first.picture)
     classes = {name: int((first.label == k).sum()) for k, name in enumerate(names)}
-    present, notes = [name for name, count in classes.items() if count], []
-    if len(present) == 1:
-        notes.append(f"All pictures are {present[0]}: there is no AUC and no balanced accuracy.")
+    notes = []
+    if sum(count > 0 for count in classes.values()) == 1:
+        notes.append("One class alone: there is no AUC and no balanced accuracy.")
     if groups < FEW:
         notes.append(f"{groups} {'pictures' if by_picture else 'patients'} are too few for an interval.")
     elif by_picture:

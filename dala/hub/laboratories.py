@@ -44,6 +44,7 @@ class Laboratory(TypedDict):
         pictures, groups: numbers of pictures, and of patients or again of pictures.
         classes: number of pictures by class, in the order of the classes.
         notes: sentences about what these pictures cannot show.
+        licence, citation: from the source file of the pictures.
     """
 
     title: str
@@ -53,6 +54,8 @@ class Laboratory(TypedDict):
     groups: int
     classes: dict[str, int]
     notes: list[str]
+    licence: NotRequired[str]
+    citation: NotRequired[str]
 
 
 class LaboratoryScore(TypedDict):

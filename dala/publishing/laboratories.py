@@ -9,7 +9,7 @@ from dala.evaluation.predictions import Predictions
 from dala.hub import report as hub_report
 from dala.hub.laboratories import HOME, Kind, Laboratories, Laboratory, LaboratoryScore, Recipe
 from dala.hub.layout import PREDICTIONS, REPORT, RUN_LABORATORIES, RUN_SHIFTS
-from dala.hub.report import Provenance
+from dala.hub.report import Provenance, SourceRow
 from dala.images.shifts import SHIFTS
 from dala.publishing.runs import PublicationError
 
@@ -22,12 +22,13 @@ FAILURES = 3
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Predictions of a recipe on one set of pictures, and the temperature of its probabilities."""
+    """Predictions of a recipe on one set of pictures, the temperature of its probabilities, and the set's source."""
 
     title: str
     kind: Kind
     predictions: Predictions
     temperature: float = 1.0
+    source: SourceRow | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def outside(folder: Path) -> dict[str, ScoredSet]:
         if title in trained_on:
             raise PublicationError(f"{one}: {title} is among the pictures that {folder} was trained on.")
         predictions = Predictions.read(one / PREDICTIONS)
-        result[one.resolve().name] = ScoredSet(title, "outside", predictions, scored.get("temperature", 1.0))
+        source = next(iter(scored["provenance"].get("sources", [])), None)
+        temperature = scored.get("temperature", 1.0)
+        result[one.resolve().name] = ScoredSet(title, "outside", predictions, temperature, source)
     return result
 
 
@@ -115,7 +118,7 @@ def assemble(rows: Sequence[Row], command: str, n: int = 1000) -> Laboratories:
             first, other = seen.setdefault(key, (row, one))
             if not held_out.same_pictures(other.predictions, one.predictions):
                 raise PublicationError(f"{first.title} and {row.title} scored other pictures of {one.title} ({key}).")
-            described.setdefault(key, held_out.describe(one.predictions, one.title, one.kind))
+            described.setdefault(key, _described(one))
     recipes: dict[str, Recipe] = {}
     for k, row in enumerate(rows):
         scores = {key: _score(one, n, k == 0) for key, one in row.sets.items()}
@@ -129,9 +132,19 @@ def assemble(rows: Sequence[Row], command: str, n: int = 1000) -> Laboratories:
     }
 
 
+def _described(one: ScoredSet) -> Laboratory:
+    result = held_out.describe(one.predictions, one.title, one.kind)
+    if one.source and one.source["licence"]:
+        result["licence"] = one.source["licence"]
+    if one.source and (citation := one.source.get("citation")):
+        result["citation"] = citation
+    return result
+
+
 def _score(one: ScoredSet, n: int, published: bool) -> LaboratoryScore:
     result = held_out.score(one.predictions, n)
-    if published and one.kind == "outside":
+    # Of one class alone, as of atypical regions, no picture can be called wrong.
+    if published and one.kind == "outside" and result["auc"][0] is not None:
         scaled = replace(one.predictions, logits=one.predictions.logits / one.temperature)
         result["failures"] = summary.failures(scaled, FAILURES)
     return result

@@ -12,7 +12,7 @@ from dala.markdown import interval
 from dala.publishing.card_notes import CardNotes
 from dala.publishing.card_text import count, name
 
-__all__ = ["METRICS", "Metric", "Point", "cells", "failures", "lesson", "notes", "points"]
+__all__ = ["METRICS", "Metric", "Point", "cells", "failure", "failures", "figure", "lesson", "notes", "points"]
 
 Metric: TypeAlias = Literal["auc", "balanced_accuracy", "called"]
 METRICS: dict[Metric, str] = {
@@ -136,8 +136,8 @@ def cells(
     head = ["held out", *(name(title, card_notes) for title in recipes)]
     rows = []
     for key, laboratory in table["laboratories"].items():
-        figures = [recipe["scores"].get(key) for recipe in recipes.values()]
-        rows.append([_about(laboratory), *("–" if f is None else _interval(f[metric]) for f in figures)])
+        scored = [recipe["scores"].get(key) for recipe in recipes.values()]
+        rows.append([_about(laboratory), *("–" if row is None else figure(row[metric]) for row in scored)])
     return head, rows
 
 
@@ -177,6 +177,6 @@ def _about(laboratory: Laboratory) -> str:
     return f"{laboratory['title']} ({numbers})"
 
 
-def _interval(figure: Interval) -> str:
-    value, low, high = figure
-    return interval(value, low, high)
+def figure(value: Interval) -> str:
+    """A number with its interval; a dash where it is undefined."""
+    return interval(*value)

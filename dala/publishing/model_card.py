@@ -9,7 +9,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from dala.hub.report import ClassifierRow, Report
 from dala.hub.scores import Difference, Figures, Interval, Scores
 from dala.markdown import interval, table, wrapped
-from dala.publishing import card_text
+from dala.publishing import card_sections, card_text
+from dala.publishing.card_beside import Beside
 from dala.publishing.card_notes import CardNotes
 from dala.publishing.card_text import count, name
 
@@ -36,7 +37,7 @@ METRICS: dict[Literal["auc", "balanced_accuracy", "accuracy"], str] = {
 ALL_PATIENTS, WORST = 40, 10
 
 
-def card(report: Report, notes: CardNotes | None = None) -> str:
+def card(report: Report, notes: CardNotes | None = None, beside: Beside | None = None) -> str:
     """Render the model card as Markdown with the Hub's metadata, `model-index` included.
 
     Args:
@@ -44,8 +45,9 @@ def card(report: Report, notes: CardNotes | None = None) -> str:
             `commands` are optional; a section without its key is left out.
         notes: from `dala.publishing.card_notes.read`: display names of runs, and sentences about initial weights and
             pictures.
+        beside: from `dala.publishing.card_beside.read`: laboratories held out, and the rates of the shift check.
     """
-    notes = notes or CardNotes()
+    notes, beside = notes or CardNotes(), beside or Beside()
     scores, where = report["scores"], report["provenance"]
     others = report.get("beside", {})
     colour = next((run for run in others.values() if run["network"] == "colour"), None)
@@ -56,7 +58,12 @@ def card(report: Report, notes: CardNotes | None = None) -> str:
         "overview": _overview(report),
         "results": _results(report, notes),
         "others": others,
-        "choice": _choice(report),
+        "choice": card_sections.choice(report),
+        "ranked": card_sections.ranked(report),
+        "laboratories": card_sections.laboratories(beside, notes),
+        "expected": card_sections.expected(beside),
+        "shift": card_sections.shift(beside),
+        "single_failures": card_sections.failures(report, beside),
         "why": report.get("why", ""),
         "by_split": _by_split(report, notes),
         "by_fold": _by_fold(scores),
@@ -68,6 +75,7 @@ def card(report: Report, notes: CardNotes | None = None) -> str:
         "start": card_text.start(where.get("start") or {}, notes),
         "commands": report.get("commands", []),
         **card_text.sentences(report, notes),
+        "data": card_sections.data(report, notes, beside),
     }
     text = str(ModelCard.from_template(_metadata(report, notes), str(TEMPLATE), **sections))
     return wrapped(re.sub(r"\n{3,}", "\n\n", text).strip()) + "\n"
@@ -144,20 +152,6 @@ def _results(report: Report, notes: CardNotes) -> str:
             [name(title, notes), *_intervals(run["figures"]), *(_difference(tests[key]) for key in DIFFERENCES)]
         )
     return table(["", *COLUMNS.values(), *DIFFERENCES.values()], rows)
-
-
-def _choice(report: Report) -> str | None:
-    if not report.get("choice"):
-        return None
-    rows = [
-        [
-            title + (" (chosen)" if run["chosen"] else ""),
-            ", ".join(f"`{k}={v}`" for k, v in run["settings"].items()) or "–",
-            *(_interval(run["figures"][key]) for key in ("auc", "balanced_accuracy")),
-        ]
-        for title, run in report["choice"].items()
-    ]
-    return table(["candidate", "differs in", "AUC", "balanced accuracy"], rows)
 
 
 def _by_split(report: Report, notes: CardNotes) -> str | None:

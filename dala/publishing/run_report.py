@@ -15,7 +15,7 @@ from dala.hub.layout import CARD, CONFIG, FILE, REPORT, SPLIT, SPLITS
 from dala.hub.report import RUN, ClassifierRow, Report
 from dala.hub.scores import Figures
 from dala.models import serialization
-from dala.publishing import card_notes, card_text, choice, model_card
+from dala.publishing import card_beside, card_notes, card_text, choice, model_card
 from dala.publishing.card_notes import CardNotes
 from dala.publishing.runs import Publication, PublicationError, Run, check, read, row
 
@@ -92,9 +92,10 @@ def write(publication: Publication, report: Report, folder: Path) -> None:
 
     Raises:
         PublicationError: weights that are not the report's, a missing split, or a folder that cannot be written to.
+        LaboratoriesFileError, BesideError: a file in the folder that is damaged, or of other weights.
     """
     run = publication.run
-    has_weights = _check_weights(run)
+    has_weights, beside = _check_weights(run), card_beside.read(folder, run.report.get("sha256"))
     splits = {r.report["protocol"]: r.folder / SPLIT for r in (run, publication.image_wise) if r}
     for split in splits.values():
         if not split.is_file():
@@ -111,7 +112,7 @@ def write(publication: Publication, report: Report, folder: Path) -> None:
         if publication.notes != CardNotes():
             notes = publication.notes.model_dump_json(indent=2, exclude_defaults=True) + "\n"
             files.write(folder / card_notes.FILE, notes)
-        files.write(folder / CARD, model_card.card(report, publication.notes))
+        files.write(folder / CARD, model_card.card(report, publication.notes, beside))
     except OSError as error:
         raise PublicationError(f"{error.filename or folder}: {error.strerror}.") from error
     plots.save(figures(publication, report), folder)
@@ -122,10 +123,11 @@ def write_card(folder: Path, notes: CardNotes) -> None:
 
     Raises:
         ReportError, PublicationError: no report of `dala report`.
+        LaboratoriesFileError, BesideError: a file beside the report that is damaged, or of other weights.
     """
     report = hub_report.read(folder / REPORT, required=(*RUN, "scores"))
     try:
-        text = model_card.card(report, notes)
+        text = model_card.card(report, notes, card_beside.read(folder, report.get("sha256")))
     except (LookupError, ValueError) as error:
         raise PublicationError(f"{folder / REPORT}: was not written by `dala report`; write it again.") from error
     files.write(folder / CARD, text)

@@ -48,7 +48,7 @@ def test_one_class_has_no_auc():
     assert scored["called"][0] == pytest.approx((benign.logits.argmax(1) == 1).mean(), abs=5e-5)
     about = held_out.describe(benign, "Another", "outside")
     assert about["classes"] == {"benign": 48, "malignant": 0}
-    assert about["notes"] == ["All pictures are benign: there is no AUC and no balanced accuracy."]
+    assert about["notes"] == ["One class alone: there is no AUC and no balanced accuracy."]
 
 
 def test_few_patients_have_no_interval_and_an_auc_each():

@@ -82,7 +82,7 @@ def test_cells_and_notes_are_the_numbers_with_dashes_where_there_are_none():
     assert by_title["Atypical regions (40 pictures)"] == ["–", "–", "–"]
     assert by_title["Fields (80 pictures, 8 patients)"][1] == "0.840"
     assert "0.750 [0.65, 0.80]" in text.cells(TABLE, "called")[1][3][1]
-    assert "Atypical regions: All pictures are malignant." in text.notes(TABLE)
+    assert "Atypical regions: One class alone." in text.notes(TABLE)
     assert "Fields, AUC of the earlier recipe within each patient: 1008 0.52." in text.notes(TABLE, NOTES)
 
 

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from dala import models
 from dala.data import datasets, splits
 from dala.models import pretrained, serialization
-from dala.publishing import card_notes, model_card
+from dala.publishing import card_beside, card_notes, model_card
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = json.loads((pretrained.SHIPPED / "report.json").read_text())
@@ -27,7 +27,8 @@ def row(text: str, start: str) -> list[float]:
 
 def test_the_card_is_the_reports():
     """After a change of `card.json` or of a sentence: `python -m dala report --card-only --out weights`."""
-    assert model_card.card(REPORT, card_notes.read(pretrained.SHIPPED / "card.json")) == CARD
+    beside = card_beside.read(pretrained.SHIPPED, REPORT["sha256"])
+    assert model_card.card(REPORT, card_notes.read(pretrained.SHIPPED / "card.json"), beside) == CARD
 
 
 def test_the_readmes_results():

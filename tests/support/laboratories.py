@@ -41,7 +41,7 @@ TABLE: dict[str, Any] = {
         "home": laboratory("BreakHis 100X, patients held out", "home"),
         "tiles": laboratory("Tissue tiles", "outside", "The patients are not known.", by="picture"),
         "fields": laboratory("Fields", "outside", "3 patients are too few for an interval."),
-        "atypical": laboratory("Atypical regions", "outside", "All pictures are malignant.", by="picture", benign=0),
+        "atypical": laboratory("Atypical regions", "outside", "One class alone.", by="picture", benign=0),
         "blur": laboratory("blur of 1 px, JPEG 40", "shift"),
     },
     "recipes": {

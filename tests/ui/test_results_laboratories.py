@@ -34,7 +34,7 @@ def test_the_lesson_is_the_tables(beside):
     assert "&lt;i&gt;earlier ranks pictures best, with an AUC of 0.87" in page and "<i>earlier" not in page
     assert "<li><span>DALAResNet50</span><b>0.86</b><b>0.75</b></li>" in page
     assert page.count("<circle") == 3 and "mean over Tissue tiles, Fields" in page
-    assert "<td>0.860 [0.76, 0.91]</td>" in page and "Atypical regions: All pictures are malignant." in page
+    assert "<td>0.860 [0.76, 0.91]</td>" in page and "Atypical regions: One class alone." in page
 
 
 def test_it_stands_in_the_tab_beside_the_other_lessons(beside):
