@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dala.hub.report import Provenance, Report, SourceRow, Start
+from dala.hub.report import Provenance, Report, Start
 from dala.hub.scores import Scores
 from dala.models.card import CITATION
 from dala.publishing.card_notes import CardNotes
@@ -215,10 +215,7 @@ def _scale(report: Report) -> str:
 
 
 def _data(provenance: Provenance, notes: CardNotes) -> str:
-    """The training pictures and their licences as list items, one for each set."""
-    if sets := provenance.get("sources"):
-        items = [_set(row) for row in sets]
-        return "\n".join([*items[:-1], f"{items[-1]} {notes.data}" if notes.data else items[-1]])
+    """The training pictures and their licence as a list item, where no source file describes them."""
     item = f"- Data: {provenance.get('data', 'not named')}. Its licence is its publisher's."
     if _breakhis(provenance):
         item = (
@@ -226,17 +223,6 @@ def _data(provenance: Provenance, notes: CardNotes) -> str:
             "TBME 63(7), 2016;\n  CC BY 4.0."
         )
     return f"{item} {notes.data}" if notes.data else item
-
-
-def _set(row: SourceRow) -> str:
-    patients = "" if row["patients"] is None else f" of {count(row['patients'], 'patient')}"
-    terms = [
-        f"{count(row['images'], 'picture')}{patients}",
-        f"weight {row['weight']:g}",
-        row["licence"] or "no licence",
-    ]
-    cited = [text.rstrip(".") for text in (row.get("citation"), row.get("note")) if text]
-    return ". ".join([f"- {row['title']}: {'; '.join(terms)}", *cited]) + "."
 
 
 def _breakhis(provenance: Provenance) -> bool:

@@ -179,4 +179,5 @@ def _about(laboratory: Laboratory) -> str:
 
 def figure(value: Interval) -> str:
     """A number with its interval; a dash where it is undefined."""
-    return interval(*value)
+    number, low, high = value
+    return interval(number, low, high)
