@@ -17,6 +17,7 @@ from dala.explain import gate
 from dala.files import read_json
 from dala.hub import report
 from dala.hub.layout import CARD, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY, TISSUE
+from dala.hub.layout import CARD, LABORATORIES, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY
 from dala.images import preprocessing, reading
 from dala.models import card as plain_card
 from dala.models import serialization
@@ -37,6 +38,7 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card with the files that it shows or names;
     if present, `report.json`, `card.json`, `explanations.json`, `tissue_maps.json`, `gate.json`, `splits/` and
+    if present, `report.json`, `card.json`, `explanations.json`, `laboratories.json`, `gate.json`, `splits/` and
     `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal one.
 
     Args:
@@ -118,6 +120,7 @@ def _copy_card(source: Path, out: Path) -> None:
     splits = {f"{SPLITS}/{f.name}" for f in (source / SPLITS).glob("*.json")}
     for name in sorted(
         (named | shown | splits | {REPORT, STUDY, TISSUE, CARD, card_notes.FILE}) - {serialization.CONFIG}
+        (named | shown | splits | {REPORT, STUDY, LABORATORIES, CARD, card_notes.FILE}) - {serialization.CONFIG}
     ):
         if (source / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
