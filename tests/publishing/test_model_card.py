@@ -125,5 +125,6 @@ def test_the_card_lists_every_set_with_its_licence():
     provenance = {k: v for k, v in REPORT["provenance"].items() if k != "also"} | {"sources": rows}
     text = " ".join(model_card.card(REPORT | {"provenance": provenance}, card_notes.CardNotes()).split())
     assert "training also used sets that are not scored: 90 pictures of tiles" in text
-    assert "- BreakHis: 429 pictures of 26 patients; weight 1; CC BY 4.0. Spanhol et al., 2016." in text
-    assert "- tiles: 90 pictures; weight 0.3; Apache-2.0." in text
+    assert "| BreakHis | B | 429 | 26 | 1 | fitted | CC BY 4.0 |" in text
+    assert "- BreakHis: Spanhol et al., 2016." in text
+    assert "| tiles | T | 90 | unknown | 0.3 | 0.42 | Apache-2.0 |" in text
