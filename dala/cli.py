@@ -66,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["evaluate"] and arguments[1:2] in (["explanations"], ["tissue"]):
-        arguments[:2] = [f"evaluate-{arguments[1]}"]
     if arguments[:1] == ["evaluate"] and "-".join(arguments[:2]) in COMMANDS:
         arguments[:2] = ["-".join(arguments[:2])]
     program = "dala" if Path(sys.argv[0]).stem == "dala" else "python -m dala"
