@@ -50,8 +50,6 @@ def test_what_needs_a_running_app_is_in_the_readme_of_the_page():
 
 @pytest.mark.parametrize(("readme", "arguments"), COMMAND_LINES, ids=[" ".join(a)[:60] for _, a in COMMAND_LINES])
 def test_the_commands_are_accepted(readme, arguments):
-    if arguments[0] == "evaluate" and arguments[1] in ("explanations", "tissue"):
-        arguments = [f"evaluate-{arguments[1]}", *arguments[2:]]
     if arguments[0] == "evaluate" and "-".join(arguments[:2]) in COMMANDS:
         arguments = ["-".join(arguments[:2]), *arguments[2:]]
     assert arguments[0] in COMMANDS

@@ -16,8 +16,7 @@ from dala.errors import DalaError
 from dala.explain import gate
 from dala.files import read_json
 from dala.hub import report
-from dala.hub.layout import CARD, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY, TISSUE
-from dala.hub.layout import CARD, LABORATORIES, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY
+from dala.hub.layout import CARD, LABORATORIES, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY, TISSUE
 from dala.images import preprocessing, reading
 from dala.models import card as plain_card
 from dala.models import serialization
@@ -37,9 +36,8 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
     """Write the folder that is published.
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card with the files that it shows or names;
-    if present, `report.json`, `card.json`, `explanations.json`, `tissue_maps.json`, `gate.json`, `splits/` and
-    if present, `report.json`, `card.json`, `explanations.json`, `laboratories.json`, `gate.json`, `splits/` and
-    `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal one.
+    if present, `report.json`, `card.json`, `explanations.json`, `tissue_maps.json`, `laboratories.json`, `gate.json`,
+    `splits/` and `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal one.
 
     Args:
         source: a folder with weights.
@@ -119,8 +117,7 @@ def _copy_card(source: Path, out: Path) -> None:
     shown = {name for name in SHOWN.findall(text) if ".." not in name and not Path(name).is_absolute()}
     splits = {f"{SPLITS}/{f.name}" for f in (source / SPLITS).glob("*.json")}
     for name in sorted(
-        (named | shown | splits | {REPORT, STUDY, TISSUE, CARD, card_notes.FILE}) - {serialization.CONFIG}
-        (named | shown | splits | {REPORT, STUDY, LABORATORIES, CARD, card_notes.FILE}) - {serialization.CONFIG}
+        (named | shown | splits | {REPORT, STUDY, TISSUE, LABORATORIES, CARD, card_notes.FILE}) - {serialization.CONFIG}
     ):
         if (source / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)

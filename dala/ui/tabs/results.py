@@ -8,7 +8,7 @@ import gradio as gr
 
 from dala.explain.explainer import Explainer
 from dala.hub.cache import HubError
-from dala.hub.layout import CARD, LABORATORIES, REPORT, STUDY
+from dala.hub.layout import CARD, LABORATORIES, REPORT, STUDY, TISSUE
 from dala.images import tissue
 from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
@@ -39,15 +39,13 @@ class Results:
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:
-    """The download, by file name: report, figures, benchmark, maps on tissue, and error rates of the warning."""
-    """The download, by file name: report and figures, benchmark, laboratories, error rates of the warning."""
+    """The download, by file name: report, figures, benchmark, maps on tissue, laboratories, rates of the warning."""
     result, content = read(explainer), {"tissue.json": tissue.FILE.read_bytes()}
     if result:
         report, folder = result
         content[REPORT] = json.dumps(report, indent=2).encode()
         content |= {file.name: file.read_bytes() for file in plots(folder).values()}
-    for name in (results_benchmark.FILE, results_maps.FILE):
-    for name in (STUDY, LABORATORIES):
+    for name in (STUDY, TISSUE, LABORATORIES):
         with suppress(HubError):
             file = explainer.origin.beside(name, most=MOST_BYTES) if explainer.origin else None
             content |= {name: file.read_bytes()} if file else {}

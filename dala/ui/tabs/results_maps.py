@@ -16,16 +16,15 @@ from dala.hub.layout import TISSUE
 from dala.hub.tissue_maps import TissueMaps, TissueMapsError, TissueSet
 from dala.ui.tabs import tables
 
-__all__ = ["FILE", "page"]
+__all__ = ["page"]
 
 TEMPLATE = Path(__file__).with_name("tissue_maps.html")
-FILE = TISSUE
 
 
 def page(explainer: Explainer) -> str:
     """The section as HTML; empty if there is no valid file with the weights."""
     try:
-        file = explainer.origin.beside(FILE, most=tissue_maps.MOST_BYTES) if explainer.origin else None
+        file = explainer.origin.beside(TISSUE, most=tissue_maps.MOST_BYTES) if explainer.origin else None
         if not file:
             return ""
         report = tissue_maps.read(file)
