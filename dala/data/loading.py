@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -12,7 +13,9 @@ from dala.images import reading
 from dala.images.preprocessing import MOST_AREAS, ImageError, Preprocessing, fit, normalised, zoomed
 from dala.images.shifts import SHIFTS
 
-__all__ = ["at_scale", "picture_loader", "read"]
+__all__ = ["LEAST", "at_scale", "picture_loader", "read"]
+
+LEAST = 192
 
 
 def read(item: Item) -> Image.Image:
@@ -32,7 +35,8 @@ def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
     """Read the picture of an item at the training scale.
 
     A picture with a zoom is resized by it, and cropped to its centre if it shows much more tissue than a patch; any
-    other is fitted as in the app. What is smaller than a patch stays smaller.
+    other is fitted as in the app. What is smaller than a patch stays smaller, but below `LEAST` pixels a side it is
+    continued by reflection: a network sees little else than its own padding in a tile of two cells.
 
     Raises:
         DataError: it cannot be used, or too small a part of it is left.
@@ -45,9 +49,17 @@ def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
     share = min(1.0, (most / (picture.width * picture.height)) ** 0.5 / zoom)
     size = int(picture.height * share), int(picture.width * share)
     try:
-        return zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing)
+        return _continued(zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing))
     except ImageError as error:
         raise DataError(f"{item.path}: {error}") from error
+
+
+def _continued(picture: Image.Image) -> Image.Image:
+    """Continue a small picture to the right and below by its reflection, to at least `LEAST` pixels a side."""
+    right, below = (max(0, LEAST - side) for side in picture.size)
+    if not right and not below:
+        return picture
+    return Image.fromarray(np.pad(np.asarray(picture), ((0, below), (0, right), (0, 0)), "symmetric"))
 
 
 class _Pictures(Dataset[torch.Tensor]):

@@ -10,6 +10,8 @@
 - `photometric`: augmentations of pixels.
 - `geometry`: where an augmented picture is cut, its scale and its orientation.
 - `augmentation`: all augmentations on batches, and mixup within a class.
+- `places`: places of a picture, and how much of each lies on nuclei.
+- `frozen_features`: features of the frozen stages of many pictures.
 - `feature_cache`: features of the frozen stages, cached on disk.
 - `datasets`: training inputs as torch `Dataset`s.
 - `probes`: attention and head fitted to frozen features.

@@ -145,8 +145,29 @@ class ProbeConfig(_Config):
         ("network", "linear"),
         name="probe",
     )
-    strength: float = _option(
-        0.001, "of the linear probe, the inverse of its regularisation", between=(1e-9, 1e9), name="probe_strength"
+    penalty: float = _option(
+        1.0,
+        "of the linear probe's weights, against the mean variance of the features",
+        between=(1e-9, 1e9),
+        name="probe_penalty",
+    )
+    alignment: float = _option(
+        0.0,
+        "of the linear probe: penalty of different mean scores of one class in different sets",
+        between=(0, 1e6),
+        name="probe_alignment",
+    )
+    nuclei: float = _option(
+        0.0,
+        "of the linear probe: pull of the evidence at a place of a malignant picture to its share of nuclei",
+        between=(0, 1e6),
+        name="probe_nuclei",
+    )
+    nuclei_gain: float = _option(
+        4.0,
+        "of the linear probe: evidence of a place full of nuclei beyond that of a bare one; the classes are 2 apart",
+        between=(0, 100),
+        name="probe_nuclei_gain",
     )
     epochs: int = _option(
         60,

@@ -13,7 +13,7 @@ from dala.images.preprocessing import Preprocessing, normalised
 from dala.models.dala_resnet import STAGES
 from dala.training.augmentation import Augmentation, mixup, numbers
 from dala.training.config_parts import FeatureConfig
-from dala.training.feature_cache import FeatureCache
+from dala.training.frozen_features import FeatureCache
 
 __all__ = ["Draw", "FeatureDataset", "PictureDataset", "Source", "mixed"]
 

@@ -5,7 +5,6 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,34 +21,13 @@ from dala.models.dala_resnet import STAGES, DALAResNet50
 from dala.training.augmentation import Augmentation
 from dala.training.config_parts import FeatureConfig, RuntimeConfig
 from dala.training.distributed import SINGLE, Ranks
+from dala.training.frozen_features import POOLED, FeatureCache, join
 from dala.training.photometric import OPERATIONS
+from dala.training.places import Places, sample
 
-__all__ = ["FLIPS", "POOLED", "FeatureCache", "extract"]
+__all__ = ["FLIPS", "extract"]
 
-POOLED = ("layer2", "layer3", "layer4")
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
-
-
-@dataclass(frozen=True)
-class FeatureCache:
-    """Features of n pictures in several views; view 0 is the picture as preprocessed for inference.
-
-    Attributes:
-        storage: flat memory map of all maps at the last frozen stage, each (h, w, C).
-        places: [picture][view] -> offset in `storage`, h, w; an augmented view has its own size.
-        channels: C.
-        pooled: for each of `POOLED`, means over the map of the initialized network, (n, views, channels) float32.
-    """
-
-    storage: Tensor
-    places: list[list[tuple[int, int, int]]]
-    channels: int
-    pooled: dict[str, Tensor]
-
-    def map(self, picture: int, view: int = 0) -> Tensor:
-        """(h, w, C) of one picture in one view, a view of `storage`."""
-        offset, h, w = self.places[picture][view]
-        return self.storage[offset : offset + h * w * self.channels].view(h, w, self.channels)
 
 
 class _Views(Dataset[list[Tensor]]):
@@ -105,8 +83,19 @@ def extract(
         DataError: a picture that cannot be read.
         DiskError: no room on the disk, or no permission.
     """
+    (runtime.cache or runtime.out / "features").mkdir(parents=True, exist_ok=True)
+    sets: dict[str, list[int]] = {}
+    for k, item in enumerate(items):
+        sets.setdefault(item.source, []).append(k)
+    parts = [_extract_set(model, [items[k] for k in rows], features, runtime, ranks) for rows in sets.values()]
+    return join(parts, list(sets.values()))
+
+
+def _extract_set(
+    model: DALAResNet50, items: Sequence[Item], features: FeatureConfig, runtime: RuntimeConfig, ranks: Ranks
+) -> FeatureCache:
+    """Features of one set, in a file of its own: runs of other sets need not compute them again."""
     folder = runtime.cache or runtime.out / "features"
-    folder.mkdir(parents=True, exist_ok=True)
     stem = folder / _key(model, items, features, runtime)
     index, storage = stem.with_suffix(".pt"), stem.with_suffix(".bin")
     if not all(ranks.gather(index.exists())):
@@ -117,7 +106,8 @@ def extract(
             raise files.DiskError(files.refused(error, folder)) from error
     about = torch.load(index, weights_only=True)
     flat = torch.from_file(str(storage), shared=False, size=about["size"], dtype=_dtype(runtime))
-    return FeatureCache(flat, about["places"], about["channels"], about["pooled"])
+    sampled = Places(about["evidence"], about["nuclei"])
+    return FeatureCache((flat,), [0] * len(items), about["places"], about["channels"], about["pooled"], sampled)
 
 
 def _dtype(runtime: RuntimeConfig) -> torch.dtype:
@@ -151,13 +141,14 @@ def _compute(
     )
     below = STAGES[STAGES.index(features.train_from) - 1]
     parts = ranks.gather(_fill(model, loader, below, flat, places[share]))
-    pooled = {s: torch.empty(len(items), *parts[0][s].shape[1:]) for s in POOLED}
+    rows = {s: v.new_empty(len(items), *v.shape[1:]) for s, v in parts[0].items()}
     for r, part in enumerate(parts):
-        for s in POOLED:
-            pooled[s][r :: ranks.world_size] = part[s]
+        for s, v in part.items():
+            rows[s][r :: ranks.world_size] = v
     if ranks.is_first:
         packed = io.BytesIO()  # torch.save to a file would wrap the operating system's error
-        torch.save({"places": places, "channels": channels, "size": size, "pooled": pooled}, packed)
+        about = {"places": places, "channels": channels, "size": size, "pooled": {s: rows.pop(s) for s in POOLED}}
+        torch.save({**about, **rows}, packed)
         files.write(stem.with_suffix(".pt"), packed.getvalue())
     ranks.barrier()
 
@@ -184,15 +175,16 @@ def _fill(
     flat: Tensor,
     places: list[list[tuple[int, int, int]]],
 ) -> dict[str, Tensor]:
-    """Copy the maps after stage `below` to `flat`; the pooled features of the loader's pictures."""
+    """Copy the maps after stage `below` to `flat`; pooled features and sampled places of the loader's pictures."""
     device = next(model.parameters()).device
     rows: dict[str, list[Tensor]] = {s: [] for s in POOLED}
+    sampled: list[tuple[Tensor, Tensor]] = []
     bar = tqdm(loader, "frozen stages", total=len(places), unit="image", disable=None)
     for groups, views in zip(bar, places, strict=True):
-        for x in groups:
+        for k, pixels in enumerate(groups):
             # Views of one size are one batch, and lie one behind the other.
-            (offset, h, w), views = views[0], views[len(x) :]
-            x = x.to(device, memory_format=torch.channels_last)
+            (offset, h, w), views = views[0], views[len(pixels) :]
+            x = pixels.to(device, memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=flat.dtype == torch.bfloat16):
                 for stage in STAGES[:-1]:
                     x = getattr(model, stage)(x)
@@ -201,7 +193,11 @@ def _fill(
                         flat[offset : offset + kept.numel()].view(len(x), h, w, -1).copy_(kept)
                     if stage in POOLED:
                         rows[stage].append(x.float().mean((2, 3)).cpu())
-    return {s: torch.cat(r).view(len(places), -1, r[0].shape[1]) for s, r in rows.items()}
+            if not k:
+                sampled.append(sample(x[0], pixels[0], model.preprocessing))
+    evidence, nuclei = (torch.stack(part) for part in zip(*sampled, strict=True))
+    pooled = {s: torch.cat(r).view(len(places), -1, r[0].shape[1]) for s, r in rows.items()}
+    return {**pooled, "evidence": evidence, "nuclei": nuclei}
 
 
 def _key(model: DALAResNet50, items: Sequence[Item], features: FeatureConfig, runtime: RuntimeConfig) -> str:

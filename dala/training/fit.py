@@ -23,7 +23,8 @@ from dala.training.config import Settings
 from dala.training.config_parts import DataConfig, FeatureConfig, RuntimeConfig
 from dala.training.datasets import FeatureDataset, PictureDataset, Source
 from dala.training.distributed import SINGLE, Ranks
-from dala.training.feature_cache import FeatureCache, extract
+from dala.training.feature_cache import extract
+from dala.training.frozen_features import FeatureCache
 from dala.training.initialization import load_imagenet, load_library
 from dala.training.networks import LibraryNetwork, UpperStages
 from dala.training.trainer import Trainer
@@ -149,7 +150,7 @@ class DALACandidate(_NetworkCandidate):
         )
         state = model.state_dict()
         self.backbone = {k: v.cpu().clone() for k, v in state.items() if not k.startswith(("attention.", "head."))}
-        self.pooled = cache.pooled["layer4"]
+        self.pooled, self.places = cache.pooled["layer4"], cache.sampled
         self.source = (
             FeatureDataset(items, cache, settings.features)
             if settings.features.views
@@ -164,7 +165,7 @@ class DALACandidate(_NetworkCandidate):
         if isinstance(network, DALAResNet50) and s.probe.epochs and not resumed:
             pooled, items = self.pooled[list(train)], [self.items[i] for i in train]
             if s.probe.kind == "linear":
-                probes.fit_linear(network, pooled, items, s.probe.strength)
+                probes.fit_linear(network, pooled, items, s.probe, self.places and self.places.of(list(train)))
             else:
                 probes.fit_network(network, pooled, items, s.probe, s.tuning, s.runtime.seed)
         return network

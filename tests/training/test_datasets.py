@@ -12,12 +12,12 @@ from dala.images.preprocessing import Preprocessing
 from dala.training import datasets
 from dala.training.config_parts import FeatureConfig
 from dala.training.datasets import FeatureDataset, PictureDataset
-from dala.training.feature_cache import FeatureCache
+from dala.training.frozen_features import FeatureCache
 
 
 def test_a_map_smaller_than_the_crop_is_repeated():
     storage = torch.arange(2 * 3 * 4).float()
-    cache = FeatureCache(storage, [[(0, 2, 3)]], 4, {})
+    cache = FeatureCache((storage,), [0], [[(0, 2, 3)]], 4, {})
     source = FeatureDataset([Item(Path("a.png"), 1, "p", "p")], cache, FeatureConfig(crop=96, views=1))
     crop, label = (part[0] for part in source[[(0, 7)]])
     assert crop.shape == (4, 6, 6) and label == 1
@@ -28,7 +28,7 @@ def test_a_map_smaller_than_the_crop_is_repeated():
 
 def test_maps_of_one_shape_are_batched():
     places = [[(0, 2, 3)], [(24, 3, 2)], *([(48 + 24 * k, 2, 3)] for k in range(9))]
-    cache = FeatureCache(torch.zeros(24 * 11), places, 4, {})
+    cache = FeatureCache((torch.zeros(24 * 11),), [0] * len(places), places, 4, {})
     items = [Item(Path(f"{k}.png"), 0, "p", "p") for k in range(11)]
     source = FeatureDataset(items, cache, FeatureConfig(crop=96, views=1))
     assert source.batches(range(11)) == [[0, 2, 3, 4, 5, 6, 7, 8], [9, 10], [1]]

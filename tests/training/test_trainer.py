@@ -11,7 +11,7 @@ from dala.data.items import Item
 from dala.models.dala_resnet import DALAResNet50
 from dala.training.config_parts import FeatureConfig, RuntimeConfig, TuningConfig
 from dala.training.datasets import FeatureDataset
-from dala.training.feature_cache import FeatureCache
+from dala.training.frozen_features import FeatureCache
 from dala.training.trainer import Trainer, freeze_batch_norm
 
 TUNING = TuningConfig(batch=4, epochs=2, lr=0.01, head_lr=0.01, ema=0.5, pull=10.0, average=0.7, weight_decay=0.0)
@@ -31,7 +31,7 @@ class Tiny(nn.Module):
 def source():
     """Features of twelve pictures of two classes from two sets."""
     features = torch.rand(12 * 2 * 3 * 8, generator=torch.Generator().manual_seed(0))
-    cache = FeatureCache(features, [[(48 * k, 2, 3)] for k in range(12)], 8, {})
+    cache = FeatureCache((features,), [0] * 12, [[(48 * k, 2, 3)] for k in range(12)], 8, {})
     items = [Item(Path(f"{k}.png"), k % 2, f"p{k}", f"p{k}", source="ab"[k // 6]) for k in range(12)]
     source = FeatureDataset(items, cache, FeatureConfig(crop=32, views=1, class_mixup=1.0))
     source.first_stage = "attention"
