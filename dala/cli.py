@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate-laboratories": "score recipes on laboratories held out; also `evaluate laboratories`",
     "trust": "check whether the map of one picture can be trusted",
     "gate": "measure the average attention gate, which the app compares a patch with",
+    "shift": "fit the check that warns of pictures from a laboratory unlike those in training",
     "publish": "upload weights and their model card to the Hugging Face Hub",
     "publish-space": "host the app as a Hugging Face Space",
 }

@@ -3,6 +3,7 @@
 - `explain`: maps of pictures, as files.
 - `trust`: checks of one map, and a verdict.
 - `gate`: the mean gate, written to the folder of the weights.
+- `shift`: the check of laboratories, written to the folder of the weights.
 - `phantom`: a set of synthetic patches.
 - `data`: check and split a data set.
 - `_crops`: its action that cuts fields into crops.

@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, metavar="K", help="the rule's control; default: the rule's own")
     parser.add_argument("--device", help="cpu, cuda, mps; default: the best available")
     parser.add_argument("--overwrite", action="store_true", help="in folders, explain finished pictures again")
+    parser.add_argument(
+        "--recentre", action="store_true",
+        help="of a folder with ten or more pictures of one laboratory: also probabilities whose offset is taken from "
+        "their own mean, which assumes that about half are malignant",
+    )  # fmt: skip
     parser.add_argument("--workers", type=_count, default=1, help="in folders, processes that decode (default: 1)")
 
 
@@ -49,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     explainer.check(question)
     if sum(image.is_dir() for image in args.images) > 1:
         return refuse("Give one folder at a time: each needs an --out of its own.")
+    if args.recentre and not any(image.is_dir() for image in args.images):
+        return refuse("--recentre takes the offset from a folder of pictures of one laboratory: name the folder.")
     used: set[str] = set()
     return max(
         _explain_folder(args, image, explainer, question)
@@ -82,6 +89,8 @@ def _explain_one(
         print(f"{image}: {explanation.warning}", file=sys.stderr)
     probabilities = " ".join(f"{name} {p:.3f}" for name, p in explanation.probabilities.items())
     print(f"{image}: {explanation.words()} ({probabilities}) -> {folder}")
+    if explanation.shift:
+        print(f"{image}: {explanation.shift}")
     return 0
 
 
@@ -91,15 +100,19 @@ def _advance(bar: Any, done: int, total: int) -> None:
 
 
 def _explain_folder(args: argparse.Namespace, root: Path, explainer: "Explainer", question: "Question") -> int:
-    from dala.explain.folder import Job, explain_folder
+    from dala.explain import recentring
+    from dala.explain.folder import Job, explain_folder, shifted
 
     # Set by torchrun: each process explains its share.
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    job = Job(root, args.out, question, args.rule, args.strength, args.overwrite, args.workers, rank, world)
+    rule = args.rule, args.strength
+    job = Job(root, args.out, question, *rule, args.overwrite, args.recentre, args.workers, rank, world)
     errors = explain_folder(explainer, job)
     for name, sentence in errors.items():
         refuse(f"{root / name}: {sentence}")
     print(f"{root} -> {args.out}")
+    if world == 1 and (count := shifted(job)):
+        print(recentring.notice(count, explainer.class_names, args.recentre))
     # Under torchrun, a process that fails ends all others: broken files are listed in the summary alone.
     return 2 if errors and world == 1 else 0
 

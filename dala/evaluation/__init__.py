@@ -5,6 +5,7 @@
 - `calibration`: calibration error and temperature scaling.
 - `metrics`: metrics by picture and by patient.
 - `bootstrap`: confidence intervals and paired tests over patients.
+- `laboratories`: fit the check of laboratories, and its error rates.
 - `summary`: summary of a run, the key "scores" of its report.
 - `comparison`: compare several runs.
 - `held_out`: scores on one laboratory held out.

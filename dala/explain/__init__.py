@@ -9,4 +9,6 @@
 - `folder`: explain a folder of pictures, resumable.
 - `decomposition`: the contribution of each feature map to Grad-CAM.
 - `gate`: the mean gate of the attention over many pictures.
+- `shift`: the check of laboratories, as a file beside the weights.
+- `recentring`: probabilities of one laboratory's pictures, with the offset taken from their own mean.
 """

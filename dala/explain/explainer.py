@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dala import cam, models
 from dala.cam.targets import Choice, Target
-from dala.explain import batching
+from dala.explain import batching, shift
 from dala.explain.batching import Batch
 from dala.explain.engine import Engine, Pass
 from dala.explain.explanation import Explanation, Features
@@ -36,7 +36,7 @@ class Explainer:
     Args:
         model: not changed.
         device: of a DALAResNet50's copy, "cpu", "cuda", "mps", ...; None for `DALA_DEVICE`, else the best available.
-        origin: where the weights came from, for the record.
+        origin: where the weights came from: for the record, and for `shift.json` beside them.
         features, head: (N, 3, H, W) -> (N, C, h, w) and (N, C, h, w) -> (N, classes), parts of `model`.
         class_names: of another network; a DALAResNet50 has its own.
         preprocessing: of another network, default 224 x 224; a DALAResNet50 has its own.
@@ -69,6 +69,7 @@ class Explainer:
         self.class_names = tuple(class_names)
         self.preprocessing = preprocessing or Preprocessing(224, 224)
         self.layers = tuple(self.engine.stages)
+        self.laboratories = shift.beside(origin) if origin else None
         cam.load_own()
 
     @classmethod
@@ -245,4 +246,5 @@ class Explainer:
             seconds=done.seconds,
             features=Features(activations, gate, gradient),
             thumbnail=stain_statistics.reduced(batch.images[i]),
+            laboratories=self.laboratories,
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from dala import cam
 from dala.errors import DalaError
 from dala.heatmaps import resize, thresholds
-from dala.images import tissue
+from dala.images import detail, laboratory, stain_statistics, tissue
 
 __all__ = ["Explanation", "Features", "FeaturesError"]
 
@@ -66,6 +66,7 @@ class Explanation:
         seconds: duration of the passes, for the whole batch.
         features: what the maps were made from; None if only the maps are kept.
         thumbnail: the image, or the part of it that was chosen, before it was resized; at most 256 px a side.
+        laboratories: that the network was trained on; None if they are not known, so that nothing is compared.
     """
 
     picture: Image.Image
@@ -81,6 +82,7 @@ class Explanation:
     seconds: float
     features: Features | None = None
     thumbnail: Image.Image | None = None
+    laboratories: laboratory.Laboratories | None = None
 
     @property
     def activations(self) -> Tensor:
@@ -118,7 +120,26 @@ class Explanation:
     @cached_property
     def warning(self) -> str | None:
         """One sentence if the image does not look like haematoxylin-eosin tissue, else None."""
-        return tissue.warning(self.thumbnail or self.picture)
+        result = tissue.known().check(self._stain)
+        return result.sentence() if result.unlike else None
+
+    @property
+    def shift(self) -> str | None:
+        """One sentence if the image is from a laboratory unlike those in training; None also if they are not known."""
+        return self.comparison.sentence() if self.comparison and self.comparison.unlike else None
+
+    @cached_property
+    def comparison(self) -> laboratory.Shift | None:
+        """The image compared with the laboratories in training; None if they are not known."""
+        if self.laboratories is None:
+            return None
+        small = self.thumbnail or self.picture
+        return self.laboratories.shift(self._stain | detail.detail(small), laboratory.side(self.original_size))
+
+    @cached_property
+    def _stain(self) -> dict[str, float]:
+        """Statistics of the pixels, which both checks use: they take longer than the rest of the checks."""
+        return stain_statistics.statistics(self.thumbnail or self.picture)
 
     def heat(self, method: str | None = None) -> Tensor:
         """A map resized to the network's input, (H, W), for thresholds and overlays. None: the first map."""

@@ -79,7 +79,10 @@ def thresholds(
 
 
 def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: Explainer) -> dict[str, Any]:
-    """All numbers of an explanation, as plain JSON."""
+    """All numbers of an explanation, as plain JSON.
+
+    `shift_distance` is from the nearest laboratory in training, above 1 with a `shift`; None if none is known.
+    """
     e, origin, first = explanation, explainer.origin, next(iter(kept.values()))
     return {
         "target": e.target,
@@ -87,6 +90,8 @@ def values(explanation: Explanation, kept: Mapping[str, Threshold], explainer: E
         "probabilities": e.probabilities,
         "logits": dict(zip(e.class_names, e.logits.tolist(), strict=True)),
         "warning": e.warning,
+        "shift": e.shift,
+        "shift_distance": e.comparison.distance if e.comparison else None,
         "evidence": e.evidence,
         "rule": first.rule,
         "strength": first.strength,

@@ -14,13 +14,15 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from dala.data import items
-from dala.explain import export
+from dala.explain import export, recentring
 from dala.explain.explainer import Explainer, Question
+from dala.explain.recentring import LEAST, RecentringError
 from dala.files import readable, write, write_all
 from dala.heatmaps.thresholds import DEFAULT_RULE
+from dala.hub.layout import SHIFT
 from dala.images import preprocessing, reading
 
-__all__ = ["Job", "explain_folder"]
+__all__ = ["Job", "explain_folder", "shifted"]
 
 FINISHED = "explanation.json"  # written last: an image is finished if it exists
 
@@ -36,6 +38,7 @@ class Job:
         rule, strength: of `dala.heatmaps.thresholds.apply`.
         overwrite: explain finished images again. An image is explained again in any case if the settings, the weights
             or the file have changed.
+        recentre: add probabilities whose offset is taken from the images' own mean; see `dala.explain.recentring`.
         workers: processes that decode while the network runs.
         rank, world: this process explains every `world`-th image, from the `rank`-th on, as torchrun numbers them.
         chunk: images in one forward pass.
@@ -47,6 +50,7 @@ class Job:
     rule: str = DEFAULT_RULE
     strength: float | None = None
     overwrite: bool = False
+    recentre: bool = False
     workers: int = 1
     rank: int = 0
     world: int = 1
@@ -77,22 +81,61 @@ def explain_folder(explainer: Explainer, job: Job) -> dict[str, str]:
 
     Raises:
         DataError: no images in or below the folder, or `out` contains the folder.
+        RecentringError: images that cannot be re-centred; see `_check_recentring`.
         DiskError: no space, or no permission; images that were finished stay so.
     """
-    out = job.out.resolve()
-    if job.root.resolve().is_relative_to(out):
+    if job.root.resolve().is_relative_to(job.out.resolve()):
         raise items.DataError(f"{job.out}: holds the pictures themselves; choose another folder for the results.")
-    files = [f for f in reading.pictures(job.root) if not f.resolve().is_relative_to(out)]
+    files = _files(job)
     if not files:
         raise items.DataError(f"{job.root}: holds no pictures.")
+    if job.recentre:
+        _check_recentring(explainer, job, len(files))
     mine = files[job.rank :: job.world]
     todo = [f for f in mine if job.overwrite or _result(job, f).get("asked") != _settings(explainer, job, f)]
     errors: dict[str, str] = {}
     try:
         _explain_files(explainer, job, todo, errors)
+        _recentre(explainer, job, mine)
     finally:
         _summarise(job, mine, errors)
     return errors
+
+
+def shifted(job: Job) -> int:
+    """Number of finished images that are from a laboratory unlike those in training."""
+    return sum(bool(_result(job, file).get("shift")) for file in _files(job))
+
+
+def _files(job: Job) -> list[Path]:
+    out = job.out.resolve()
+    return [f for f in reading.pictures(job.root) if not f.resolve().is_relative_to(out)]
+
+
+def _check_recentring(explainer: Explainer, job: Job, count: int) -> None:
+    """Refuse, before anything runs, what cannot be re-centred."""
+    if explainer.laboratories is None:
+        raise RecentringError(
+            f"These weights come without {SHIFT}, so nothing says that a picture needs re-centring: write it with "
+            "`python -m dala shift`."
+        )
+    if job.world > 1:
+        raise RecentringError("An offset needs all pictures: re-centre in one process, once all are explained.")
+    if count < LEAST:
+        raise RecentringError(f"{job.root}: holds {count} pictures, and an offset needs {LEAST} of one laboratory.")
+
+
+def _recentre(explainer: Explainer, job: Job, files: Sequence[Path]) -> None:
+    """Write the re-centred probabilities of images of tissue to their results, or remove earlier ones."""
+    results = {file: result for file in files if (result := _result(job, file))}
+    tissue = [file for file, result in results.items() if not result.get("warning")]
+    temperature = getattr(explainer.model, "temperature", 1.0)
+    added = recentring.entries([results[f] for f in tissue], temperature) if job.recentre else []
+    by_file = dict(zip(tissue, added, strict=True)) if job.recentre else {}
+    for file, result in results.items():
+        if result.get("recentred") != by_file.get(file):
+            result = {**result, "recentred": by_file.get(file)}
+            write(_place(job, file) / FINISHED, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
 def _explain_files(explainer: Explainer, job: Job, todo: Sequence[Path], errors: dict[str, str]) -> None:
@@ -127,12 +170,13 @@ def _finish(explainer: Explainer, job: Job, waiting: list[tuple[Path, Image.Imag
 
 def _settings(explainer: Explainer, job: Job, file: Path) -> dict[str, Any]:
     """Everything that a result depends on, as JSON returns it."""
-    about = file.stat()
+    about, known = file.stat(), explainer.laboratories
     settings = {
         "explain": job.question.to_json(),
         "rule": job.rule,
         "strength": job.strength,
         "weights": explainer.origin.sha256 if explainer.origin else None,
+        "laboratories": [[s.title, s.threshold] for s in known.sources] if known else None,
         "bytes": about.st_size,
         "changed": about.st_mtime_ns,
     }
@@ -165,8 +209,12 @@ def _summarise(job: Job, files: Sequence[Path], errors: dict[str, str]) -> None:
         result = {} if row["error"] else _result(job, file)
         if result:
             row |= {key: result[key] for key in ("target", "layer", "evidence", "rule", "strength")}
-            row["warning"] = result.get("warning") or ""
+            row |= {"warning": result.get("warning") or "", "shift": result.get("shift") or ""}
+            row["shift distance"] = result.get("shift_distance")
             row |= {f"probability {c}": p for c, p in result["probabilities"].items()}
+            if again := result.get("recentred"):
+                row |= {f"recentred probability {c}": p for c, p in again["probabilities"].items()}
+                row["recentring"] = again["assumption"]
             for key in ("tau", "kept_area", "raw_max"):
                 row |= {f"{key} {method}": value for method, value in result[key].items()}
         rows.append(row)

@@ -13,6 +13,7 @@ __all__ = [
     "RUN_SHIFTS",
     "SAMPLES",
     "SAMPLES_LIST",
+    "SHIFT",
     "SPLIT",
     "SPLITS",
     "STUDY",
@@ -25,6 +26,7 @@ STUDY = "explanations.json"  # the study of explanations, which the app shows
 TISSUE = "tissue_maps.json"  # where on real tissue the maps lie, which the app shows, too
 GATE = "gate.json"
 LABORATORIES = "laboratories.json"  # recipes on held-out patients and held-out laboratories, which the app shows
+SHIFT = "shift.json"  # the check of laboratories
 PREDICTIONS, SPLIT = "predictions.csv", "split.json"  # in the folder of a run
 # Folders of a run: `LABORATORY/predictions.csv` with its report, and `SHIFT.csv` of held-out patients.
 RUN_LABORATORIES, RUN_SHIFTS = "laboratories", "shifts"

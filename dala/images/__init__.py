@@ -8,5 +8,7 @@
 - `stain`: separate haematoxylin and eosin by optical density.
 - `shifts`: change the acquisition: stain, scale, focus, sharpness.
 - `stain_statistics`: statistics of stain and texture of a whole picture.
+- `detail`: strength of detail in density and colour at four scales.
 - `tissue`: check with them whether a picture looks like stained tissue.
+- `laboratory`: compare a picture with the laboratories that a network was trained on.
 """
