@@ -26,9 +26,12 @@ from PIL import Image
 
 import app
 from dala import DALAResNet50, Explainer
+from dala.evaluation.laboratories import measured
+from dala.explain import shift
 from dala.images.preprocessing import Preprocessing
 from dala.models import serialization
 from dala.phantoms import phantom
+from tests.support import shifted
 from tests.support.fake_hub import Fault, Hub, point
 from tests.support.hub_client import BODY
 
@@ -58,6 +61,22 @@ def small_folder(small: Explainer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("small")
     serialization.save(small.model, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shift_folder(small_folder: Path, patch: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network in a folder with `shift.json`, whose one laboratory is that of the patch."""
+    place = tmp_path_factory.mktemp("shift") / "net"
+    shutil.copytree(small_folder, place)
+    rates = measured(shifted.NAMES, [shifted.around(patch)])
+    shift.write(place, shifted.of(patch), rates, serialization.sha256(place / serialization.FILE))
+    return place
+
+
+@pytest.fixture(scope="session")
+def at_home(shift_folder: Path) -> Explainer:
+    """An explainer from `shift_folder`."""
+    return Explainer.load(shift_folder, "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -48,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
     thresholds.check(args.rule, args.strength)
     if args.over and not args.target:
         return refuse("--over needs --target, the class whose margin is explained.")
+    if args.recentre and not any(image.is_dir() for image in args.images):
+        return refuse("--recentre takes the offset from a folder of pictures of one laboratory: name the folder.")
     explainer = Explainer.load(args.model, args.device)
     target = (args.target, args.over) if args.over else args.target
     question = Question(target, args.methods, args.layer, args.evidence)
     explainer.check(question)
     if sum(image.is_dir() for image in args.images) > 1:
         return refuse("Give one folder at a time: each needs an --out of its own.")
-    if args.recentre and not any(image.is_dir() for image in args.images):
-        return refuse("--recentre takes the offset from a folder of pictures of one laboratory: name the folder.")
     used: set[str] = set()
     return max(
         _explain_folder(args, image, explainer, question)

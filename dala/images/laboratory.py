@@ -15,8 +15,11 @@ from PIL import Image
 
 from dala.images import detail, stain_statistics
 
-__all__ = ["COMPARABLE", "WORDING", "Laboratories", "Laboratory", "Shift", "side", "statistics"]
+__all__ = ["ABROAD", "COMPARABLE", "GENERATED", "WORDING", "Laboratories", "Laboratory", "Shift", "side", "statistics"]
 
+# How `Shift.sentence` begins.
+ABROAD = "From a laboratory unlike those in training"
+GENERATED = "Generated, and unlike the laboratories in training"
 # A small copy of a picture that is more than this much larger or smaller shows another scale: it is not compared.
 COMPARABLE = 4.0
 NOTABLE, MOST_DIFFERENCES = 2.0, 2
@@ -75,14 +78,11 @@ class Shift:
         """Whether the picture is further away than the laboratory's own pictures."""
         return self.distance > 1
 
-    def sentence(self) -> str:
-        """What follows for the probability, as one sentence."""
+    def sentence(self, start: str = ABROAD) -> str:
+        """What follows for the probability, as one sentence; `start` names what is unlike the laboratory."""
         how = f"{self.distance:.1f} times the distance that holds {100 * self.share:.0f} % of {self.laboratory}"
         what = "; ".join([", ".join(self.differences), how] if self.differences else [how])
-        return (
-            f"From a laboratory unlike those in training ({what}): the order of pictures may hold, the probability "
-            "does not."
-        )
+        return f"{start} ({what}): the order of pictures may hold, the probability does not."
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from yaml import YAMLError
 
 from dala import models
 from dala.errors import DalaError
-from dala.explain import gate
+from dala.explain import gate, shift
 from dala.files import read_json
 from dala.hub import report
 from dala.hub.layout import CARD, LABORATORIES, OWNED, PREDICTIONS, REPORT, SAMPLES, SPLITS, STUDY, TISSUE
@@ -37,7 +37,7 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card with the files that it shows or names;
     if present, `report.json`, `card.json`, `explanations.json`, `tissue_maps.json`, `laboratories.json`, `gate.json`,
-    `splits/` and `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal
+    `shift.json`, `splits/` and `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal
     one.
 
     Args:
@@ -50,7 +50,8 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
         Notes for the person who publishes, as sentences.
 
     Raises:
-        WeightsError, SamplesError, GateError, ReportError, CardNotesError, PublishError: input that cannot be used.
+        WeightsError, SamplesError, GateError, ShiftError, ReportError, CardNotesError, PublishError: input that cannot
+            be used.
         PublicationError, PredictionsError: a run without a card whose report cannot be published.
     """
     if not source.is_dir():
@@ -68,6 +69,9 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
         if (source / gate.FILE).is_file():
             gate.read(source / gate.FILE, loaded.sha256, loaded.model.attention.squeeze.in_channels)
             shutil.copyfile(source / gate.FILE, out / gate.FILE)
+        if (source / shift.FILE).is_file():
+            shift.read(source / shift.FILE, loaded.sha256)
+            shutil.copyfile(source / shift.FILE, out / shift.FILE)
         notes = _write_samples(patches, out / SAMPLES, own) if own else []
     except OSError as error:
         raise PublishError(f"{error.filename or out}: {error.strerror}.") from error

@@ -48,6 +48,11 @@ class Sample:
     um_per_pixel: float | None = None
     magnification: str | None = None
 
+    @property
+    def generated(self) -> bool:
+        """Whether it is a phantom, which no laboratory has made."""
+        return self.origin.startswith("dala.phantoms.")
+
 
 def find(own: str | None = None) -> list[Sample]:
     """List the host's own samples, from the folder `own` or else `DALA_SAMPLES`, followed by the shipped ones.

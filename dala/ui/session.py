@@ -55,12 +55,14 @@ class Source:
         about: one line about it: resolution, origin, licence.
         scale: its magnification, such as "100X"; None if unknown.
         box: the part that is explained; None for the whole picture.
+        generated: whether no laboratory has made it.
     """
 
     file: Path
     about: str = ""
     scale: str | None = None
     box: tiles.Box | None = None
+    generated: bool = False
 
 
 @dataclass(frozen=True, eq=False)

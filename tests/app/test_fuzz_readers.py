@@ -16,7 +16,7 @@ from dala.data import groups, splits
 from dala.data.items import Item
 from dala.errors import DalaError
 from dala.evaluation.predictions import Predictions
-from dala.explain import gate
+from dala.explain import gate, shift
 from dala.heatmaps import npz
 from dala.heatmaps.npz import RawMapError
 from dala.publishing import card_notes, pinned, run_report, samples
@@ -30,6 +30,15 @@ TIMES = 300
 ITEMS = [Item(Path(f"{label}-{p}.png"), label, f"{label}{p}", f"{label}{p}A") for label in (0, 1) for p in range(4)]
 SPLIT = {"protocol": "patient", "partitions": [[["00", "10"], ["01", "11"], ["02", "03", "12", "13"]]]}
 GATE = {"sha256": "x", "data": "BreakHis", "pictures": 3, "mean": [0.5, 0.25]}
+LABORATORY = {
+    "title": "BreakHis", "pictures": 429, "side": 567.0, "threshold": 6.5, "share": 0.95, "mean": [0.1, 0.2],
+    "scale": [1.0, 2.0], "precision": [[1.0, 0.1], [0.1, 1.0]],
+}  # fmt: skip
+RATE = {"title": "BreakHis", "pictures": 429, "spoken": 20, "median": 0.6}
+SHIFT = {
+    "sha256": "x", "statistics": ["red", "green"], "laboratories": [LABORATORY],
+    "measured": {"own": [RATE], "left_out": [], "outside": [RATE]},
+}  # fmt: skip
 NOTES = {"names": {"a": "A network"}, "starts": {"ab" * 32: "From us."}, "data": "Scanned."}
 ROWS = [{"file": "one.png", "caption": "A duct", "um_per_pixel": 0.5, "magnification": "40X"}] * 2
 RUN = REPORT | {"network": "dala", "temperature": 1.0}
@@ -106,13 +115,15 @@ def json_readers(beside, folder):
         "samples/samples.json": (ROWS, lambda file: samples.of(replace(origin, folder=folder))),
         "split.json": (SPLIT, lambda file: splits.read(file, ITEMS)),
         "gate.json": (GATE, lambda file: gate.read(file, "x", 2)),
+        "shift.json": (SHIFT, lambda file: shift.laboratories(shift.read(file, "x"))),
         "card.json": (NOTES, card_notes.read),
         "report.json": (RUN, lambda file: run_report.read(file.parent)),
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["samples.json", "samples/samples.json", "split.json", "gate.json", "card.json", "report.json"]
+    "name",
+    ["samples.json", "samples/samples.json", "split.json", "gate.json", "shift.json", "card.json", "report.json"],
 )
 def test_json_that_is_almost_right(name, beside, tmp_path):
     (tmp_path / "samples").mkdir()

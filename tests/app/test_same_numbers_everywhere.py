@@ -44,6 +44,7 @@ def test_five_ways_to_one_answer(python, served, small_folder, patch_file, tmp_p
     for numbers, map_ in answers:
         assert numbers["probabilities"] == python.probabilities
         assert numbers["warning"] is python.warning is None
+        assert numbers["shift"] is numbers["shift_distance"] is python.shift is None
         assert numbers["logits"] == dict(zip(python.class_names, python.logits.tolist(), strict=True))
         assert (numbers["tau"], numbers["kept_area"]) == ({METHOD: kept.tau}, {METHOD: kept.kept_area})
         assert (map_.dtype, map_.tobytes()) == (raw.dtype, raw.tobytes())

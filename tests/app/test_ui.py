@@ -16,6 +16,7 @@ import app
 from dala import cam
 from dala.heatmaps import thresholds
 from dala.images.preprocessing import ImageError
+from dala.images.stain import restained
 from dala.phantoms import phantom
 from dala.publishing import samples
 from dala.ui.mapview.view import payload
@@ -25,6 +26,7 @@ from dala.ui.session import Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.compare import Compare
 from dala.ui.tabs.explain import Explain
+from tests.support import non_tissue
 
 
 def test_uploaded_file_accepts_only_files_of_the_upload_folder(patch_file):
@@ -98,6 +100,28 @@ def test_the_whole_column_follows_a_scale_and_a_part(page, column, tmp_path):
     file.unlink()
     with pytest.raises(gr.Error, match="expired"):
         column.scale("100X", part, HOST)
+
+
+def test_what_another_laboratory_means_stands_below_the_probabilities(at_home, patch, tmp_path):
+    file, cat = tmp_path / "abroad.png", tmp_path / "cat.png"
+    restained(patch, 2, 0.5).save(file)
+    Image.open(non_tissue.SKIMAGE / "chelsea.png").save(cat)
+    with gr.Blocks():
+        column = Patch(Page(ModelCache(at_home), first="explain"), [])
+    current = column._explain(Source(file), HOST)
+    note = column._shown(current)[6]
+    assert note.visible
+    assert note.value == f"<p role='status'>{current.explanation.shift}</p>"
+    drawn = column._shown(column._explain(Source(file, generated=True), HOST))[6]
+    assert "Generated, and unlike the laboratories in training (" in drawn.value
+    # The warning of no tissue says more.
+    alert, note = column._shown(column._explain(Source(cat), HOST))[5:7]
+    assert alert.visible
+    assert not note.visible
+
+
+def test_phantoms_are_known_as_generated():
+    assert [s.generated for s in samples.read(samples.SHIPPED)] == [True] * 4 + [False] * 3
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_the_download_holds_the_report_its_pictures_and_the_other_figures(beside
     one = beside()
     (tmp_path / "roc.png").write_bytes(b"png")
     (tmp_path / "explanations.json").write_text("{}")
+    (tmp_path / "shift.json").write_text("{}")
     content = results.files(one)
-    assert sorted(content) == ["explanations.json", "report.json", "roc.png", "tissue.json"]
+    assert sorted(content) == ["explanations.json", "report.json", "roc.png", "shift.json", "tissue.json"]
     assert json.loads(content["report.json"]) == REPORT

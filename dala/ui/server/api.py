@@ -69,7 +69,7 @@ class Endpoints:
         """Explain one patch with one method, plain and dynamically thresholded. For teaching, not for diagnosis.
 
         Returns:
-            every number as JSON (probabilities, warning if no tissue, tau, kept area, raw maximum, model, versions)
+            every number as JSON (probabilities, warning, shift, tau, kept area, raw maximum, model, versions)
             the overlay of the whole map
             the overlay of what the threshold keeps
         """

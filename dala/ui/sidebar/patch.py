@@ -13,6 +13,7 @@ from PIL import Image
 from dala.errors import DalaError
 from dala.explain.explainer import Question
 from dala.images import preprocessing, reading, tiles
+from dala.images.laboratory import ABROAD, GENERATED
 from dala.publishing.samples import Sample, SamplesError
 from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
@@ -24,7 +25,7 @@ __all__ = ["Patch", "build"]
 
 UNKNOWN = "unknown"
 SCALES = (UNKNOWN, "40X", "100X", "200X", "400X")
-SHOWN = 8
+SHOWN = 9
 
 
 class Patch:
@@ -89,14 +90,15 @@ class Patch:
     def clear(self) -> tuple[Any, ...]:
         """Empty the sidebar when the picture is removed."""
         empty = gr.Radio(choices=[], value=None)
-        return None, empty, "", "nothing", _alert(None), gr.Gallery(visible=False), UNKNOWN
+        return None, empty, "", "nothing", _alert(None), _shift(None), gr.Gallery(visible=False), UNKNOWN
 
     def _chosen(self, index: int, model: str) -> list[Any]:
         sample = self._samples(model)[index]
         resolution = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
         about = " · ".join(filter(None, (resolution, sample.origin, sample.licence)))
         try:
-            return self._shown(self._sample(Source(sample.file, about, sample.magnification), model))
+            source = Source(sample.file, about, sample.magnification, generated=sample.generated)
+            return self._shown(self._sample(source, model))
         except DalaError as error:
             raise alert(error) from None
 
@@ -124,7 +126,8 @@ class Patch:
         lines = "  \n".join(_plain(line) for line in self._lines(current) if line)
         parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
         scale = current.source.scale or UNKNOWN
-        return [e.picture, current, classes, lines, current.serial, _alert(e.warning), parts, scale]
+        notes = _alert(e.warning), _shift(current)
+        return [e.picture, current, classes, lines, current.serial, *notes, parts, scale]
 
     def _lines(self, current: Current) -> list[str]:
         """Describe the scale, compared with the one that the weights expect; the origin; device, time and size."""
@@ -156,8 +159,9 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     gallery = _gallery(column.gallery(HOST), "Samples", "samples")
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
+    shift = _shift(None)
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.current, classes, run, page.serial, alert, parts, scale]
+    shown = [patch, page.current, classes, run, page.serial, alert, shift, parts, scale]
     patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
         column.restore, page.current, patch, **PLUMBING
     )
@@ -182,6 +186,16 @@ def _alert(warning: str | None) -> gr.HTML:
     """The warning above the probabilities; rendered anew each time, so that screen readers announce it."""
     text = Markup("<p role='alert'>{}</p>").format(warning) if warning else ""
     return gr.HTML(text, visible=bool(warning), elem_classes="alert")
+
+
+def _shift(current: Current | None) -> gr.HTML:
+    """What a laboratory unlike those in training means for the probabilities above; a stronger warning replaces it."""
+    found = current.explanation.comparison if current and not current.explanation.warning else None
+    text = Markup()
+    if current and found and found.unlike:
+        words = found.sentence(GENERATED if current.source.generated else ABROAD)
+        text = Markup("<p role='status'>{}</p>").format(words)
+    return gr.HTML(text, visible=bool(text), elem_classes="shift")
 
 
 def _parts(current: Current) -> list[tuple[Image.Image, str]]:

@@ -22,6 +22,8 @@ READING = """
   maxima.
 - For this network HiResCAM and XGrad-CAM are identical to Grad-CAM, because the head starts with global average pooling
   and the gradient is therefore the same at every position.
+- A probability holds for the laboratories of the training pictures. A picture whose stain, sharpness or texture is
+  unlike theirs gets a note below its probability: which of two such pictures ranks higher may still be right.
 - A probability is the output of this network for this picture, whatever the picture shows. A photo of a cat gets one,
   too, with a warning above it; the warning judges by colours and texture alone whether a picture looks like
   haematoxylin-eosin tissue.

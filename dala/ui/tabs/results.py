@@ -8,13 +8,13 @@ import gradio as gr
 
 from dala.explain.explainer import Explainer
 from dala.hub.cache import HubError
-from dala.hub.layout import CARD, LABORATORIES, REPORT, STUDY, TISSUE
+from dala.hub.layout import CARD, LABORATORIES, REPORT, SHIFT, STUDY, TISSUE
 from dala.images import tissue
 from dala.publishing import card_text
 from dala.ui.download import SAVE, data_url
 from dala.ui.model_cache import HOST
 from dala.ui.session import PLUMBING, Current, Page
-from dala.ui.tabs import glossary, results_benchmark, results_maps, results_tissue
+from dala.ui.tabs import glossary, results_benchmark, results_maps, results_shift, results_tissue
 from dala.ui.tabs.results_report import MOST_BYTES, NOTHING, page_of, plots, read
 
 __all__ = ["NOTHING", "Results", "build", "card_of", "files", "page_of", "read"]
@@ -26,12 +26,12 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, current: Current | None) -> tuple[str, str, str, str]:
-        """The session's network: report, benchmark, maps on tissue; and the card of the host's weights."""
+    def show(self, current: Current | None) -> tuple[str, str, str, str, str]:
+        """The session's network: report, benchmark, maps on tissue, check of laboratories; the card of the host's."""
         key = current.model if current else HOST
         explainer = self.page.models[key]
-        card = card_of(explainer) if key == HOST else ""
-        return page_of(explainer), results_benchmark.page(explainer), results_maps.page(explainer), card
+        study, maps, shift = (part.page(explainer) for part in (results_benchmark, results_maps, results_shift))
+        return page_of(explainer), study, maps, shift, card_of(explainer) if key == HOST else ""
 
     def download(self, current: Current | None) -> str:
         """The figures and the data behind them: a zip in a data URL."""
@@ -39,13 +39,13 @@ class Results:
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:
-    """The download, by file name: report, figures, benchmark, maps on tissue, laboratories, rates of the warning."""
+    """The download, by file name: report, figures, benchmark, maps on tissue, laboratories, rates of both checks."""
     result, content = read(explainer), {"tissue.json": tissue.FILE.read_bytes()}
     if result:
         report, folder = result
         content[REPORT] = json.dumps(report, indent=2).encode()
         content |= {file.name: file.read_bytes() for file in plots(folder).values()}
-    for name in (STUDY, TISSUE, LABORATORIES):
+    for name in (STUDY, TISSUE, LABORATORIES, SHIFT):
         with suppress(HubError):
             file = explainer.origin.beside(name, most=MOST_BYTES) if explainer.origin else None
             content |= {name: file.read_bytes()} if file else {}
@@ -74,9 +74,10 @@ def build(page: Page) -> None:
         study = gr.HTML(results_benchmark.page(page.models.host), elem_classes="results")
         maps = gr.HTML(results_maps.page(page.models.host), elem_classes="results")
         gr.HTML(results_tissue.page(), elem_classes="results")
+        shift = gr.HTML(results_shift.page(page.models.host), elem_classes="results")
         with gr.Accordion("Card of these weights", open=read(page.models.host) is None):
             card = gr.Markdown(card_of(page.models.host), elem_classes="card card-text")
         glossary.build("results")
         save, archive = gr.Button("Download", size="sm", elem_classes="quiet-button"), gr.Textbox(visible="hidden")
-    page.follow(tab, Results(page).show, [], [report, study, maps, card])
+    page.follow(tab, Results(page).show, [], [report, study, maps, shift, card])
     save.click(Results(page).download, page.current, archive, **PLUMBING).then(None, archive, None, js=SAVE)
