@@ -37,8 +37,8 @@ def prepare(source: Path, out: Path, own: Path | None = None) -> list[str]:
 
     It holds `model.safetensors`; `config.json` with its SHA-256; the model card with the files that it shows or names;
     if present, `report.json`, `card.json`, `explanations.json`, `tissue_maps.json`, `laboratories.json`, `gate.json`,
-    `shift.json`, `splits/` and `samples/`. A run of `train` without a card gets one generated from its report, bare weights a minimal
-    one.
+    `shift.json`, `splits/` and `samples/`. A run of `train` without a card gets one generated from its report, bare
+    weights a minimal one.
 
     Args:
         source: a folder with weights.
