@@ -1,5 +1,6 @@
 """Probes: a linear function written into the head, and attention and head trained on pooled features."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 from sklearn.linear_model import RidgeClassifier
 
-from dala.data.items import Item
+from dala.data.items import Item, balanced_weights
 from dala.images.preprocessing import Preprocessing
 from dala.training import probes
-from dala.training.config_parts import ProbeConfig, TuningConfig
+from dala.training.config_parts import ProbeConfig, SettingsError, TuningConfig
 from dala.training.networks import build
+from dala.training.places import Places
 
 
 @pytest.mark.parametrize("name", ["dala", "dala:no-attention", "dala:one-activation", "resnet50"])
@@ -50,11 +52,14 @@ def test_the_fit_is_scikit_learns_on_what_leaves_the_attention(classes):
     names = [str(i) for i in range(classes)]
     network = build("dala:no-attention", names, Preprocessing()).eval()
     pooled, labels, items = separable(classes)
-    probes.fit_linear(network, pooled, items, 0.001)
-    x = pooled.reshape(80, 2048).double()
-    scaled = ((x - x.mean(0)) / (x.std(0) + 1e-4).sqrt()).numpy()
-    expected = RidgeClassifier(alpha=1000, class_weight="balanced").fit(scaled, np.repeat(labels, 2))
-    logits = network.head(x.float()[:, :, None, None]).detach().numpy()
+    probes.fit_linear(network, pooled, items, ProbeConfig(penalty=2.0))
+    x = pooled.reshape(80, 2048).double().numpy()
+    share = np.repeat(balanced_weights(items), 2) / 2
+    mean = share @ x
+    scaled = (x - mean) / np.sqrt(np.sqrt(share @ (x - mean) ** 2) + 1e-4)
+    variance = (share @ scaled**2).mean()
+    expected = RidgeClassifier(alpha=2.0 * variance).fit(scaled, np.repeat(labels, 2), share)
+    logits = network.head(torch.from_numpy(x).float()[:, :, None, None]).detach().numpy()
     if classes == 2:
         logits = logits[:, 1] - logits[:, 0]
     margins = probes.ODDS * expected.decision_function(scaled)
@@ -74,3 +79,52 @@ def test_the_trained_probe_separates_what_it_was_trained_on(mixup):
     with torch.no_grad():
         logits = network.head(network.attention(pooled[:, 0, :, None, None])).numpy()
     assert (logits.argmax(1) == labels).mean() >= 0.9
+
+
+def margins(network, x):
+    with torch.no_grad():
+        logits = network.head(x[:, :, None, None])
+    return (logits[:, 1] - logits[:, 0]).numpy() / probes.ODDS
+
+
+def test_alignment_makes_the_classes_score_alike_in_every_set():
+    torch.manual_seed(0)
+    pooled, labels, items = separable(2)
+    items = [replace(item, source="ab"[k % 2]) for k, item in enumerate(items)]
+    pooled[::2, :, 500:600] += torch.tensor(labels)[::2, None, None]  # a mark of the class in the first set alone
+    differences = []
+    for alignment in (0.0, 100.0):
+        network = build("dala:no-attention", ["0", "1"], Preprocessing()).eval()
+        probes.fit_linear(network, pooled, items, ProbeConfig(alignment=alignment))
+        scores = margins(network, pooled[:, 0])
+        means = [[scores[c::2][labels[c::2] == k].mean() for c in (0, 1)] for k in (0, 1)]
+        differences.append(max(abs(a - b) for a, b in means))
+        assert scores[labels == 1].mean() > scores[labels == 0].mean() + 1
+    assert differences[1] < 0.1 * differences[0]
+
+
+def test_evidence_is_pulled_to_nuclei_of_the_second_class():
+    torch.manual_seed(0)
+    pooled, labels, items = separable(2)
+    nuclei = torch.rand(40, 24) - 0.5
+    evidence = 0.1 * torch.randn(40, 24, 2048)
+    evidence[..., 1000:1100] += nuclei[..., None]
+    evidence[labels == 0] *= -1  # of the first class no place counts
+    slopes = []
+    for strength in (0.0, 1.0):
+        network = build("dala:no-attention", ["0", "1"], Preprocessing()).eval()
+        places = Places(evidence.half(), nuclei)
+        probes.fit_linear(network, pooled, items, ProbeConfig(nuclei=strength, nuclei_gain=4.0), places)
+        weight = margins(network, torch.eye(2048)) - margins(network, torch.zeros(1, 2048))
+        rows = labels == 1
+        slopes.append(np.polyfit(nuclei[rows].flatten().numpy(), (evidence[rows].flatten(0, 1).numpy() @ weight), 1)[0])
+    assert abs(slopes[0]) < 0.5
+    assert slopes[1] == pytest.approx(4, rel=0.2)
+
+
+def test_places_need_two_classes():
+    network = build("dala:no-attention", ["0", "1", "2"], Preprocessing())
+    pooled, _, items = separable(3)
+    places = Places(torch.zeros(40, 24, 2048).half(), torch.zeros(40, 24))
+    with pytest.raises(SettingsError, match="two classes"):
+        probes.fit_linear(network, pooled, items, ProbeConfig(nuclei=1.0), places)
