@@ -5,7 +5,6 @@
 - `cases`: the pictures of the benchmark.
 - `regions`: regions of a picture that its pixels define.
 - `tissue_sets`: pictures of real tissue.
-- `tissue_rows`: names of the measures and rows of tissue maps.
 - `tissue_maps`: where on real tissue the maps lie.
 - `tissue_conclusions`: sentences from these numbers.
 - `tissue_report`: the same as Markdown.

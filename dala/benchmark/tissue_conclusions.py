@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dala import cam
 from dala.benchmark.regions import REGIONS
-from dala.benchmark.tissue_rows import AUC, CEILING, CONTROLS, STAIN_ON_GRID
+from dala.benchmark.tissue_maps import AUC, CEILING, CONTROLS, STAIN_ON_GRID
 from dala.hub.tissue_maps import TissueMaps, TissueSet
 
 __all__ = ["GAUSSIAN", "PLACES", "QUESTIONS", "answers", "on_tumour", "place", "row_title"]

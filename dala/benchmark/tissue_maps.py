@@ -7,7 +7,7 @@ for the first method, its own maps moved and mirrored at random ("blind"), which
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,15 +17,28 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from dala import cam
 from dala.benchmark.measures import Case
 from dala.benchmark.regions import REGIONS, density
-from dala.benchmark.tissue_rows import AUC, CEILING, LEAST, STAIN, STAIN_ON_GRID, TUMOUR
 from dala.evaluation.bootstrap import mean_interval
 from dala.explain.question import Question
 from dala.heatmaps import resize
 from dala.heatmaps.localization import ceiling, pixel_auc
 from dala.hub.tissue_maps import Blind, MapRow
 
-__all__ = ["Measured", "blind", "cell_weights", "measure", "relative_energy"]
+__all__ = [
+    "AUC", "CEILING", "CONTROLS", "LEAST", "STAIN", "STAIN_ON_GRID", "TUMOUR", "Measured", "blind",
+    "cell_weights", "measure", "relative_energy",
+]  # fmt: skip
 
+TUMOUR = "tumour"
+AUC: Final = "auc"
+STAIN, STAIN_ON_GRID, CEILING = "stain", "stain_on_grid", "ceiling"
+# Maps that are made from the picture or from the region alone, and their display names.
+CONTROLS = {
+    STAIN: "amount of stain",
+    STAIN_ON_GRID: "amount of stain, on the maps' grid",
+    CEILING: "ceiling of the maps' grid",
+}
+# A region is measured where it has this share of the area inside and outside: the ratio to a tiny area is noise.
+LEAST = 0.02
 DRAWS = 500
 
 

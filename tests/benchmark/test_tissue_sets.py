@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dala.benchmark import tissue_maps, tissue_sets
-from dala.benchmark.tissue_rows import AUC, STAIN_ON_GRID
+from dala.benchmark.tissue_maps import AUC, STAIN_ON_GRID
 from dala.data.items import DataError
 from dala.phantoms import phantom
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from dala import markup
 from dala.benchmark.regions import REGIONS
 from dala.benchmark.tissue_conclusions import GAUSSIAN, PLACES, QUESTIONS, answers, place, row_title
-from dala.benchmark.tissue_rows import AUC, CEILING, STAIN_ON_GRID
+from dala.benchmark.tissue_maps import AUC, CEILING, STAIN_ON_GRID
 from dala.explain.explainer import Explainer
 from dala.hub import tissue_maps
 from dala.hub.cache import HubError
