@@ -49,7 +49,7 @@ def test_only_malignant_regions_are_explained(small, tmp_path, patch):
 def test_what_cannot_be_used_is_refused_in_one_sentence(small, folder, patch):
     with pytest.raises(DataError, match="no such folder"):
         tissue_sets.field_files(folder / "nowhere")
-    Image.new("L", (5, 5)).save(folder / "8_tumourmask.png")
+    Image.new("L", (64, 64)).save(folder / "8_tumourmask.png")
     with pytest.raises(DataError, match="have to be equal"):
         tissue_sets.whole_fields(small, tissue_sets.field_files(folder)[1:])
     (folder / "7_tumourmask.png").unlink()

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from markupsafe import escape
 
 from dala.benchmark import tissue_conclusions
 from dala.ui.tabs import results, results_maps
@@ -24,7 +25,7 @@ def test_answers_and_numbers_are_those_of_the_file(beside):
     file.write_text(json.dumps(TISSUE_MAPS))
     page = results_maps.page(one)
     for words in tissue_conclusions.answers(TISSUE_MAPS).values():
-        assert words in page
+        assert escape(words) in page
     assert "<th scope='row'>Fields</th><td>1.02 [0.92, 1.12], as by chance</td>" in page
     assert "1.30 [1.20, 1.40], more on it than by chance, 2 pictures</td>" in page
     # The axis goes from 0 to 1.
