@@ -106,7 +106,7 @@ def _fields(explainer: Explainer, title: str, folder: Path) -> Iterator[tuple[st
     yield "fields", _set(title, words, every, _one(explainer))
     with _bar(f"{title}, parts", len(fields)) as bar:
         every = tissue_sets.crops(explainer, fields, bar.update)
-    words = f"parts of the size of a patch, at {CUT[1]} of the fields' size"
+    words = f"crops of the size of a patch, at {CUT[1]} of the fields' size"
     yield "crops", _set(f"{title} in parts", words, every, _one(explainer))
 
 

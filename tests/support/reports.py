@@ -56,7 +56,7 @@ def tissue_set(auc: float | None = 0.55, nuclei: float = 1.02, stain: float = 0.
     blind = {"energy": {"nuclei": [0.95, 1.05], "rim": [0.8, 1.2]}}
     return {
         "title": "Fields", "words": "whole fields", "model": {"words": "a network", "sha256": ["ab" * 32]},
-        "count": 3, "groups": 3, "called": 2, "areas": {"nuclei": 0.3, "rim": 0.2}, "marked": {"nuclei": 3, "rim": 2},
+        "count": 3, "groups": 3, "called": 2, "areas": {"nuclei": 0.3, "rim": 0.2}, "marked": {"nuclei": 3, "rim": 3},
         "rows": {
             "grad_cam": _row(auc, nuclei),
             "centre_gaussian": _row(0.52 if masked else None, 1.01),

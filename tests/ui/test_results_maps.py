@@ -26,8 +26,8 @@ def test_answers_and_numbers_are_those_of_the_file(beside):
     page = results_maps.page(one)
     for words in tissue_conclusions.answers(TISSUE_MAPS).values():
         assert escape(words) in page
-    assert "<th scope='row'>Fields</th><td>1.02 [0.92, 1.12], as by chance</td>" in page
-    assert "1.30 [1.20, 1.40], more on it than by chance, 2 pictures</td>" in page
+    assert "<th scope='row'>Fields</th><td>1.02 [0.92, 1.12]</td>" in page
+    assert "<td>1.30 [1.20, 1.40] +</td><td>–</td></tr>" in page
     # The axis goes from 0 to 1.
     assert "<u style='left:55.0%'></u></div><b>0.55</b>" in page
     assert "<i style='left:44.0%;width:12.0%'></i><s style='left:50.0%;width:10.0%'></s>" in page

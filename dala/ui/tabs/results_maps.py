@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dala import markup
 from dala.benchmark.regions import REGIONS
-from dala.benchmark.tissue_conclusions import GAUSSIAN, PLACES, QUESTIONS, answers, place, row_title
+from dala.benchmark.tissue_conclusions import GAUSSIAN, QUESTIONS, answers, place, row_title
 from dala.benchmark.tissue_maps import AUC, CEILING, STAIN_ON_GRID
 from dala.explain.explainer import Explainer
 from dala.hub import tissue_maps
@@ -19,6 +19,9 @@ from dala.ui.tabs import tables
 __all__ = ["page"]
 
 TEMPLATE = Path(__file__).with_name("tissue_maps.html")
+FILE = TISSUE
+# After a number: more, or less, than by chance.
+MARKS = {"on": " +", "off": " −", "blind": ""}
 
 
 def page(explainer: Explainer) -> str:
@@ -71,19 +74,18 @@ def _chart(each: TissueSet, first: str) -> dict[str, Any]:
 
 
 def _regions(report: TissueMaps) -> Markup:
-    """Energy of the first method on each region, and whether it is more than by chance."""
+    """Energy of the first method on each region, marked where it is more or less than by chance."""
     first = report["first"]
     body = [[each["title"], *(_energy(each, first, region) for region in REGIONS)] for each in report["sets"].values()]
     return tables.table(["", *(region.title for region in REGIONS.values())], body)
 
 
 def _energy(each: TissueSet, first: str, region: str) -> str:
-    figure = each["rows"][first]["energy"].get(region)
-    if not figure:
+    kind = place(each, first, region)
+    if not kind:
         return "–"
-    value, low, high = figure
-    pictures = "" if each["marked"][region] == each["count"] else f", {each['marked'][region]} pictures"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}], {PLACES[place(each, first, region)]}{pictures}"
+    value, low, high = each["rows"][first]["energy"][region]
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]{MARKS[kind]}"
 
 
 def _methods(each: TissueSet) -> Markup:
