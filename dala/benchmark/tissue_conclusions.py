@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dala import cam
 from dala.benchmark.regions import REGIONS
-from dala.benchmark.tissue_maps import AUC, CEILING, CONTROLS, STAIN_ON_GRID
-from dala.hub.tissue_maps import TissueMaps, TissueSet
+from dala.hub.tissue_maps import AUC, CEILING, STAIN, STAIN_ON_GRID, TissueMaps, TissueSet
 
 __all__ = ["GAUSSIAN", "QUESTIONS", "answers", "on_tumour", "place", "row_title"]
 
@@ -13,6 +12,11 @@ QUESTIONS = {
     "tumour": "Does the map lie on tumour?",
     "nuclei": "Does it lie on nuclei?",
     "edges": "Does it lie on the rim or on empty glass?",
+}
+CONTROLS = {
+    STAIN: "amount of stain",
+    STAIN_ON_GRID: "amount of stain, on the maps' grid",
+    CEILING: "ceiling of the maps' grid",
 }
 GAUSSIAN = "centre_gaussian"
 # Fewer pictures than this with enough of a region say nothing about it.
@@ -88,8 +92,8 @@ def _tumour_of(each: TissueSet, first: str) -> str:
     best = max(methods, key=lambda n: _auc(each, n))
     others = "" if best == first else f", the best method, {row_title(best)}, {_percent(_auc(each, best))}"
     return (
-        f"{each['title']} ({each['count']} {each['words']}): {row_title(first)} {_percent(_auc(each, first))}, the same "
-        f"map moved about at random {100 * low:.0f} to {_percent(high)}{others}, the amount of stain "
+        f"{each['title']} ({each['count']} {each['words']}): {row_title(first)} {_percent(_auc(each, first))}, the "
+        f"same map moved about at random {100 * low:.0f} to {_percent(high)}{others}, the amount of stain "
         f"{_percent(_auc(each, STAIN_ON_GRID))}, the {row_title(GAUSSIAN)} {_percent(_auc(each, GAUSSIAN))}."
     )
 

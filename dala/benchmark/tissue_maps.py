@@ -7,7 +7,7 @@ for the first method, its own maps moved and mirrored at random ("blind"), which
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,22 +21,10 @@ from dala.evaluation.bootstrap import mean_interval
 from dala.explain.question import Question
 from dala.heatmaps import resize
 from dala.heatmaps.localization import ceiling, pixel_auc
-from dala.hub.tissue_maps import Blind, MapRow
+from dala.hub.tissue_maps import AUC, CEILING, STAIN, STAIN_ON_GRID, TUMOUR, Blind, MapRow
 
-__all__ = [
-    "AUC", "CEILING", "CONTROLS", "LEAST", "STAIN", "STAIN_ON_GRID", "TUMOUR", "Measured", "blind",
-    "cell_weights", "measure", "relative_energy",
-]  # fmt: skip
+__all__ = ["LEAST", "Measured", "blind", "cell_weights", "measure", "relative_energy"]
 
-TUMOUR = "tumour"
-AUC: Final = "auc"
-STAIN, STAIN_ON_GRID, CEILING = "stain", "stain_on_grid", "ceiling"
-# Maps that are made from the picture or from the region alone, and their display names.
-CONTROLS = {
-    STAIN: "amount of stain",
-    STAIN_ON_GRID: "amount of stain, on the maps' grid",
-    CEILING: "ceiling of the maps' grid",
-}
 # A region is measured where it has this share of the area inside and outside: the ratio to a tiny area is noise.
 LEAST = 0.02
 DRAWS = 500

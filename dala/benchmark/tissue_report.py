@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from dala.benchmark.regions import REGIONS
 from dala.benchmark.tissue_conclusions import QUESTIONS, answers, row_title
-from dala.benchmark.tissue_maps import AUC, LEAST, TUMOUR
+from dala.benchmark.tissue_maps import LEAST
 from dala.hub.study import MeanInterval
-from dala.hub.tissue_maps import MapRow, TissueMaps, TissueSet
+from dala.hub.tissue_maps import AUC, TUMOUR, MapRow, TissueMaps, TissueSet
 from dala.markdown import interval, table, wrapped
 
 __all__ = ["markdown"]

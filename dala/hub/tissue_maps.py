@@ -1,7 +1,7 @@
 """Types of `tissue_maps.json`, which says where on real tissue the maps lie, and its reader."""
 
 from pathlib import Path
-from typing import Annotated, NotRequired, TypeAlias
+from typing import Annotated, Final, NotRequired, TypeAlias
 
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -10,9 +10,16 @@ from dala.errors import DalaError
 from dala.hub import typed_json
 from dala.hub.study import Explained, MeanInterval
 
-__all__ = ["Blind", "MapRow", "Range", "TissueMaps", "TissueMapsError", "TissueSet", "read"]
+__all__ = [
+    "AUC", "CEILING", "STAIN", "STAIN_ON_GRID", "TUMOUR", "Blind", "MapRow", "Range", "TissueMaps", "TissueMapsError",
+    "TissueSet", "read",
+]  # fmt: skip
 
 MOST_BYTES = 2_000_000
+# Keys of the file: a measure, the region that is not found from pixels, and maps made from picture or region alone.
+AUC: Final = "auc"
+TUMOUR = "tumour"
+STAIN, STAIN_ON_GRID, CEILING = "stain", "stain_on_grid", "ceiling"
 HINT = "use a file as `dala evaluate tissue` writes it"
 
 Range: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]

@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from dala.benchmark import tissue_maps
 from dala.benchmark.measures import Case
-from dala.benchmark.tissue_maps import AUC, CEILING, STAIN, STAIN_ON_GRID, TUMOUR
 from dala.heatmaps import resize
+from dala.hub.tissue_maps import AUC, CEILING, STAIN, STAIN_ON_GRID, TUMOUR
 from dala.phantoms import phantom
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from dala.benchmark import tissue_maps, tissue_sets
-from dala.benchmark.tissue_maps import AUC, STAIN_ON_GRID
 from dala.data.items import DataError
+from dala.hub.tissue_maps import AUC, STAIN_ON_GRID
 from dala.phantoms import phantom
 
 BCSS = Path(__file__).resolve().parents[3] / "shared" / "data" / "external" / "BCSS" / "rois"

@@ -8,12 +8,11 @@ from markupsafe import Markup
 from dala import markup
 from dala.benchmark.regions import REGIONS
 from dala.benchmark.tissue_conclusions import GAUSSIAN, QUESTIONS, answers, place, row_title
-from dala.benchmark.tissue_maps import AUC, CEILING, STAIN_ON_GRID
 from dala.explain.explainer import Explainer
 from dala.hub import tissue_maps
 from dala.hub.cache import HubError
 from dala.hub.layout import TISSUE
-from dala.hub.tissue_maps import TissueMaps, TissueMapsError, TissueSet
+from dala.hub.tissue_maps import AUC, CEILING, STAIN_ON_GRID, TissueMaps, TissueMapsError, TissueSet
 from dala.ui.tabs import tables
 
 __all__ = ["page"]
