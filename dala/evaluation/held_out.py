@@ -11,6 +11,8 @@ __all__ = ["FEW", "describe", "same_pictures", "score"]
 
 # Below this number of patients a bootstrap says nothing about new ones: 3 patients have 10 resamples that differ.
 FEW = 5
+# Pictures of each class that an AUC within one patient needs.
+LEAST = 5
 
 
 def score(predictions: Predictions, n: int = 1000) -> LaboratoryScore:
@@ -83,12 +85,12 @@ def same_pictures(one: Predictions, other: Predictions) -> bool:
 
 
 def _by_group(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray) -> dict[str, float]:
-    """AUC within each patient that has pictures of every class."""
+    """AUC within each patient that has `LEAST` pictures of every class."""
     result = {}
     for patient in np.unique(patients):
         inside = patients == patient
-        value = metrics.figures(labels[inside], probabilities[:, inside], patients[inside])["auc"]
-        if not np.isnan(value):
+        if np.bincount(labels[inside], minlength=probabilities.shape[2]).min() >= LEAST:
+            value = metrics.figures(labels[inside], probabilities[:, inside], patients[inside])["auc"]
             result[str(patient)] = round(value, 4)
     return result
 

@@ -64,7 +64,8 @@ class LaboratoryScore(TypedDict):
     Attributes:
         auc, balanced_accuracy: null where there is one class.
         called: share of pictures called the last class (malignant), the classes weighted equally.
-        by_group: AUC within each patient that has both classes; only where there are too few for an interval.
+        by_group: AUC within each patient that has five pictures of each class; only where there are too few patients
+            for an interval.
         failures: the pictures most confidently wrong, one of each patient.
     """
 

@@ -111,7 +111,7 @@ class _Run:
                     self._save(train, out)
                 self._predictions(test, logits, partition, fold).write(file)
             self.ranks.barrier()
-        if self.outside.lacking(partition, out):
+        if any(self.ranks.gather(bool(self.outside.lacking(partition, out)))):
             if not fitted and not (out / serialization.FILE).exists():
                 self.candidate.fit(self._indices(train), out)
             if self.ranks.is_first:
@@ -127,7 +127,7 @@ class _Run:
         """Train on all pictures, or with a holdout on its training side, save, and score; the report."""
         out, d = self.settings.runtime.out, self.settings.data
         saved, resume = self.settings.features.is_publishable and d.final, self.settings.runtime.resume
-        wanted = self.outside.laboratories and not (resume and not self.outside.lacks_laboratory(out))
+        wanted = any(self.ranks.gather(self.outside.lacks_laboratory(out)))
         if d.inner or not (saved or wanted):
             return self.report(None, temperature)
         sha256 = run_folder.reported_sha256(out) if saved and resume else None

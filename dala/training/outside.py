@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dala.data import scales, source_rows, sources
+from dala.data import class_map, scales, source_rows, sources
 from dala.data.datasets import Dataset
 from dala.data.items import DataError, Item
 from dala.data.source_files import Source
@@ -158,7 +158,8 @@ def _left_out(d: DataConfig) -> list[Source]:
     """The sets of the laboratories left out, but for the first one, which is scored as a whole by the run itself."""
     if not d.leave_out:
         return []
-    first, *others = sources.open_all(d.data, d.root, d.format, d.classes, d.magnification.split(","))
+    classes = class_map.parse(d.map) or d.classes
+    first, *others = sources.open_all(d.data, d.root, d.format, classes, d.magnification.split(","))
     return [s for s in others if s.laboratory in d.leave_out and s.laboratory != first.laboratory]
 
 

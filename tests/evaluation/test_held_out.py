@@ -53,11 +53,12 @@ def test_one_class_has_no_auc():
 
 def test_few_patients_have_no_interval_and_an_auc_each():
     run = predictions(partitions=1)
-    # Three patients of both classes.
-    few = run.take(np.arange(24))
-    few = Predictions(**{**vars(few), "patient": np.repeat(["a", "b", "c"], 8)})
+    # Three patients of both classes, the last one with only four malignant pictures.
+    few = run.take(np.arange(44))
+    few = Predictions(**{**vars(few), "patient": np.repeat(["a", "b", "c"], [16, 16, 12])})
     scored = held_out.score(few, 50)
     assert scored["auc"][1:] == scored["called"][1:] == [None, None]
+    assert list(scored["by_group"]) == ["a", "b"]
     inside = few.patient == "b"
     malignant = few.probabilities()[:, 1]
     assert scored["by_group"]["b"] == pytest.approx(roc_auc_score(few.label[inside], malignant[inside]), abs=5e-5)
