@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes this folder from the pictures and the ImageNet start:
+# Makes this folder anew from the pictures and the ImageNet start, with the sets of weights/sources. (The weights that are
+# here were made by the script at commit d98813a, from BreakHis alone.)
 #   ROOT=. INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh all
 # ROOT holds the folders that weights/sources/*.json name. The steps, in the order of the decisions: `choose` compares
 # the recipes, `score` makes the table and the weights, `outside` scores laboratories held out, `maps` studies the
