@@ -90,7 +90,11 @@ def _tumour_of(each: TissueSet, first: str) -> str:
     low, high = each["blind"][AUC]
     methods = [n for n in each["rows"] if n in cam.METHODS and not cam.METHODS[n].control and AUC in each["rows"][n]]
     best = max(methods, key=lambda n: _auc(each, n))
-    others = "" if best == first else f", the best method, {row_title(best)}, {_percent(_auc(each, best))}"
+    others = (
+        f", the best of {len(methods)} methods, {row_title(best)}, {_percent(_auc(each, best))}"
+        if best != first
+        else ""
+    )
     return (
         f"{each['title']} ({each['count']} {each['words']}): {row_title(first)} {_percent(_auc(each, first))}, the "
         f"same map moved about at random {100 * low:.0f} to {_percent(high)}{others}, the amount of stain "

@@ -46,7 +46,7 @@ def test_scales_that_differ_are_counted(second, words):
 def test_a_method_that_does_better_than_the_first_is_named():
     each = tissue_set(0.6)
     each["rows"] |= {"layer_cam": each["rows"]["ceiling"], "random": each["rows"]["ceiling"]}
-    assert "the best method, LayerCAM, 95 %," in tissue_conclusions.answers(_report(fields=each))["tumour"]
+    assert "the best of 2 methods, LayerCAM, 95 %," in tissue_conclusions.answers(_report(fields=each))["tumour"]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,6 @@ def test_the_report_has_every_number():
         "# Where on real tissue", "## Fields", "## Patches",
         "| Grad-CAM | 0.550 [0.500, 0.600] | 1.020 [0.920, 1.120] |",
         "| by chance | 0.440 to 0.560 | 0.950 to 1.050 |", "| share of the area |  | 30 % | 20 % |",
-        "| pictures |  | 3 | 2 |", "2 of them are called malignant", "**Does the map lie on tumour?** No,",
+        "| pictures |  | 3 | 3 |", "2 of them are called malignant", "**Does the map lie on tumour?** No,",
     ):  # fmt: skip
         assert words in text
