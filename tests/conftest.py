@@ -26,7 +26,6 @@ from PIL import Image
 
 import app
 from dala import DALAResNet50, Explainer
-from dala.evaluation.laboratories import measured
 from dala.explain import shift
 from dala.images.preprocessing import Preprocessing
 from dala.models import serialization
@@ -68,7 +67,7 @@ def shift_folder(small_folder: Path, patch: Image.Image, tmp_path_factory: pytes
     """The small network in a folder with `shift.json`, whose one laboratory is that of the patch."""
     place = tmp_path_factory.mktemp("shift") / "net"
     shutil.copytree(small_folder, place)
-    rates = measured(shifted.NAMES, [shifted.around(patch)])
+    rates = {"own": [{"title": "Utopia", "pictures": 120, "spoken": 6, "median": 0.7}], "left_out": [], "outside": []}
     shift.write(place, shifted.of(patch), rates, serialization.sha256(place / serialization.FILE))
     return place
 

@@ -21,7 +21,7 @@ __all__ = ["LEAST", "MOST", "LaboratoryError", "Pictures", "drawn", "fit", "meas
 LEAST, MOST = 100, 1000  # pictures of a laboratory: with fewer, 37 statistics have no covariance
 SHARE = 0.95
 RIDGE = 0.01  # added to the eigenvalues of the correlation matrix
-OUTER, INNER = 5, 8
+OUTER, INNER, REPEATS = 5, 8, 5  # folds of the rates, folds of the threshold, partitions of both into folds
 
 
 class LaboratoryError(DalaError):
@@ -70,7 +70,7 @@ def fit(names: Sequence[str], laboratories: Sequence[Pictures]) -> Laboratories:
     for one in laboratories:
         if len(one.values) < LEAST or len(set(one.patients.tolist())) < 2:
             raise LaboratoryError(f"{one.title}: {len(one.values)} pictures do not describe a laboratory: {LEAST} do.")
-    return Laboratories(tuple(names), tuple(_fitted(one, INNER, 1) for one in laboratories))
+    return Laboratories(tuple(names), tuple(_fitted(one) for one in laboratories))
 
 
 def measured(
@@ -84,49 +84,51 @@ def measured(
         outside: pictures of other laboratories, which are not fitted.
 
     Returns:
-        "own": pictures of each laboratory whose patients are left out of fit and threshold; "left_out": of each, if the
-        laboratory is left out and others are left; "outside": of the others.
+        "own": pictures of each laboratory whose patients are left out of fit and threshold, the mean over five
+        partitions of the patients; "left_out": of each, if the laboratory is left out and others are left; "outside":
+        of the others.
     """
     whole = fit(names, laboratories)
     own = [_row(one, _left_out(whole, one)) for one in laboratories]
-    rest = [(one, [other for other in whole.sources if other.title != one.title]) for one in laboratories]
-    left_out = [
-        _row(one, replace(whole, sources=tuple(others)).distances(one.values, one.sides.tolist()))
-        for one, others in rest
-        if others
+    others = [tuple(other for other in whole.sources if other.title != one.title) for one in laboratories]
+    rest = [
+        (one, replace(whole, sources=sources)) for one, sources in zip(laboratories, others, strict=True) if sources
     ]
     return {
         "own": own,
-        "left_out": left_out,
+        "left_out": [_row(one, without.distances(one.values, one.sides.tolist())) for one, without in rest],
         "outside": [_row(one, whole.distances(one.values, one.sides.tolist())) for one in outside],
     }
 
 
 def _row(pictures: Pictures, distances: np.ndarray) -> dict[str, Any]:
+    """From distances of shape (N,), or (partitions, N)."""
+    every = distances.reshape(-1, len(pictures.values))
     return {
         "title": pictures.title,
-        "pictures": len(distances),
-        "spoken": int((distances > 1).sum()),
-        "median": round(float(np.median(distances)), 3),
+        "pictures": every.shape[1],
+        "spoken": round(float((every > 1).sum(1).mean())),
+        "median": round(float(np.median(every)), 3),
     }
 
 
 def _left_out(whole: Laboratories, pictures: Pictures) -> np.ndarray:
-    """(N,) distances of a laboratory's pictures, its own fit and threshold without their patients."""
-    result = np.zeros(len(pictures.values))
+    """(REPEATS, N) distances of a laboratory's pictures, its own fit and threshold without their patients."""
+    result = np.zeros((REPEATS, len(pictures.values)))
     others = [one for one in whole.sources if one.title != pictures.title]
-    for held in _folds(pictures.patients, OUTER, 0):
-        own = _fitted(pictures.where(~held), INNER, 1)
-        sources = replace(whole, sources=(own, *others))
-        result[held] = sources.distances(pictures.values[held], pictures.sides[held].tolist())
+    for row in range(REPEATS):
+        for held in _folds(pictures.patients, OUTER, row):
+            sources = replace(whole, sources=(_fitted(pictures.where(~held)), *others))
+            result[row, held] = sources.distances(pictures.values[held], pictures.sides[held].tolist())
     return result
 
 
-def _fitted(pictures: Pictures, folds: int, seed: int) -> Laboratory:
+def _fitted(pictures: Pictures) -> Laboratory:
     """One laboratory, its threshold from distances of pictures whose patients are left out of the fit."""
-    distances = np.zeros(len(pictures.values))
-    for held in _folds(pictures.patients, folds, seed):
-        distances[held] = _gaussian(pictures.where(~held)).distances(pictures.values[held])
+    distances = np.zeros((REPEATS, len(pictures.values)))
+    for row in range(REPEATS):
+        for held in _folds(pictures.patients, INNER, REPEATS + row):
+            distances[row, held] = _gaussian(pictures.where(~held)).distances(pictures.values[held])
     return replace(_gaussian(pictures), threshold=float(np.quantile(distances, SHARE)), share=SHARE)
 
 

@@ -144,19 +144,24 @@ class Laboratories:
             values: from `statistics`.
             size: the picture's `side`.
         """
-        row = np.array([values[name] for name in self.names])
-        near = [s for s in self.sources if s.comparable(size)] or self.sources
-        distances = [float(s.distances(row[None])[0]) for s in near]
-        nearest = near[int(np.argmin(distances))]
-        return Shift(nearest.title, min(distances), nearest.share, self._differences(nearest, row))
+        row = np.array([[values[name] for name in self.names]])
+        distances = self._each(row, [size])[0]
+        nearest = self.sources[int(np.argmin(distances))]
+        return Shift(nearest.title, float(distances.min()), nearest.share, self._differences(nearest, row))
 
     def distances(self, values: np.ndarray, sizes: Sequence[float]) -> np.ndarray:
         """(N, S) statistics and N sides -> (N,) distances, as `Shift.distance`."""
-        rows = [dict(zip(self.names, row, strict=True)) for row in values.tolist()]
-        return np.array([self.shift(row, size).distance for row, size in zip(rows, sizes, strict=True)])
+        return self._each(values, sizes).min(1)
+
+    def _each(self, values: np.ndarray, sizes: Sequence[float]) -> np.ndarray:
+        """(N, sources) distances, infinite from laboratories that a picture is not compared with."""
+        distances = np.stack([source.distances(values) for source in self.sources], 1)
+        compared = np.array([[source.comparable(size) for source in self.sources] for size in sizes])
+        compared |= ~compared.any(1, keepdims=True)
+        return np.where(compared, distances, np.inf)
 
     def _differences(self, laboratory: Laboratory, row: np.ndarray) -> tuple[str, ...]:
-        off = laboratory.standardised(row[None])[0]
+        off = laboratory.standardised(row)[0]
         words = [
             WORDING.get(self.names[i], TINT)[int(off[i] > 0)]
             for i in np.argsort(-np.abs(off), kind="stable")

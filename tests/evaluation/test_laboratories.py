@@ -110,6 +110,6 @@ def test_quiet_at_home_and_heard_in_other_laboratories(real_root):
     ]
     rates = laboratories.measured(NAMES, [home], outside)
     (own,) = rates["own"]
-    assert own["spoken"] <= 0.06 * own["pictures"], own
+    assert own["spoken"] <= 0.05 * own["pictures"], own
     for row in rates["outside"]:
         assert row["spoken"] >= 0.8 * row["pictures"], row

@@ -11,6 +11,7 @@
 - `results_benchmark`: its section on the benchmark of methods.
 - `results_maps`: its section on where on real tissue the maps lie.
 - `results_tissue`: its section on the tissue check.
+- `results_shift`: its section on the check of laboratories.
 - `glossary`: the glossary of each tab.
 - `tables`: tables as HTML.
 """
