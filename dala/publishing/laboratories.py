@@ -62,10 +62,11 @@ def read(folders: Sequence[Path], title: str | None = None) -> Row:
             f"{home}: was not scored on held-out patients: name first a run split by patient, without --inner."
         )
     sets = {HOME: ScoredSet(_home(report["provenance"]), "home", Predictions.read(home / PREDICTIONS))}
-    for file in sorted((home / RUN_SHIFTS).glob("*.csv")):
-        if file.stem not in SHIFTS:
-            raise PublicationError(f"{file}: there is no shift of this name; there are {', '.join(SHIFTS)}.")
-        sets[file.stem] = ScoredSet(SHIFTS[file.stem].label, "shift", Predictions.read(file))
+    shifted = {file.stem: file for file in (home / RUN_SHIFTS).glob("*.csv")}
+    for name in shifted.keys() - SHIFTS.keys():
+        raise PublicationError(f"{shifted[name]}: there is no shift of this name; there are {', '.join(SHIFTS)}.")
+    for name in (name for name in SHIFTS if name in shifted):
+        sets[name] = ScoredSet(SHIFTS[name].label, "shift", Predictions.read(shifted[name]))
     for folder in folders:
         for key, one in outside(folder).items():
             if key in sets:
