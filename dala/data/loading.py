@@ -35,8 +35,8 @@ def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
     """Read the picture of an item at the training scale.
 
     A picture with a zoom is resized by it, and cropped to its centre if it shows much more tissue than a patch; any
-    other is fitted as in the app. What is smaller than a patch stays smaller, but below `LEAST` pixels a side it is
-    continued by reflection: a network sees little else than its own padding in a tile of two cells.
+    other is fitted as in the app. What is smaller than a patch stays smaller, but below `LEAST` pixels a side (or the
+    training size) it is continued by reflection: of a tile of two cells a network sees little but its own padding.
 
     Raises:
         DataError: it cannot be used, or too small a part of it is left.
@@ -49,14 +49,15 @@ def at_scale(item: Item, preprocessing: Preprocessing) -> Image.Image:
     share = min(1.0, (most / (picture.width * picture.height)) ** 0.5 / zoom)
     size = int(picture.height * share), int(picture.width * share)
     try:
-        return _continued(zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing))
+        scaled = zoomed(v2.functional.center_crop(picture, list(size)), zoom, preprocessing)
     except ImageError as error:
         raise DataError(f"{item.path}: {error}") from error
+    return _continued(scaled, min(LEAST, preprocessing.height, preprocessing.width))
 
 
-def _continued(picture: Image.Image) -> Image.Image:
-    """Continue a small picture to the right and below by its reflection, to at least `LEAST` pixels a side."""
-    right, below = (max(0, LEAST - side) for side in picture.size)
+def _continued(picture: Image.Image, least: int) -> Image.Image:
+    """Continue a small picture to the right and below by its reflection, to at least `least` pixels a side."""
+    right, below = (max(0, least - side) for side in picture.size)
     if not right and not below:
         return picture
     return Image.fromarray(np.pad(np.asarray(picture), ((0, below), (0, right), (0, 0)), "symmetric"))

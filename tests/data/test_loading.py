@@ -24,7 +24,7 @@ def place(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "zoom", "seen"),
-    [((192, 144), 2.5, (385, 288)), ((192, 144), 0.5, (96, 72)), ((256, 192), 0.25, (64, 48))],
+    [((192, 144), 2.5, (385, 288)), ((700, 500), 0.5, (350, 250)), ((800, 900), 0.25, (200, 225))],
 )
 def test_tissue_is_as_large_as_in_the_first_set(place, size, zoom, seen):
     item = place(size, zoom)
@@ -38,16 +38,23 @@ def test_tissue_is_as_large_as_in_the_first_set(place, size, zoom, seen):
 
 def test_a_zoom_adds_to_the_enlargement_of_the_first_set(place):
     enlarged = preprocessing.Preprocessing(288, 384, enlargement=2.0)
-    assert loading.at_scale(place((192, 144), 0.5), enlarged).size == (192, 144)
+    assert loading.at_scale(place((192, 200), 0.5), enlarged).size == (192, 200)
     assert loading.at_scale(place((192, 144), None), enlarged).size == (384, 288)
 
 
-def test_a_small_tile_stays_small(tmp_path):
-    Image.new("RGB", (150, 150), (200, 120, 180)).save(tmp_path / "tile.png")
+def test_a_small_tile_is_continued_by_its_reflection(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "tile.png")
     item = Item(tmp_path / "tile.png", 0, "p", "p", zoom=0.42)
-    assert loading.at_scale(item, ABOUT).size == (63, 63)
+    shown = np.asarray(loading.at_scale(item, ABOUT))
+    assert shown.shape == (144, 144, 3)  # the training size: it is below `LEAST`
+    tile = shown[:63, :63]
+    assert np.array_equal(tile, np.asarray(Image.fromarray(pixels).resize((63, 63), Image.Resampling.BICUBIC)))
+    assert np.array_equal(shown[63:126, :63], tile[::-1]) and np.array_equal(shown[:63, 63:126], tile[:, ::-1])
     (x,) = loading.picture_loader([item], ABOUT, 0)
-    assert x.shape == (1, 3, 63, 63)
+    assert x.shape == (1, 3, 144, 144)
+    tiny = preprocessing.Preprocessing(48, 64)  # no larger than the training size
+    assert loading.at_scale(Item(item.path, 0, "p", "p", zoom=0.3), tiny).size == (48, 48)
 
 
 def test_too_little_tissue_is_refused(place):

@@ -24,6 +24,7 @@ import app
 from dala import Explainer, cli, models
 from dala.explain import engine
 from dala.hub import upload
+from dala.hub.layout import SHIFT
 from dala.hub.upload import UploadError
 from dala.models import device as models_device
 from dala.models import pretrained, serialization
@@ -319,8 +320,12 @@ def test_a_pinned_network_that_cannot_be_had_is_told_on_the_page(tmp_path, monke
         pinned.load(tmp_path)
 
 
-def test_the_page_names_the_commit_that_runs(small):
-    origin = models.LoadedModel(small.model, "you/net", COMMIT, "00", Path())
+def test_the_page_names_the_commit_that_runs(small, tmp_path):
+    # As the client caches a commit, and that it has no check of laboratories.
+    absent = tmp_path / "models--you--net/.no_exist" / COMMIT / SHIFT
+    absent.parent.mkdir(parents=True)
+    absent.touch()
+    origin = models.LoadedModel(small.model, "you/net", COMMIT, "00", tmp_path / "models--you--net/snapshots" / COMMIT)
     shown = Explainer(small.model, "cpu", origin)
     assert f"(you/net@{COMMIT[:7]})" in app._head(shown)
 
@@ -358,7 +363,7 @@ def test_one_function_is_marked_for_the_gpu_and_the_app_explains(folder, tmp_pat
         page = httpx.get(url).text
         numbers, *_ = Client(url, verbose=False).predict(handle_file(patch_file), api_name="/explain")
     told = json.loads(record.read_text())
-    assert told["marked"] == [["passes", zero_gpu.SECONDS]]
+    assert told["marked"] == [["run", zero_gpu.SECONDS]]
     assert told["devices"]
     assert all(devices == ["cpu"] for devices in told["devices"])
     assert numbers["probabilities"] == pytest.approx(explainer.explain(patch_file).probabilities, abs=1e-5)
