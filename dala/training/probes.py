@@ -138,18 +138,23 @@ def fit_linear(
         apart = _differences(rows, share, labels, np.repeat([item.source for item in items], views))
         gram += probe.alignment * apart.T @ apart / len(apart)
     if probe.nuclei and places is not None:
-        if len(network.class_names) > 2:
-            raise SettingsError("`probe_nuclei` needs two classes: the second is the one whose evidence it places.")
-        evidence, nuclei = _places(places, items)
+        evidence, nuclei = _places(places, items, len(network.class_names))
         evidence /= scale
         gram += probe.nuclei * evidence.T @ evidence
         moments += probe.nuclei * probe.nuclei_gain * evidence.T @ nuclei
     solution = torch.linalg.solve(gram, moments) * ODDS
-    coefficients, offsets = solution.T / scale, ODDS * centre - solution.T @ (mean / scale)
+    _write_scores(network, solution.T / scale, ODDS * centre - solution.T @ (mean / scale), classes)
+
+
+def _write_scores(network: DALAResNet50, coefficients: Tensor, offsets: Tensor, classes: list[int]) -> None:
+    """Write the scores of the classes that occur, (classes, C) and (classes,), or the one margin of two of them."""
     if len(classes) == 2:
-        # Two classes: half of the margin for each.
+        # Half of the margin for each.
         coefficients, offsets = (torch.cat([-v, v]) / 2 for v in (coefficients, offsets))
-    weight, bias = torch.zeros(len(network.class_names), channels), torch.full((len(network.class_names),), -30.0)
+    weight, bias = (
+        torch.zeros(len(network.class_names), coefficients.shape[1]),
+        torch.full((len(network.class_names),), -30.0),
+    )
     weight[classes], bias[classes] = coefficients.float(), offsets.float()
     write_linear(network.head, weight, bias)
 
@@ -171,8 +176,10 @@ def _differences(rows: Tensor, share: Tensor, labels: np.ndarray, sources: np.nd
     return torch.cat(parts)
 
 
-def _places(places: Places, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+def _places(places: Places, items: Sequence[Item], classes: int) -> tuple[Tensor, Tensor]:
     """Places of the pictures of the second class, (m, C), and their nuclei, (m, 1), times the root of their weights."""
+    if classes > 2:
+        raise SettingsError("`probe_nuclei` needs two classes: the second is the one whose evidence it places.")
     share = torch.from_numpy(balanced_weights(items) * np.array([item.label == 1 for item in items]))
     root = (share / share.sum() / places.nuclei.shape[1]).sqrt()[:, None, None]
     chosen = share > 0
