@@ -20,9 +20,12 @@ def test_the_rates_are_those_of_the_file(at_home, shift_folder, small, tmp_path)
     one = copy.copy(at_home)
     one.origin = replace(at_home.origin, folder=tmp_path)
     page = results_shift.page(one)
-    assert "fitted to, 4.5 % get the note without reason; of pictures of other laboratories 90.0 % get it." in page
+    assert (
+        "4.5 % get the note without reason; of a laboratory that is left out, or was never in it, 45.0 % to 99.0 %."
+        in page
+    )
     assert "<b>Utopia" not in page
-    row = "<td>never in the check</td><td>200</td><td>45.0 %</td><td>1.20</td>"
+    row = "<td>none</td><td>200</td><td>45.0 %</td><td>1.20</td>"
     assert f"<th scope='row'>Eldorado</th>{row}" in page.replace('"', "'")
     (tmp_path / shift.FILE).write_text("{}")
     assert results_shift.page(one) == results_shift.page(small) == ""

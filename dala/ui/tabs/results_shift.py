@@ -15,7 +15,7 @@ from dala.ui.tabs import tables
 __all__ = ["page"]
 
 TEMPLATE = Path(__file__).with_name("shift_rates.html")
-WORDS = {"own": "patients held out", "left_out": "laboratory left out of the check", "outside": "never in the check"}
+WORDS = {"own": "held out in turn", "left_out": "whole laboratory left out", "outside": "none"}
 
 
 def page(explainer: Explainer) -> str:
@@ -28,11 +28,12 @@ def page(explainer: Explainer) -> str:
     if content is None or not content["measured"]["own"]:
         return ""
     rates = content["measured"]
+    titles = [row["title"] for row in rates["own"]]
     return markup.render(
         TEMPLATE,
-        names=" and ".join(row["title"] for row in rates["own"]),
-        own=_share(rates["own"]),
-        others=_share([*rates["left_out"], *rates["outside"]]),
+        names=" and ".join(filter(None, (", ".join(titles[:-1]), titles[-1]))),
+        own=_range(rates["own"]),
+        others=_range([*rates["left_out"], *rates["outside"]]),
         table=_table(rates),
     )
 
@@ -41,10 +42,16 @@ def _table(rates: Rates) -> Markup:
     body = []
     for kind, words in WORDS.items():
         rows: list[Rate] = rates[kind]  # type: ignore[literal-required]
-        body += [[row["title"], words, f"{row['pictures']:,}", _share([row]), f"{row['median']:.2f}"] for row in rows]
-    return tables.table(["laboratory", "pictures of", "pictures", "spoken of", "median distance"], body)
+        body += [[row["title"], words, f"{row['pictures']:,}", _share(row), f"{row['median']:.2f}"] for row in rows]
+    return tables.table(["laboratory", "part in the fit", "pictures", "with the note", "median distance"], body)
 
 
-def _share(rows: Sequence[Rate]) -> str:
-    count = sum(row["pictures"] for row in rows)
-    return f"{100 * sum(row['spoken'] for row in rows) / count:.1f} %" if count else ""
+def _range(rows: Sequence[Rate]) -> str:
+    """The least and the largest share: laboratories with many pictures do not hide the others."""
+    ranked = sorted(rows, key=lambda row: row["spoken"] / row["pictures"])
+    shares = list(dict.fromkeys(map(_share, ranked[:1] + ranked[-1:])))
+    return " to ".join(shares)
+
+
+def _share(row: Rate) -> str:
+    return f"{100 * row['spoken'] / row['pictures']:.1f} %"
