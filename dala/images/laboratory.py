@@ -80,7 +80,7 @@ class Shift:
 
     def sentence(self, start: str = ABROAD) -> str:
         """What follows for the probability, as one sentence; `start` names what is unlike the laboratory."""
-        how = f"{self.distance:.1f} times the distance that holds {100 * self.share:.0f} % of {self.laboratory}"
+        how = f"{self.distance:.2f} times the distance that holds {100 * self.share:.0f} % of {self.laboratory}"
         what = "; ".join([", ".join(self.differences), how] if self.differences else [how])
         return f"{start} ({what}): the order of pictures may hold, the probability does not."
 

@@ -25,7 +25,7 @@ def test_a_picture_like_those_in_training_is_quiet_and_another_stain_is_not(know
     assert other.unlike
     assert other.laboratory == "Utopia"
     assert other.sentence() == (
-        f"From a laboratory unlike those in training ({', '.join(other.differences)}; {other.distance:.1f} times the "
+        f"From a laboratory unlike those in training ({', '.join(other.differences)}; {other.distance:.2f} times the "
         "distance that holds 95 % of Utopia): the order of pictures may hold, the probability does not."
     )
 
