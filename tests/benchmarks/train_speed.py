@@ -1,12 +1,13 @@
 """Images per second of training with every layer trained, at 224x224: ours against a plain fp32 NCHW loop.
 
-    python tests/benchmarks/train_speed.py [--rounds 5]
+    python tests/benchmarks/train_speed.py [--rounds 5] [--threads 1]
 
 Ours is the step of `dala.training.trainer` in bf16 and channels_last, on pictures of three sets of different sizes and
 scales, with decoding and every augmentation at its default strength. The plain loop trains the same network on tensors
 already in memory, as torchvision's reference does without `--amp`. A third loop is ours on tensors in memory: what
 decoding and augmentation cost. The loops take turns, and the figures are medians of the rounds' ratios, of the time
-that passed and of the processor's time, so that other work on the machine has little effect.
+that passed and of the processor's time, so that other work on the machine has little effect; on a busy one use one
+thread, since of several each waits for the slowest, and waiting takes the processor's time.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from dala.training.config import Settings
 from dala.training.datasets import Draw, PictureDataset
 from dala.training.trainer import Trainer, freeze_batch_norm
 
-BATCH, STEPS, SIDE = 16, 2, 224
+BATCH, STEPS, SIDE = 16, 1, 224
 # Width, height and zoom of the pictures of each set: of the training size, enlarged, and tiles smaller than a crop.
 SETS = {"first": ((SIDE, SIDE), None), "second": ((448, 336), 0.6), "tiles": ((160, 160), 1.0)}
 
@@ -95,18 +96,24 @@ def plain() -> Callable[[], None]:
 def measured(loops: dict[str, Callable[[], None]], rounds: int) -> dict[str, np.ndarray]:
     """Seconds a picture of each loop: (rounds, 2), passed and the processor's; a first round warms up."""
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
-    for _ in range(rounds + 1):
+    for k in range(rounds + 1):
         for name, loop in loops.items():
             began, used = time.perf_counter(), time.process_time()
             loop()
             seconds[name].append((time.perf_counter() - began, time.process_time() - used))
+            print(
+                f"{k or 'warm-up'}: {name}, {seconds[name][-1][0]:.1f} s, processor's {seconds[name][-1][1]:.1f} s",
+                file=sys.stderr,
+            )
     return {name: np.array(rows[1:]) / (BATCH * STEPS) for name, rows in seconds.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often the loops take turns (default: %(default)s)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="(default: %(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         items = sets(Path(folder))
         loops = {
@@ -115,7 +122,7 @@ def main() -> None:
             "ours bf16, tensors in memory": ours(items, Path(folder), "bf16", InMemory),
             "ours fp32": ours(items, Path(folder), "fp32", PictureDataset),
         }
-        seconds = measured(loops, rounds)
+        seconds = measured(loops, args.rounds)
     reference = seconds["plain fp32 NCHW"]
     print(f"{'':30} images/s   times plain: passed (range), processor's")
     for name, rows in seconds.items():
