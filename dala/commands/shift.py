@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, measure and write; return the exit code, 2 if a picture could not be used.
+    """Fit, measure and write; return the exit code.
+
+    Pictures that cannot be used are named and left out, as in training.
 
     Raises:
         DataError, LaboratoryError: sets that cannot be used, or no laboratory with enough pictures.
@@ -63,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
     for kind, title in (("own", "{}, held out"), ("left_out", "{}, left out"), ("outside", "{}, outside")):
         for row in rates[kind]:
             print(f"{title.format(row['title']):40} speaks on {row['spoken']} of {row['pictures']}")
-    print(f"{len(known)} laboratories -> {file}")
-    return 2 if broken else 0
+    left = f", {len(broken)} pictures left out" if broken else ""
+    print(f"{len(known)} laboratories{left} -> {file}")
+    return 0
 
 
 def _known(args: argparse.Namespace) -> dict[str, tuple[list[Path], list[str]]]:
