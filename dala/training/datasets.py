@@ -19,8 +19,8 @@ __all__ = ["Draw", "FeatureDataset", "PictureDataset", "Source", "mixed"]
 
 # Index of a picture and seed of its augmentation: the same draw in whichever process, and after a resume.
 Draw = tuple[int, int]
-# Bytes of decoded pictures that are kept: some 1,100 of 460 x 700 pixels.
-MEMORY = 2**30
+# Bytes of decoded pictures that are kept: some 2,000 of 460 x 700 pixels.
+MEMORY = 2**31
 # Pixels of the picture per position of a stage's map.
 STRIDES = dict(zip(STAGES, (4, 4, 8, 16, 32), strict=False))
 
@@ -91,15 +91,16 @@ class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
         return mixed(x, draws, self.items, self.features.class_mixup)
 
     def _crop(self, index: int, seed: int) -> Tensor:
-        view, top, left = numbers([seed])["window"][0].tolist()
-        features = self.cache.map(index, int(view * self.features.views))
+        generator = torch.Generator().manual_seed(seed)
+        view, top, left = torch.randint(2**31, (3,), generator=generator).tolist()
+        features = self.cache.map(index, view % self.features.views)
         h, w, _ = features.shape
         if min(h, w) < self.side:
             # Repeated: a stretched edge would weigh more than the tissue.
             features = features.repeat(-(-self.side // h), -(-self.side // w), 1)
             h, w, _ = features.shape
-        i, j = int(top * (h - self.side + 1)), int(left * (w - self.side + 1))
-        return features[i : i + self.side, j : j + self.side].permute(2, 0, 1)
+        top, left = top % (h - self.side + 1), left % (w - self.side + 1)
+        return features[top : top + self.side, left : left + self.side].permute(2, 0, 1)
 
     def uncropped(self, index: int) -> Tensor:
         """(C, h, w) of a picture, preprocessed as for inference."""
