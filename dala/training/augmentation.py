@@ -7,7 +7,6 @@ does not change what the others draw.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from scipy.special import betaincinv
 from torch import Tensor
@@ -18,24 +17,22 @@ from dala.training.config_parts import FeatureConfig
 from dala.training.geometry import oriented, resized, window, zoom
 from dala.training.photometric import OPERATIONS
 
-__all__ = ["Augmentation", "mixup", "numbers"]
+__all__ = ["Augmentation", "mixup", "numbers", "pairs"]
 
 
-def mixup(x: Tensor, u: Tensor, labels: Sequence[int], sources: Sequence[str], alpha: float) -> Tensor:
-    """Mix pairs of pictures of one class, of different sources wherever the class has them (Zhang et al. 2018).
-
-    Of a pair, one becomes l a + (1 - l) b and the other l b + (1 - l) a, with l from Beta(alpha, alpha): labels, and
-    the mean of each class, stay as they are. Of an odd number of pictures one is not mixed.
+def pairs(u: Tensor, labels: Sequence[int], sources: Sequence[str], alpha: float) -> tuple[list[int], list[float]]:
+    """Pairs of pictures of one class for `mixup`, of different sources wherever the class has them.
 
     Args:
-        x: (N, C, H, W) pictures or feature maps.
-        u: (N, 2) numbers from 0 to 1: of the order, and of l.
+        u: (N, 2) numbers from 0 to 1: of the order, and of the share.
         labels, sources: of the N pictures.
-        alpha: of the Beta distribution; 0: x is returned.
+        alpha: of the Beta(alpha, alpha) distribution of shares, above 0 (Zhang et al. 2018, arXiv 1710.09412).
+
+    Returns:
+        the partner of each picture, whose partner it is in turn, and its own share in its mixture, which is that of its
+        partner, too. Of an odd number of pictures one is its own partner.
     """
-    if not alpha:
-        return x
-    order, partner, share = u[:, 0].tolist(), torch.arange(len(x)), np.ones(len(x))
+    order, partner, share = u[:, 0].tolist(), list(range(len(u))), [1.0] * len(u)
     for label in set(labels):
         rows = sorted((i for i, other in enumerate(labels) if other == label), key=lambda i: order[i])
         # Half a class away in the order of the sources is another source, unless one has more than half.
@@ -43,9 +40,19 @@ def mixup(x: Tensor, u: Tensor, labels: Sequence[int], sources: Sequence[str], a
         half = len(rows) // 2
         for a, b in zip(rows[:half], rows[half:], strict=True):
             partner[a], partner[b] = b, a
-            share[[a, b]] = betaincinv(alpha, alpha, float(u[a, 1]))
-    weights = torch.from_numpy(share).to(x.dtype).view(-1, 1, 1, 1)
-    return torch.lerp(x[partner], x, weights)
+            share[a] = share[b] = float(betaincinv(alpha, alpha, float(u[a, 1])))
+    return partner, share
+
+
+def mixup(x: Tensor, partner: Sequence[int], share: Sequence[float]) -> Tensor:
+    """Mix each picture or feature map of (N, C, H, W) with its partner; the mean of a pair stays as it is.
+
+    Args:
+        x: (N, C, H, W).
+        partner, share: of each, as of `pairs`.
+    """
+    weights = torch.tensor(share, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
+    return torch.lerp(x[list(partner)], x, weights)
 
 
 def numbers(seeds: Sequence[int]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Training inputs as torch `Dataset`s of batches: pictures augmented at every draw, or cached features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,14 +11,16 @@ from dala.data import loading
 from dala.data.items import Item
 from dala.images.preprocessing import Preprocessing, normalised
 from dala.models.dala_resnet import STAGES
-from dala.training.augmentation import Augmentation, mixup, numbers
+from dala.training.augmentation import Augmentation, mixup, numbers, pairs
 from dala.training.config_parts import FeatureConfig
 from dala.training.frozen_features import FeatureCache
 
-__all__ = ["Draw", "FeatureDataset", "PictureDataset", "Source", "mixed"]
+__all__ = ["Batch", "Draw", "FeatureDataset", "PictureDataset", "Source", "mixed"]
 
 # Index of a picture and seed of its augmentation: the same draw in whichever process, and after a resume.
 Draw = tuple[int, int]
+# All draws of a step, and which of them this process trains on.
+Batch = tuple[Sequence[Draw], Sequence[int]]
 # Bytes of decoded pictures that are kept: some 2,000 of 460 x 700 pixels.
 MEMORY = 2**31
 # Pixels of the picture per position of a stage's map.
@@ -44,11 +46,12 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         self._decoded: dict[int, Tensor] = {}
         self._room = MEMORY
 
-    def __getitem__(self, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
-        """(N, 3, crop, crop) float32 of N draws, and their labels (N,)."""
-        seeds = [seed for _, seed in draws]
-        x = self.augmentation.crops([self._pixels(index) for index, _ in draws], seeds)
-        return mixed(x, draws, self.items, self.features.class_mixup)
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(n, 3, crop, crop) float32 of n draws of a batch, and their labels (n,)."""
+        return mixed(self._crops, batch, self.items, self.features.class_mixup)
+
+    def _crops(self, draws: Sequence[Draw]) -> Tensor:
+        return self.augmentation.crops([self._pixels(index) for index, _ in draws], [seed for _, seed in draws])
 
     def uncropped(self, index: int) -> Tensor:
         """(3, H, W) float32 of a picture, preprocessed as for inference."""
@@ -85,10 +88,12 @@ class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
         stride = STRIDES[STAGES[STAGES.index(features.train_from) - 1]]
         self.side = -(-(features.crop or 448) // stride)
 
-    def __getitem__(self, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
-        """(N, C, side, side) of N draws, and their labels (N,)."""
-        x = torch.stack([self._crop(index, seed) for index, seed in draws])
-        return mixed(x, draws, self.items, self.features.class_mixup)
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(n, C, side, side) of n draws of a batch, and their labels (n,)."""
+        return mixed(self._crops, batch, self.items, self.features.class_mixup)
+
+    def _crops(self, draws: Sequence[Draw]) -> Tensor:
+        return torch.stack([self._crop(index, seed) for index, seed in draws])
 
     def _crop(self, index: int, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
@@ -117,10 +122,28 @@ class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
 Source = PictureDataset | FeatureDataset
 
 
-def mixed(x: Tensor, draws: Sequence[Draw], items: Sequence[Item], alpha: float) -> tuple[Tensor, Tensor]:
-    """Apply `mixup` to the pictures or maps (N, C, H, W) of a batch of draws, and add their labels (N,)."""
+def mixed(
+    crops: Callable[[Sequence[Draw]], Tensor], batch: Batch, items: Sequence[Item], alpha: float
+) -> tuple[Tensor, Tensor]:
+    """This process's part of a batch after mixup within a class: (n, C, H, W), and the labels (n,).
+
+    Pairs are of the whole batch, so that several processes train what one does; a partner in another process's part is
+    computed here, too.
+
+    Args:
+        crops: draws -> pictures or maps.
+        batch: all draws of a step, and the rows of this process.
+        items: all labelled pictures.
+        alpha: of mixup; 0: none.
+    """
+    draws, rows = batch
+    labels = torch.tensor([items[draws[i][0]].label for i in rows])
+    if not alpha:
+        return crops([draws[i] for i in rows]), labels
     drawn = [items[index] for index, _ in draws]
-    labels, sources = [item.label for item in drawn], [item.source for item in drawn]
-    if alpha:
-        x = mixup(x, numbers([seed for _, seed in draws])["mixup"], labels, sources, alpha)
-    return x, torch.tensor(labels)
+    u = numbers([seed for _, seed in draws])["mixup"]
+    partner, share = pairs(u, [i.label for i in drawn], [i.source for i in drawn], alpha)
+    needed = list(dict.fromkeys([*rows, *(partner[i] for i in rows)]))
+    place = {row: k for k, row in enumerate(needed)}
+    x = crops([draws[i] for i in needed])
+    return mixup(x, [place[partner[i]] for i in needed], [share[i] for i in needed])[: len(rows)], labels

@@ -141,7 +141,8 @@ class Trainer:
         seeds = torch.randint(2**31, (count,), generator=generator).tolist()
         draws = [(self.chosen[i], seed) for i, seed in zip(drawn, seeds, strict=True)]
         left = range(self.step % self.steps * batch, count, batch)
-        mine = [draws[k : k + batch][self.ranks.rank :: self.ranks.world_size] for k in left]
+        rows = range(self.ranks.rank, batch, self.ranks.world_size)
+        mine = [(draws[k : k + batch], rows) for k in left]
         workers = self.runtime.workers or 0
         return DataLoader(self.source, batch_size=None, sampler=mine, num_workers=workers, generator=generator)
 

@@ -31,7 +31,7 @@ from dala.images.preprocessing import Preprocessing
 from dala.models.dala_resnet import DALAResNet50
 from dala.phantoms import dataset
 from dala.training.config import Settings
-from dala.training.datasets import Draw, PictureDataset
+from dala.training.datasets import Batch, PictureDataset
 from dala.training.trainer import Trainer, freeze_batch_norm
 
 BATCH, STEPS, SIDE = 16, 1, 224
@@ -42,9 +42,9 @@ SETS = {"first": ((SIDE, SIDE), None), "second": ((448, 336), 0.6), "tiles": ((1
 class InMemory(PictureDataset):
     """The same, with a batch decoded and augmented beforehand."""
 
-    def __getitem__(self, draws: list[Draw]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if not hasattr(self, "ready"):
-            self.ready = super().__getitem__(draws)
+            self.ready = super().__getitem__(batch)
         return self.ready
 
 

@@ -7,7 +7,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from dala.images.preprocessing import Preprocessing
-from dala.training.augmentation import Augmentation, mixup, numbers
+from dala.training.augmentation import Augmentation, mixup, numbers, pairs
 from dala.training.config_parts import FeatureConfig
 from dala.training.photometric import OPERATIONS
 
@@ -86,7 +86,7 @@ def batch():
 
 def test_mixup_keeps_the_mean_of_each_class(batch):
     x, u, labels, sources = batch
-    mixed = mixup(x, u, labels, sources, 1.0)
+    mixed = mixup(x, *pairs(u, labels, sources, 1.0))
     assert not torch.equal(mixed, x)
     for label in (0, 1):
         rows = torch.tensor(labels) == label
@@ -96,25 +96,24 @@ def test_mixup_keeps_the_mean_of_each_class(batch):
 def test_mixup_is_within_a_class_and_across_sources(batch):
     _, u, labels, sources = batch
     # One value for each picture: the share of every other one in the mixed picture can be read off.
-    parts = mixup(torch.eye(11)[:, :, None, None], u, labels, sources, 1.0)[:, :, 0, 0]
+    parts = mixup(torch.eye(11)[:, :, None, None], *pairs(u, labels, sources, 1.0))[:, :, 0, 0]
     torch.testing.assert_close(parts.sum(1), torch.ones(11))
-    pairs = [(i, j) for i in range(11) for j in range(11) if i != j and parts[i, j]]
-    assert len(pairs) == 10, "eight of one class, and two of the other's three"
-    assert all(labels[i] == labels[j] and sources[i] != sources[j] for i, j in pairs)
-    assert all(parts[i, j] == parts[j, i] for i, j in pairs)
+    mixed = [(i, j) for i in range(11) for j in range(11) if i != j and parts[i, j]]
+    assert len(mixed) == 10, "eight of one class, and two of the other's three"
+    assert all(labels[i] == labels[j] and sources[i] != sources[j] for i, j in mixed)
+    assert all(parts[i, j] == parts[j, i] for i, j in mixed)
 
 
-def test_mixup_without_strength_or_partner_changes_nothing(batch):
-    x, u, labels, sources = batch
-    assert torch.equal(mixup(x, u, labels, sources, 0.0), x)
-    assert torch.equal(mixup(x[:2], u[:2], [0, 1], ["a", "a"], 1.0), x[:2])
+def test_a_picture_alone_in_its_class_is_not_mixed(batch):
+    x, u, _, sources = batch
+    assert torch.equal(mixup(x[:2], *pairs(u[:2], [0, 1], sources[:2], 1.0)), x[:2])
 
 
 def test_shares_of_mixup_follow_the_beta_distribution():
     u = numbers(range(2000))["mixup"]
     x = torch.tensor([1.0, 0.0]).repeat(1000)[:, None, None, None]
     labels = [k // 2 for k in range(2000)]
-    shares = mixup(x, u, labels, [""] * 2000, 0.2)[::2].flatten()
+    shares = mixup(x, *pairs(u, labels, [""] * 2000, 0.2))[::2].flatten()
     # Variance of Beta(a, a) is 1 / (4 (2 a + 1)).
     assert float(shares.mean()) == pytest.approx(0.5, abs=0.04)
     assert float(shares.var()) == pytest.approx(1 / 5.6, abs=0.02)

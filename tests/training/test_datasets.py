@@ -19,7 +19,7 @@ def test_a_map_smaller_than_the_crop_is_repeated():
     storage = torch.arange(2 * 3 * 4).float()
     cache = FeatureCache((storage,), [0], [[(0, 2, 3)]], 4, {})
     source = FeatureDataset([Item(Path("a.png"), 1, "p", "p")], cache, FeatureConfig(crop=96, views=1))
-    crop, label = (part[0] for part in source[[(0, 7)]])
+    crop, label = (part[0] for part in source[[(0, 7)], [0]])
     assert crop.shape == (4, 6, 6) and label == 1
     features = cache.map(0).permute(2, 0, 1)
     assert {tuple(v) for v in crop.flatten(1).T.tolist()} == {tuple(v) for v in features.flatten(1).T.tolist()}
@@ -47,23 +47,28 @@ def picture_source(folder, **features):
 def test_a_batch_of_pictures_is_a_function_of_its_draws(tmp_path):
     source = picture_source(tmp_path, class_mixup=1.0)
     draws = [(0, 5), (3, 6), (2, 7), (1, 8)]
-    x, labels = source[draws]
+    x, labels = source[draws, range(4)]
     assert x.shape == (4, 3, 32, 32) and labels.tolist() == [0, 1, 0, 1]
-    assert all(torch.equal(one, two) for one, two in zip(source[draws], (x, labels), strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(source[draws, range(4)], (x, labels), strict=True))
     # Mixed within a class: the class's mean is that of the unmixed crops.
-    crops, _ = picture_source(tmp_path, class_mixup=0.0)[draws]
+    crops, _ = picture_source(tmp_path, class_mixup=0.0)[draws, range(4)]
     assert not torch.allclose(x, crops)
     torch.testing.assert_close(x[::2].mean(0), crops[::2].mean(0))
+    # Two processes share what one computes.
+    for rows in ([0, 2], [1, 3], [0, 1], [3]):
+        part, known = source[draws, rows]
+        torch.testing.assert_close(part, x[rows])
+        assert torch.equal(known, labels[rows])
 
 
 def test_pictures_are_decoded_once_as_long_as_there_is_room(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "MEMORY", 2 * 64 * 48 * 3)
     source = picture_source(tmp_path, class_mixup=0.0)
     fits, too_many = [(0, 1), (2, 1)], [(1, 1)]
-    first, _ = source[fits]
-    source[too_many]
+    first, _ = source[fits, range(2)]
+    source[too_many, range(1)]
     for name in ("0.png", "1.png", "2.png"):
         (tmp_path / name).unlink()
-    assert torch.equal(source[fits][0], first)
+    assert torch.equal(source[fits, range(2)][0], first)
     with pytest.raises(DataError, match=r"1\.png"):
-        source[too_many]
+        source[too_many, range(1)]

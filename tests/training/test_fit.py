@@ -42,7 +42,7 @@ def test_cached_features_give_what_the_pictures_give(settings):
         np.testing.assert_allclose(network.head(network.attention(pooled)).numpy(), cached, atol=1e-4)
     # Every view is the flipped picture, and a crop is a part of one of them.
     maps = [source.cache.map(0, v) for v in range(4)]
-    (crop,), (label,) = source[[(0, 5)]]
+    (crop,), (label,) = source[[(0, 5)], [0]]
     assert label == items[0].label
     side = source.side
     windows = [
