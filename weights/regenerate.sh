@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Makes this folder anew from the pictures and the ImageNet start, with the sets of weights/sources. (The weights that are
-# here were made by the script at commit d98813a, from BreakHis alone.)
+# Makes this folder anew from the pictures and the ImageNet start, with the sets of weights/sources.
 #   ROOT=. INIT=resnet50_imagenet.safetensors bash weights/regenerate.sh all
 # ROOT holds the folders that weights/sources/*.json name. The steps, in the order of the decisions: `choose` compares
 # the recipes, `score` makes the table and the weights, `outside` scores laboratories held out, `maps` studies the
@@ -26,11 +25,11 @@ train() { # name, options
 # Penalties and weights of the sets come from trials with the same three figures, on other partitions of the patients.
 HOME_SETS="--data $SETS/breakhis_extra.json --data $SETS/breakhis_40x.json --data $SETS/breakhis_200x.json"
 ALL_SETS="$HOME_SETS --data $SETS/tissue_tiles.json --data $SETS/idc.json"
-LINEAR="--probe linear --probe-penalty 0.5"
+LINEAR="--probe linear --probe-penalty 0.5 --probe-patients 2"
 declare -A RECIPES=(
     [home]="$HOME_SETS $LINEAR"
     [sources]="$ALL_SETS $LINEAR --probe-alignment 100"
-    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.1 --probe-nuclei-gain 4"
+    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.1 --probe-nuclei-gain 8 --probe-offset 0.5"
     [trained]="$ALL_SETS --probe-epochs 8 --probe-lr 3e-4"
 )
 CHOSEN=${CHOSEN:-places}

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,10 +13,9 @@ from dala.data import loading
 from dala.data.items import Item, balanced_weights
 from dala.hub.report import Start
 from dala.images import stain
-from dala.models.dala_resnet import STAGES, DALAResNet50
-from dala.training.feature_cache import FLIPS, POOLED
+from dala.training.feature_cache import POOLED
 
-__all__ = ["BASELINES", "FeatureBaseline", "colour", "log_probabilities", "measured", "pooled"]
+__all__ = ["BASELINES", "FeatureBaseline", "colour", "log_probabilities", "pooled"]
 
 BASELINES = ("colour", "probe")
 # Inverse regularisation: weak for 15 statistics, strong for 3584 features of a few hundred pictures.
@@ -83,21 +81,6 @@ def colour(items: Sequence[Item]) -> np.ndarray:
 def pooled(features: dict[str, Tensor]) -> np.ndarray:
     """(n, 3584): the means of layer2 to layer4 over each picture, averaged over its flips."""
     return np.concatenate([features[s][:, :4].mean(1).numpy() for s in POOLED], axis=1)
-
-
-@torch.inference_mode()
-def measured(model: DALAResNet50, items: Sequence[Item]) -> np.ndarray:
-    """(n, 3584): the features of `pooled`, computed anew from pictures that no cache holds."""
-    device, rows = next(model.parameters()).device, []
-    for picture in loading.picture_loader(items, model.preprocessing, 0):
-        x = torch.cat([picture.flip([d + 1 for d in flip]) for flip in FLIPS]).to(device)
-        row = []
-        for stage in STAGES[:-1]:
-            x = getattr(model, stage)(x)
-            if stage in POOLED:
-                row.append(x.float().mean((0, 2, 3)))
-        rows.append(torch.cat(row).cpu().numpy())
-    return np.stack(rows)
 
 
 def log_probabilities(

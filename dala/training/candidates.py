@@ -5,7 +5,6 @@ without a network of their own (`FeatureBaseline`) share two methods, `fit` and 
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +17,11 @@ from dala.hub.report import Start
 from dala.training import baselines, networks
 from dala.training.config import Settings
 from dala.training.distributed import SINGLE, Ranks
+from dala.training.feature_cache import extract
 from dala.training.fit import (
     DALACandidate,
     LibraryCandidate,
+    cached,
     initialization_name,
     initialize_and_extract,
     preprocessing_for,
@@ -71,7 +72,10 @@ def create(
         model, source, cache = initialize_and_extract(
             items, class_names, preprocessing, features, runtime, device, ranks
         )
-        measure = partial(baselines.measured, model)
-        return baselines.FeatureBaseline(name, baselines.pooled(cache.pooled), items, source, measure)
+
+        def features_of(others: Sequence[Item]) -> np.ndarray:
+            return baselines.pooled(extract(model, others, cached(features), runtime).pooled)
+
+        return baselines.FeatureBaseline(name, baselines.pooled(cache.pooled), items, source, features_of)
     kind = DALACandidate if name in networks.DALA else LibraryCandidate
     return kind(settings, items, class_names, device, ranks)

@@ -117,7 +117,8 @@ _ORDER = """
     data root format classes map magnification leave_out score_on shifts um_per_pixel network init out cache
     split split_file folds partitions held_out inner final
     height width crop train_from views scale stain colour blur sharpen jpeg degrade class_mixup
-    probe probe_penalty probe_alignment probe_nuclei probe_nuclei_gain probe_epochs probe_lr mixup
+    probe probe_penalty probe_offset probe_patients probe_alignment probe_nuclei probe_nuclei_gain
+    probe_epochs probe_lr mixup
     epochs batch lr head_lr weight_decay warmup label_smoothing dropout ema pull average freeze_batch_norm score_every
     seed workers precision device deterministic tensorboard resume
 """.split()  # noqa: SIM905  a list of one name a line hides the order

@@ -151,6 +151,18 @@ class ProbeConfig(_Config):
         between=(1e-9, 1e9),
         name="probe_penalty",
     )
+    offset: float | None = _option(
+        None,
+        "of the linear probe: its bias, against classes at -1 and 1; default: fitted. With a fixed one the mean of a"
+        " picture's map is its score minus the offset",
+        name="probe_offset",
+    )
+    patients: float = _option(
+        0.0,
+        "of the linear probe: penalty of different mean scores of a set's patients of one class",
+        between=(0, 1e6),
+        name="probe_patients",
+    )
     alignment: float = _option(
         0.0,
         "of the linear probe: penalty of different mean scores of one class in different sets",

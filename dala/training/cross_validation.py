@@ -115,7 +115,7 @@ class _Run:
             if not fitted and not (out / serialization.FILE).exists():
                 self.candidate.fit(self._indices(train), out)
             if self.ranks.is_first:
-                score = outside.scorer(self.candidate, out, self.settings.runtime.device)
+                score = outside.scorer(self.candidate, out)
                 make = partial(self._predictions, test, partition=partition, fold=fold)
                 self.outside.score_fold(score, test, make, fold, out)
             self.ranks.barrier()
@@ -135,7 +135,7 @@ class _Run:
             sha256 = self._fit_final(temperature, saved)
         report = self.report(sha256, temperature)
         if wanted and self.ranks.is_first:
-            score = outside.scorer(self.candidate, out, self.settings.runtime.device)
+            score = outside.scorer(self.candidate, out)
             self.outside.score_final(score, out, report)
         self.ranks.barrier()
         return report

@@ -210,7 +210,7 @@ def _key(model: DALAResNet50, items: Sequence[Item], features: FeatureConfig, ru
         settings |= {"seed": runtime.seed, "strengths": strengths}
     digest = hashlib.sha256(json.dumps(settings).encode())
     for item in items:
-        digest.update(f"{item.path.name} {item.path.stat().st_size} {item.zoom or ''}\n".encode())
+        digest.update(f"{item.path.name} {item.path.stat().st_size} {item.zoom or ''}{item.shift}\n".encode())
     for name, value in model.state_dict().items():
         if not name.startswith(("attention.", "head.")):
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -32,6 +32,7 @@ from dala.training.trainer import Trainer
 __all__ = [
     "DALACandidate",
     "LibraryCandidate",
+    "cached",
     "initialization_name",
     "initialize_and_extract",
     "predict_logits",
@@ -96,7 +97,8 @@ class _NetworkCandidate(ABC):
         """(len(items), classes) logits of other pictures, each whole and preprocessed as for inference."""
         network = self.network
         assert isinstance(network, DALAResNet50 | LibraryNetwork)  # noqa: S101  it was fitted  # nosec B101
-        return inference.logits(network, items, self.settings.runtime.workers)
+        runtime = self.settings.runtime
+        return inference.logits(network, items, runtime.workers, bf16=runtime.precision == "bf16")
 
     def _scores(self, upper: nn.Module, held_out: Sequence[int]) -> dict[str, Any]:
         logits = predict_logits(upper, self.source, held_out, self.settings.runtime.precision, self.ranks)
@@ -157,12 +159,36 @@ class DALACandidate(_NetworkCandidate):
             else PictureDataset(items, self.preprocessing, settings.features)
         )
 
+    def restore(self, network: DALAResNet50) -> None:
+        """Score with a saved network of this candidate, instead of the last fit."""
+        self.network = network.to(memory_format=torch.channels_last).to(self.device)
+        self._fitted = UpperStages(self.network, self.source.first_stage)
+
+    def score(self, items: Sequence[Item]) -> np.ndarray:
+        """(len(items), classes) logits of other pictures, each whole and preprocessed as for inference.
+
+        Frozen stages are the same in every fold and in every network of these settings: their features are cached.
+        Those of changed pictures are not, since each held-out picture is scored by one network only.
+        """
+        s = self.settings
+        if not s.features.views or any(item.shift for item in items):
+            return super().score(items)
+        features = replace(s.features, views=1)
+        cache = extract(self._start("dala"), items, features, s.runtime)
+        source = FeatureDataset(items, cache, features)
+        return predict_logits(self._fitted, source, range(len(items)), s.runtime.precision)
+
+    def _start(self, name: str) -> DALAResNet50:
+        """A network with the initial stages, and noise above."""
+        network = networks.build(name, self.class_names, self.preprocessing, self.settings.tuning.dropout)
+        assert isinstance(network, DALAResNet50)  # noqa: S101  of these names  # nosec B101
+        network.load_state_dict({**network.state_dict(), **self.backbone})
+        return network.to(memory_format=torch.channels_last).to(self.device)
+
     def _initialize(self, train: Sequence[int], resumed: bool) -> DALAResNet50 | LibraryNetwork:
         s = self.settings
-        network = networks.build(s.features.network, self.class_names, self.preprocessing, s.tuning.dropout)
-        network.load_state_dict({**network.state_dict(), **self.backbone})
-        network.to(memory_format=torch.channels_last).to(self.device)
-        if isinstance(network, DALAResNet50) and s.probe.epochs and not resumed:
+        network = self._start(s.features.network)
+        if s.probe.epochs and not resumed:
             pooled, items = self.pooled[list(train)], [self.items[i] for i in train]
             if s.probe.kind == "linear":
                 probes.fit_linear(network, pooled, items, s.probe, self.places and self.places.of(list(train)))
@@ -228,12 +254,13 @@ def initialize_and_extract(
     device: torch.device,
     ranks: Ranks = SINGLE,
 ) -> tuple[DALAResNet50, Start, FeatureCache]:
-    """The initialized network on the device, what it was initialized from, and the features of its frozen stages.
-
-    Without cached views only the pooled features matter, of the four flips, which the probe needs.
-    """
+    """The initialized network on the device, what it was initialized from, and the features of its frozen stages."""
     model = DALAResNet50(class_names, preprocessing)
     source = load_imagenet(model, features.init)
     model.to(memory_format=torch.channels_last).to(device)
-    cached = features if features.views else replace(features, views=4, train_from="layer4")
-    return model, source, extract(model, items, cached, runtime, ranks)
+    return model, source, extract(model, items, cached(features), runtime, ranks)
+
+
+def cached(features: FeatureConfig) -> FeatureConfig:
+    """The settings of the cache: without cached views only the pooled features matter, of the four flips."""
+    return features if features.views else replace(features, views=4, train_from="layer4")

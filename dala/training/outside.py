@@ -7,7 +7,6 @@ Every candidate is scored in the same way, so that a network, its ablations and 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,16 @@ from dala.data import class_map, scales, source_rows, sources
 from dala.data.datasets import Dataset
 from dala.data.items import DataError, Item
 from dala.data.source_files import Source
-from dala.evaluation import inference
 from dala.evaluation.predictions import Predictions
 from dala.hub.layout import FILE, PREDICTIONS, REPORT, RUN_LABORATORIES, RUN_SHIFTS
 from dala.hub.report import Provenance, Report
 from dala.images.shifts import SHIFTS
 from dala.models import load
-from dala.models.device import find_device
 from dala.training import run_folder
 from dala.training.candidates import Candidate
 from dala.training.config import Settings
 from dala.training.config_parts import DataConfig
+from dala.training.fit import DALACandidate
 
 __all__ = ["Outside", "key_of", "open_all", "scorer"]
 
@@ -58,11 +56,11 @@ def key_of(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "laboratory"
 
 
-def scorer(candidate: Candidate, folder: Path, device: str | None = None) -> Scorer:
+def scorer(candidate: Candidate, folder: Path) -> Scorer:
     """Return what scores pictures: the network saved in a folder, or without one the candidate as it was fitted."""
-    if not (folder / FILE).exists():
-        return candidate.score
-    return partial(inference.logits, load(folder).model.to(find_device(device)))
+    if isinstance(candidate, DALACandidate) and (folder / FILE).exists():
+        candidate.restore(load(folder).model)
+    return candidate.score
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ noise. Both open the gate, whose value is then the same at every position; atten
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from dala.data.items import Item, balanced_weights
 from dala.models.dala_resnet import DALAResNet50
-from dala.training.config_parts import ProbeConfig, SettingsError, TuningConfig
+from dala.training import ridge
+from dala.training.config_parts import ProbeConfig, TuningConfig
 from dala.training.places import Places
 
 __all__ = ["ODDS", "fit_linear", "fit_network", "write_linear"]
@@ -100,16 +100,7 @@ def _mixed_batches(
 def fit_linear(
     network: DALAResNet50, pooled: Tensor, items: Sequence[Item], probe: ProbeConfig, places: Places | None = None
 ) -> None:
-    """Write a ridge regression on pooled features into the head.
-
-    The regression targets are the classes as -1 and 1, a discriminant that needs fewer patients than a logistic one
-    (Efron 1975, doi 10.1080/01621459.1975.10480319). Features are divided by the root of their deviation (Pareto
-    scaling, van den Berg et al. 2006, doi 10.1186/1471-2164-7-142), so that those with a small variance weigh less than
-    the others. Sets by their weights, in them classes, and in these patients, weigh the same.
-
-    Two terms of `probe` are quadratic, too, so that the solution stays exact. `alignment` penalises weights by which
-    the mean scores of one class differ between sets. `nuclei` pulls the score of a place of a picture of the last
-    class, minus the picture's, to `nuclei_gain` times its share of nuclei, minus the picture's.
+    """Write a ridge regression on pooled features (`ridge.solve`) into the head.
 
     Args:
         network: its attention and head are set in place.
@@ -122,69 +113,17 @@ def fit_linear(
         SettingsError: `nuclei` for more than two classes.
     """
     _open_gate(network)
-    n, views, channels = pooled.shape
     device = next(network.parameters()).device
     with torch.no_grad():
-        x = network.attention(pooled.reshape(n * views, channels, 1, 1).to(device)).flatten(1).double().cpu()
-    share = torch.from_numpy(np.repeat(balanced_weights(items) / views, views))
-    mean = share @ x
-    scale = ((share @ (x - mean) ** 2).sqrt() + 1e-4).sqrt()
-    rows, labels = (x - mean) / scale, np.repeat([item.label for item in items], views)
-    targets, classes = _targets(labels)
-    centre = share @ targets
-    gram, moments = (rows.T * share) @ rows, (rows.T * share) @ (targets - centre)
-    gram += probe.penalty * gram.diagonal().mean() * torch.eye(channels, dtype=torch.double)
-    if probe.alignment:
-        apart = _differences(rows, share, labels, np.repeat([item.source for item in items], views))
-        gram += probe.alignment * apart.T @ apart / len(apart)
-    if probe.nuclei and places is not None:
-        evidence, nuclei = _places(places, items, len(network.class_names))
-        evidence /= scale
-        gram += probe.nuclei * evidence.T @ evidence
-        moments += probe.nuclei * probe.nuclei_gain * evidence.T @ nuclei
-    solution = torch.linalg.solve(gram, moments) * ODDS
-    _write_scores(network, solution.T / scale, ODDS * centre - solution.T @ (mean / scale), classes)
-
-
-def _write_scores(network: DALAResNet50, coefficients: Tensor, offsets: Tensor, classes: list[int]) -> None:
-    """Write the scores of the classes that occur, (classes, C) and (classes,), or the one margin of two of them."""
+        attended = network.attention(pooled.flatten(0, 1)[:, :, None, None].to(device)).cpu()
+    coefficients, offsets, classes = ridge.solve(attended.reshape(pooled.shape), items, probe, places)
     if len(classes) == 2:
         # Half of the margin for each.
         coefficients, offsets = (torch.cat([-v, v]) / 2 for v in (coefficients, offsets))
-    weight, bias = (
-        torch.zeros(len(network.class_names), coefficients.shape[1]),
-        torch.full((len(network.class_names),), -30.0),
-    )
-    weight[classes], bias[classes] = coefficients.float(), offsets.float()
+    count = len(network.class_names)
+    weight, bias = torch.zeros(count, pooled.shape[2]), torch.full((count,), -30.0)
+    weight[classes], bias[classes] = ODDS * coefficients.float(), ODDS * offsets.float()
     write_linear(network.head, weight, bias)
-
-
-def _targets(labels: np.ndarray) -> tuple[Tensor, list[int]]:
-    """(n, classes) targets -1 and 1 of the classes that occur, (n, 1) of the second of two; and these classes."""
-    classes = sorted(set(labels.tolist()))
-    shown = classes[1:] if len(classes) == 2 else classes
-    return torch.from_numpy(np.where(labels[:, None] == np.array(shown), 1.0, -1.0)), classes
-
-
-def _differences(rows: Tensor, share: Tensor, labels: np.ndarray, sources: np.ndarray) -> Tensor:
-    """Mean features of each class in each set, minus the mean over the sets: (classes x sets, C)."""
-    parts = []
-    for label in sorted(set(labels)):
-        groups = [(labels == label) & (sources == s) for s in sorted(set(sources))]
-        means = torch.stack([share[g] @ rows[g] / share[g].sum() for g in map(torch.from_numpy, groups) if g.any()])
-        parts.append(means - means.mean(0))
-    return torch.cat(parts)
-
-
-def _places(places: Places, items: Sequence[Item], classes: int) -> tuple[Tensor, Tensor]:
-    """Places of the pictures of the second class, (m, C), and their nuclei, (m, 1), times the root of their weights."""
-    if classes > 2:
-        raise SettingsError("`probe_nuclei` needs two classes: the second is the one whose evidence it places.")
-    share = torch.from_numpy(balanced_weights(items) * np.array([item.label == 1 for item in items]))
-    root = (share / share.sum() / places.nuclei.shape[1]).sqrt()[:, None, None]
-    chosen = share > 0
-    evidence = places.evidence[chosen].double() * root[chosen]
-    return evidence.flatten(0, 1), (places.nuclei[chosen].double()[..., None] * root[chosen]).flatten(0, 1)
 
 
 def write_linear(head: nn.Module, weight: Tensor, bias: Tensor) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import Ridge, RidgeClassifier
 
 from dala.data.items import Item, balanced_weights
 from dala.images.preprocessing import Preprocessing
@@ -55,15 +55,28 @@ def test_the_fit_is_scikit_learns_on_what_leaves_the_attention(classes):
     probes.fit_linear(network, pooled, items, ProbeConfig(penalty=2.0))
     x = pooled.reshape(80, 2048).double().numpy()
     share = np.repeat(balanced_weights(items), 2) / 2
-    mean = share @ x
-    scaled = (x - mean) / np.sqrt(np.sqrt(share @ (x - mean) ** 2) + 1e-4)
-    variance = (share @ scaled**2).mean()
-    expected = RidgeClassifier(alpha=2.0 * variance).fit(scaled, np.repeat(labels, 2), share)
+    variance = (share @ (x - share @ x) ** 2).mean()
+    expected = RidgeClassifier(alpha=2.0 * variance).fit(x, np.repeat(labels, 2), share)
     logits = network.head(torch.from_numpy(x).float()[:, :, None, None]).detach().numpy()
     if classes == 2:
         logits = logits[:, 1] - logits[:, 0]
-    margins = probes.ODDS * expected.decision_function(scaled)
+    margins = probes.ODDS * expected.decision_function(x)
     assert np.abs(logits - margins).max() < 1e-3 * np.abs(margins).max()
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_a_fixed_offset_leaves_the_score_to_the_map(offset):
+    torch.manual_seed(0)
+    network = build("dala:no-attention", ["0", "1"], Preprocessing()).eval()
+    pooled, labels, items = separable(2)
+    probes.fit_linear(network, pooled, items, ProbeConfig(penalty=0.1, offset=offset))
+    assert margins(network, torch.zeros(1, 2048)) == pytest.approx(offset, abs=1e-4)
+    x = pooled.flatten(0, 1).double().numpy()
+    share = np.repeat(balanced_weights(items), 2) / 2
+    alpha = 0.1 * (share @ (x - share @ x) ** 2).mean()
+    expected = Ridge(alpha=alpha, fit_intercept=False).fit(x, np.repeat(2 * labels - 1, 2) - offset, share)
+    scores = margins(network, pooled.flatten(0, 1))
+    assert np.abs(scores - offset - expected.predict(x)).max() < 1e-3
 
 
 @pytest.mark.parametrize("mixup", [0.0, 1.0])
@@ -101,6 +114,22 @@ def test_alignment_makes_the_classes_score_alike_in_every_set():
         differences.append(max(abs(a - b) for a, b in means))
         assert scores[labels == 1].mean() > scores[labels == 0].mean() + 1
     assert differences[1] < 0.1 * differences[0]
+
+
+def test_patients_of_a_class_score_alike():
+    torch.manual_seed(0)
+    pooled, _, items = separable(2)
+    items = [replace(item, patient=f"{item.label}{k % 3}") for k, item in enumerate(items)]
+    marks = torch.tensor([3 * int(i.patient) % 7 for i in items], dtype=torch.float)  # of the patient, not of the class
+    pooled[..., 500:600] += 0.2 * marks[:, None, None]
+    apart = []
+    for strength in (0.0, 100.0):
+        network = build("dala:no-attention", ["0", "1"], Preprocessing()).eval()
+        probes.fit_linear(network, pooled, items, ProbeConfig(patients=strength))
+        scores = margins(network, pooled[:, 0])
+        means = {p: scores[[i.patient == p for i in items]].mean() for p in sorted({i.patient for i in items})}
+        apart.append(max(np.ptp([m for p, m in means.items() if p[0] == c]) for c in "01"))
+    assert apart[1] < 0.5 * apart[0]
 
 
 def test_evidence_is_pulled_to_nuclei_of_the_second_class():
