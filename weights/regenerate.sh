@@ -29,7 +29,7 @@ LINEAR="--probe linear --probe-penalty 0.5 --probe-patients 2"
 declare -A RECIPES=(
     [home]="$HOME_SETS $LINEAR"
     [sources]="$ALL_SETS $LINEAR --probe-alignment 100"
-    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.1 --probe-nuclei-gain 8 --probe-offset 0.5"
+    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.05 --probe-nuclei-gain 15 --probe-offset 0.5"
     [trained]="$ALL_SETS --probe-epochs 8 --probe-lr 3e-4"
 )
 CHOSEN=${CHOSEN:-places}
