@@ -48,7 +48,7 @@ choose() {
 declare -A ROWS=(
     [dala]="${RECIPES[$CHOSEN]} --partitions 5 --shifts"
     [home]="${RECIPES[home]} --partitions 5"
-    [probe]="$ALL_SETS --network probe --partitions 5"
+    [probe]="$ALL_SETS --network probe"
     [colour]="$ALL_SETS --network colour --partitions 5 --shifts"
     [no-attention]="${RECIPES[$CHOSEN]} --network dala:no-attention"
     [one-activation]="${RECIPES[$CHOSEN]} --network dala:one-activation"
