@@ -29,7 +29,7 @@ LINEAR="--probe linear --probe-penalty 0.5 --probe-patients 2"
 declare -A RECIPES=(
     [home]="$HOME_SETS $LINEAR"
     [sources]="$ALL_SETS $LINEAR --probe-alignment 100"
-    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.05 --probe-nuclei-gain 15 --probe-offset 0.5"
+    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.03 --probe-nuclei-gain 15 --probe-offset 0.8"
     [trained]="$ALL_SETS --probe-epochs 8 --probe-lr 3e-4"
 )
 CHOSEN=${CHOSEN:-places}
@@ -75,13 +75,16 @@ outside() {
         --score-on $SETS/tissue_tiles.json --score-on $SETS/idc.json
 }
 
-WHY="The recipe with the best mean of its ranks on patients held out, on tiles held out and on IDC held out. The best at \
-home alone would have been another: see the table of laboratories. Weights of the sets and penalties were tried before, \
-on other partitions of the same patients, by the same three figures, so these flatter by a little. Fine-tuning layer4 on \
-the other laboratories, augmented views and a penalty of what augmentation changes did not help in those trials."
+WHY="The recipe with the best mean of its ranks on patients held out, on tiles held out and on IDC held out. At home \
+alone another wins: see the table of laboratories. Weights of the sets and penalties were tried before, on other \
+partitions of the same patients, so these figures flatter by a little; with a stronger pull to nuclei (0.05, offset 0.5), \
+scored first, the AUC was 0.839. Fine-tuning layer4 on the other laboratories, augmented views, a penalty of what \
+augmentation changes and input enlarged by a quarter did not help in those trials."
 
 maps() {
-    [ -e "$RUNS/phantom/report.json" ] || $PYTHON -m dala train --data phantom --init "$INIT" --out "$RUNS/phantom"
+    # The phantom network and its twin with ink, both from the weights that `publish` wrote.
+    [ -e "$RUNS/phantom/report.json" ] || $PYTHON -m dala train --data phantom --out "$RUNS/phantom"
+    $PYTHON tests/benchmarks/decoy.py --runs "$RUNS"
     $PYTHON -m dala evaluate explanations --phantom "$RUNS/phantom" --folds "$RUNS/dala" --data "$ROOT/BreaKHis_v1" \
         --out weights
 }
