@@ -218,9 +218,14 @@ def _ious(heat: Tensor, mask: Tensor, taus: Sequence[float]) -> list[float]:
 
 
 def _global(heats: Sequence[Tensor], area: float) -> float:
-    """Return the threshold above 0 at which these maps together keep a share of the area."""
+    """Return the threshold at which these maps together keep a share of the area, or come nearest to it.
+
+    Where a map is 0 its places are kept all or not at all.
+    """
     falling = np.sort(np.concatenate([h.numpy().ravel() for h in heats]))[::-1]
     at = falling[min(len(falling) - 1, max(0, round(area * len(falling)) - 1))]
+    if at <= 0 and 1 - area < area - np.mean(falling > 0):
+        return float(falling[-1])
     return max(float(at), float(torch.finfo(torch.float32).tiny))
 
 

@@ -147,7 +147,8 @@ def _set(title: str, words: str, every: Sequence[Case], model: Explained) -> Tis
 
 
 def _one(explainer: Explainer) -> Explained:
-    data = explainer.provenance.get("data", "unknown data")
+    sets = explainer.provenance.get("sources") or [{"title": explainer.provenance.get("data", "unknown data")}]
+    data = ", ".join(one["title"] for one in sets)
     return {"words": f"one network, trained on {data}", "sha256": [explainer.origin.sha256] if explainer.origin else []}
 
 

@@ -14,6 +14,7 @@
 - `frozen_features`: features of the frozen stages of many pictures.
 - `feature_cache`: features of the frozen stages, cached on disk.
 - `datasets`: training inputs as torch `Dataset`s.
+- `ridge`: ridge regression of the classes, with terms for patients, sets and nuclei.
 - `probes`: attention and head fitted to frozen features.
 - `checkpoint`: checkpoints, and interrupts between steps.
 - `anchor`: the weights before fine-tuning, for a pull and an average.

@@ -57,6 +57,14 @@ def test_the_global_threshold_keeps_the_same_mean_area(squares):
     assert float(np.mean([(h >= tau).double().mean() for h in rough])) == pytest.approx(0.1, abs=1e-4)
 
 
+def test_the_global_threshold_keeps_places_without_evidence_all_or_not_at_all():
+    sparse = torch.zeros(10, 10)
+    sparse[:4] = torch.rand(4, 10) + 0.1
+    assert [(sparse >= measures._global([sparse], area)).float().mean().item() for area in (0.2, 0.5, 1.0)] == (
+        pytest.approx([0.2, 0.4, 1.0])
+    )
+
+
 def test_one_threshold_for_all_is_better_where_the_truth_is_one_value(small):
     rng, every = np.random.default_rng(1), []
     for i in range(12):
