@@ -104,7 +104,7 @@ RULES: dict[str, Rule] = {
         -1,
         4,
         0.05,
-        0.6,
+        0.55,
         "keeps values of at least the mean plus k standard deviations of this map",
     ),
     "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits the histogram of this map into two groups; no control"),
