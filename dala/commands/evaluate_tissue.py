@@ -147,8 +147,9 @@ def _set(title: str, words: str, every: Sequence[Case], model: Explained) -> Tis
 
 
 def _one(explainer: Explainer) -> Explained:
-    sets = explainer.provenance.get("sources") or [{"title": explainer.provenance.get("data", "unknown data")}]
-    data = ", ".join(one["title"] for one in sets)
+    sets = explainer.provenance.get("sources")
+    titles = [str(one["title"]) for one in sets if "title" in one] if isinstance(sets, list) else []
+    data = ", ".join(titles) or explainer.provenance.get("data", "unknown data")
     return {"words": f"one network, trained on {data}", "sha256": [explainer.origin.sha256] if explainer.origin else []}
 
 

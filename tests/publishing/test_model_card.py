@@ -82,9 +82,10 @@ def test_the_report_is_of_the_shipped_file():
     assert len(REPORT["fold_sha256"]) == 5
 
 
-def test_what_is_published_ranks_better_than_its_baselines():
-    auc = REPORT["scores"]["figures"]["auc"][0]
-    assert all(auc > row["figures"]["auc"][0] for row in REPORT["beside"].values())
+@pytest.mark.parametrize("baseline", ["probe", "colour", "home"])
+def test_no_baseline_ranks_better_on_the_partitions_that_both_have(baseline):
+    # Means of different partitions do not compare: the one of the probe is harder than the five of the network.
+    assert REPORT["comparison"]["runs"][baseline]["difference"]["auc"]["value"] < 0
 
 
 def test_the_cards_metadata_is_readable():
