@@ -30,7 +30,7 @@ LINEAR="--probe linear --probe-penalty 0.5 --probe-patients 2"
 declare -A RECIPES=(
     [home]="$HOME_SETS $LINEAR"
     [sources]="$ALL_SETS $LINEAR --probe-alignment 100"
-    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.03 --probe-nuclei-gain 15 --probe-offset 0.8"
+    [places]="$ALL_SETS $LINEAR --probe-alignment 100 --probe-nuclei 0.03 --probe-nuclei-gain 15 --probe-offset 0"
     [trained]="$ALL_SETS --probe-epochs 8 --probe-lr 3e-4"
 )
 CHOSEN=${CHOSEN:-places}
@@ -49,11 +49,11 @@ choose() {
 declare -A ROWS=(
     [dala]="${RECIPES[$CHOSEN]} --partitions 5 --shifts"
     [home]="${RECIPES[home]} --partitions 5"
-    [probe]="$ALL_SETS --network probe"
+    [probe]="$ALL_SETS --network probe --partitions 5"
     [colour]="$HOME_SETS --network colour --partitions 5 --shifts"
-    [no-attention]="${RECIPES[$CHOSEN]} --network dala:no-attention"
-    [one-activation]="${RECIPES[$CHOSEN]} --network dala:one-activation"
-    [resnet50]="${RECIPES[$CHOSEN]} --network resnet50"
+    [no-attention]="${RECIPES[$CHOSEN]} --network dala:no-attention --partitions 5"
+    [one-activation]="${RECIPES[$CHOSEN]} --network dala:one-activation --partitions 5"
+    [resnet50]="${RECIPES[$CHOSEN]} --network resnet50 --partitions 5"
 )
 
 score() {
