@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -100,7 +102,9 @@ def _extract_set(
     index, storage = stem.with_suffix(".pt"), stem.with_suffix(".bin")
     if not all(ranks.gather(index.exists())):
         try:
-            _compute(model, items, features, runtime, stem, ranks)
+            with _alone(stem, ranks):
+                if not all(ranks.gather(index.exists())):
+                    _compute(model, items, features, runtime, stem, ranks)
         except OSError as error:
             storage.unlink(missing_ok=True)
             raise files.DiskError(files.refused(error, folder)) from error
@@ -108,6 +112,19 @@ def _extract_set(
     flat = torch.from_file(str(storage), shared=False, size=about["size"], dtype=_dtype(runtime))
     sampled = Places(about["evidence"], about["nuclei"])
     return FeatureCache((flat,), [0] * len(items), about["places"], about["channels"], about["pooled"], sampled)
+
+
+@contextmanager
+def _alone(stem: Path, ranks: Ranks) -> Iterator[None]:
+    """Wait until no other run computes these features. The end of a process, however it comes, ends its turn."""
+    lock = FileLock(stem.with_suffix(".lock"))
+    if ranks.is_first:
+        lock.acquire()
+    ranks.barrier()
+    try:
+        yield
+    finally:
+        lock.release(force=True)
 
 
 def _dtype(runtime: RuntimeConfig) -> torch.dtype:

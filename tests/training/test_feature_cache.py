@@ -1,5 +1,7 @@
 """The cache of frozen features: flips, then augmented views of their own sizes, whatever else is in the set."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from dala.data import datasets, loading
 from dala.images.preprocessing import Preprocessing, normalised
 from dala.models.dala_resnet import DALAResNet50
 from dala.phantoms import dataset
+from dala.training import feature_cache
 from dala.training.config_parts import FeatureConfig, RuntimeConfig
 from dala.training.feature_cache import extract
 
@@ -62,3 +65,13 @@ def test_a_view_is_a_function_of_seed_and_picture(model, items, tmp_path):
     assert torch.equal(other.pooled["layer4"][0, :4], alone.pooled["layer4"][0, :4])
     assert not torch.allclose(other.pooled["layer4"][0, 4:], alone.pooled["layer4"][0, 4:])
     assert len(list((tmp_path / "alone" / "features").glob("*.pt"))) == 2
+
+
+def test_two_runs_at_once_compute_a_set_once(model, items, tmp_path, monkeypatch):
+    real, computed = feature_cache._compute, []
+    monkeypatch.setattr(feature_cache, "_compute", lambda *args: (computed.append(args), real(*args)))
+    runtime = RuntimeConfig(out=tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: extract(model, items, FEATURES, runtime), range(2))
+    assert len(computed) == 1
+    assert torch.equal(first.map(1, 5), second.map(1, 5))
