@@ -143,11 +143,13 @@ def plane(places: Sequence[tuple[float, float]], titles: tuple[str, str], alt: s
     return _svg(base + 46, alt, parts)
 
 
-def _together(dots: Sequence[tuple[float, float]], near: float = 11) -> list[tuple[float, float, str]]:
-    """The place and the numbers, from 1, of every group of dots that are nearer than their labels are high."""
+def _together(
+    dots: Sequence[tuple[float, float]], near: tuple[float, float] = (26, 13)
+) -> list[tuple[float, float, str]]:
+    """The place and the numbers, from 1, of every group of dots that are nearer than their labels are wide and high."""
     groups: list[list[int]] = []
     for k, (x, y) in enumerate(dots):
-        group = next((g for g in groups if np.hypot(x - dots[g[0]][0], y - dots[g[0]][1]) < near), None)
+        group = next((g for g in groups if abs(x - dots[g[0]][0]) < near[0] and abs(y - dots[g[0]][1]) < near[1]), None)
         if group is None:
             groups.append([k])
         else:

@@ -13,6 +13,7 @@
 - `places`: places of a picture, and how much of each lies on nuclei.
 - `frozen_features`: features of the frozen stages of many pictures.
 - `feature_cache`: features of the frozen stages, cached on disk.
+- `backbone`: the initialized network, its preprocessing and its frozen features.
 - `datasets`: training inputs as torch `Dataset`s.
 - `ridge`: ridge regression of the classes, with terms for patients, sets and nuclei.
 - `probes`: attention and head fitted to frozen features.

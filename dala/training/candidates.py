@@ -15,17 +15,11 @@ from torch import nn
 from dala.data.items import Item
 from dala.hub.report import Start
 from dala.training import baselines, networks
+from dala.training.backbone import cached, initialization_name, initialize_and_extract, preprocessing_for
 from dala.training.config import Settings
 from dala.training.distributed import SINGLE, Ranks
 from dala.training.feature_cache import extract
-from dala.training.fit import (
-    DALACandidate,
-    LibraryCandidate,
-    cached,
-    initialization_name,
-    initialize_and_extract,
-    preprocessing_for,
-)
+from dala.training.fit import DALACandidate, LibraryCandidate
 
 __all__ = ["Candidate", "create"]
 
