@@ -24,7 +24,7 @@ from markupsafe import Markup
 from dala import Explainer, files
 from dala.commands import refuse
 from dala.errors import DalaError
-from dala.publishing import pinned, samples
+from dala.publishing import hub_samples, pinned, samples
 from dala.ui.model_cache import ModelCache
 from dala.ui.server import api, guard, mcp, zero_gpu
 from dala.ui.server.blocks import Blocks
@@ -38,6 +38,7 @@ TITLE = "DALA: see what a network looks at in breast tissue"
 
 def build(explainer: Explainer, note: str = "") -> gr.Blocks:
     """Build the page around a network; `note` says why it is not the one that was configured."""
+    pictures = samples.find(_own_samples())
     # Uploads are deleted after an hour; no analytics are sent.
     with Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(_head(explainer, note))
@@ -45,13 +46,13 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
         changed = gr.Textbox(visible="hidden")
         with gr.Row():
             with gr.Column(scale=1, min_width=270, elem_classes="side"):
-                patch.build(page, demo, samples.find(), changed)
+                patch.build(page, demo, pictures, changed)
                 model.build(page, changed)
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="tabs", overflow_behavior="wrap"):
                 explain.build(page)
                 threshold_lab.build(page, demo)
                 compare.build(page, demo)
-                walkthrough.build(page, samples.find())
+                walkthrough.build(page, pictures)
                 trust.build(page)
                 results.build(page)
         api.build(explainer)
@@ -106,6 +107,18 @@ def run() -> int:
             return refuse(str(error))
         raise
     return 0
+
+
+def _own_samples() -> str | None:
+    """The folder of `DALA_SAMPLES`; that of its samples where it names a data set of the Hub, "" if it cannot be had."""
+    own = os.environ.get("DALA_SAMPLES")
+    if not own or not hub_samples.is_data_set(own):
+        return own
+    try:
+        return str(hub_samples.folder(own))
+    except DalaError as error:
+        print(f"{error} The shipped samples are shown alone.", file=sys.stderr)
+        return ""
 
 
 def _queue() -> int:

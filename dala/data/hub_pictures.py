@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,11 +22,12 @@ from dala.data.items import DataError
 from dala.hub import parquet
 from dala.images.reading import SUFFIXES
 
-__all__ = ["folder"]
+__all__ = ["COMMIT", "first_rows", "folder"]
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 LABEL = re.compile(r"(?![.]|__MACOSX$)[^/\\\0:*?\"<>|]{1,100}")
 BATCH = 16  # rows
+Row = tuple[str | None, bytes, str]  # label, if any; bytes of the picture's file; its suffix
 
 
 def folder(name: str) -> Path:
@@ -88,24 +91,55 @@ class _Columns:
     names: list[str] | None
 
 
-def _rows(repo: str, file: Path, readme: Path | None) -> Iterator[tuple[str | None, bytes, str]]:
-    """Yield (label or None, bytes of the picture's file, suffix) of every row of a parquet file."""
+def first_rows(repo: str, stream: Any, readme: Path | None, most: int, most_bytes: int) -> list[Row]:
+    """Return the first rows of evenly spread row groups of a parquet file, without reading the others.
+
+    Args:
+        repo: for messages.
+        stream: a file that can seek.
+        readme: the data set's card, which may name the labels; None without one.
+        most: number of rows.
+        most_bytes: of a picture; rows with a larger one are left out.
+
+    Raises:
+        DataError: see `folder`.
+    """
+    with _table(repo, stream) as table:
+        columns, groups = _columns(repo, table.schema_arrow, readme), table.num_row_groups
+        chosen = [groups * k // min(most, groups) for k in range(min(most, groups))]
+        shares = [most * (k + 1) // len(chosen) - most * k // len(chosen) for k in range(len(chosen))]
+        found = []
+        for group, share in zip(chosen, shares, strict=True):
+            batches = table.iter_batches(1, [group], [columns.image, columns.label])
+            found += [_row(repo, columns, batch.to_pylist()[0]) for batch in islice(batches, share)]
+    return [row for row in found if len(row[1]) <= most_bytes]
+
+
+def _rows(repo: str, file: Path, readme: Path | None) -> Iterator[Row]:
+    with _table(repo, file) as table:
+        columns = _columns(repo, table.schema_arrow, readme)
+        for batch in table.iter_batches(BATCH, columns=[columns.image, columns.label]):
+            for row in batch.to_pylist():
+                yield _row(repo, columns, row)
+
+
+@contextmanager
+def _table(repo: str, file: Any) -> Iterator[Any]:
+    """A parquet file, from which columns are read in small pieces."""
     try:
         import pyarrow
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError as error:
         raise DataError(f'{repo}: to read it, pip install pyarrow, or "dala[train]".') from error
     try:
-        with ParquetFile(file) as table:
-            columns = _columns(repo, table.schema_arrow, readme)
-            for batch in table.iter_batches(BATCH, columns=[columns.image, columns.label]):
-                for row in batch.to_pylist():
-                    yield _row(repo, columns, row)
+        with ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
+            yield table
     except pyarrow.ArrowException as error:
-        raise DataError(f"{repo}: {file.name} is damaged, or no parquet file; download it again.") from error
+        name = PurePosixPath(str(getattr(file, "path", file))).name
+        raise DataError(f"{repo}: {name} is damaged, or no parquet file; download it again.") from error
 
 
-def _row(repo: str, columns: _Columns, row: dict[str, Any]) -> tuple[str | None, bytes, str]:
+def _row(repo: str, columns: _Columns, row: dict[str, Any]) -> Row:
     picture, index = row[columns.image], row[columns.label]
     content, name = (picture.get("bytes"), picture.get("path")) if isinstance(picture, dict) else (picture, None)
     suffix = PurePosixPath(name or "").suffix.lower()

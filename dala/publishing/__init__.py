@@ -1,6 +1,7 @@
 """What is published, as folders: the model and the Space.
 
 - `samples`: sample pictures.
+- `hub_samples`: sample pictures of a data set on the Hugging Face Hub.
 - `card_notes`: `card.json`, the notes of a model card.
 - `card_text`: the sentences of a model card that depend on a report.
 - `laboratories`: the table of recipes on patients and laboratories held out.

@@ -15,7 +15,7 @@ from dala.hub.layout import SAMPLES, SAMPLES_LIST
 from dala.images.reading import SUFFIXES
 from dala.models import LoadedModel
 
-__all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "read"]
+__all__ = ["LIST", "MOST", "SHIPPED", "Sample", "SamplesError", "find", "of", "problems", "read"]
 
 SHIPPED = ROOT / "examples"
 MOST = 24
@@ -55,12 +55,15 @@ class Sample:
 
 
 def find(own: str | None = None) -> list[Sample]:
-    """List the host's own samples, from the folder `own` or else `DALA_SAMPLES`, followed by the shipped ones.
+    """List the host's own samples, from the folder `own` or else `DALA_SAMPLES`, followed by the shipped ones;
+    "" for the shipped ones alone.
+
+    A data set of the Hub is made a folder by `dala.publishing.hub_samples`.
 
     Raises:
         SamplesError: see `read`.
     """
-    own = own or os.environ.get("DALA_SAMPLES")
+    own = os.environ.get("DALA_SAMPLES") if own is None else own
     return (read(Path(own)) if own else []) + read(SHIPPED)
 
 
@@ -84,7 +87,7 @@ def read(folder: Path) -> list[Sample]:
             raise SamplesError(f"{listed}: not a list of samples: {error}.") from error
         # A host's own list may name pictures anywhere on the disk.
         for number, (_, row) in enumerate(named, 1):
-            for problem in _problems(row, plain=False):
+            for problem in problems(row, plain=False):
                 raise SamplesError(f"{listed}: not a list of samples: sample {number}: {problem}.")
         return [Sample(**{**row, "file": folder / file}) for file, row in named]
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
@@ -119,7 +122,7 @@ def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
     if not isinstance(rows, list) or len(rows) > MOST:
         raise SamplesError(f"{place}: not a list of at most {MOST} samples.")
     for number, row in enumerate(rows, 1):
-        for problem in _problems(row):
+        for problem in problems(row):
             raise SamplesError(f"{place}: sample {number}: {problem}.")
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(lambda row: _beside(model, row["file"], token, MOST_BYTES), rows))
@@ -129,7 +132,8 @@ def of(model: LoadedModel, token: str | bool | None = None) -> list[Sample]:
     return [Sample(**{**row, "file": picture}) for row, picture in zip(rows, files, strict=True)]
 
 
-def _problems(row: Any, plain: bool = True) -> Iterator[str]:
+def problems(row: Any, plain: bool = True) -> Iterator[str]:
+    """Say what is wrong with a row of a list of samples; with `plain`, a file must be the plain name of a picture."""
     known = {field.name for field in fields(Sample)}
     if not isinstance(row, dict) or not {"file", "caption"} <= row.keys() <= known:
         yield f"not an object with file, caption and no other fields than {', '.join(sorted(known))}"

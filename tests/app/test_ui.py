@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
+from huggingface_hub import constants
 from PIL import Image
 
 import app
@@ -225,3 +226,15 @@ def test_a_config_cannot_bring_markup_into_the_page(small):
         assert "<img" not in app._head(small)
     finally:
         del small.model.provenance["data"]
+
+
+def test_samples_of_a_data_set_on_the_hub(tmp_path, serve, monkeypatch, capsys):
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    (tmp_path / "set").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "set" / "duct.png")
+    serve(tmp_path / "set")
+    monkeypatch.setenv("DALA_SAMPLES", "you/net")
+    assert samples.find(app._own_samples())[0].caption == "duct"
+    monkeypatch.setenv("DALA_SAMPLES", "you/other")
+    assert samples.find(app._own_samples()) == samples.read(samples.SHIPPED)
+    assert "you/other: no such repository" in capsys.readouterr().err

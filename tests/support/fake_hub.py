@@ -109,6 +109,8 @@ class Hub:
 
     def answer(self, request, body: bool) -> None:
         path = request.path.split("?")[0]
+        if "/tree/" in path:
+            return self.list_tree(request, path)
         if path.startswith(("/api/models/", "/api/datasets/")):
             return self.list_files(request, path)
         if path.startswith("/api/"):  # requested by the client once per process, and not part of a download
@@ -163,6 +165,15 @@ class Hub:
         reply = {"id": repository, "sha": self.commit, "private": False, "siblings": files}
         self.send(request, 200, {"Content-Type": "application/json"}, json.dumps(reply).encode(), True)
 
+    def list_tree(self, request, path: str) -> None:
+        """Answer `HfApi.list_repo_tree`, by which the client's file system learns the size of a file."""
+        self.requests.append(("API", path))
+        self.headers.append(dict(request.headers))
+        root = self.repositories["/".join(path.split("/")[3:5])]
+        files = [self.entry(root, file) for file in sorted(root.iterdir()) if file.is_file()]
+        reply = [{"type": "file", "path": f["rfilename"], "size": f["size"], "oid": f["blobId"]} for f in files]
+        self.send(request, 200, {"Content-Type": "application/json"}, json.dumps(reply).encode(), True)
+
     def entry(self, root: Path, file: Path) -> dict:
         entry = {"rfilename": file.relative_to(root).as_posix(), "size": file.stat().st_size}
         content = file.read_bytes()
@@ -204,8 +215,11 @@ class Hub:
         fault, first, length = fault or Fault(), 0, len(content)
         wanted = request.headers.get("Range", "")
         if wanted and self.resumes and status == 200:
-            first, status = int(wanted.removeprefix("bytes=").rstrip("-")), 206
-            headers = {**headers, "Content-Range": f"bytes {first}-{length - 1}/{length}"}
+            start, _, last = wanted.removeprefix("bytes=").partition("-")
+            first, status = int(start), 206
+            content = content[: int(last) + 1] if last else content
+            headers = {**headers, "Content-Range": f"bytes {first}-{len(content) - 1}/{length}"}
+            length = len(content)
         if fault.content is not None:
             content = fault.content
         request.send_response(status)
