@@ -110,7 +110,7 @@ def run() -> int:
 
 
 def _own_samples() -> str | None:
-    """The folder of `DALA_SAMPLES`; that of its samples where it names a data set of the Hub, "" if it cannot be had."""
+    """The folder of `DALA_SAMPLES`, fetched if it names a data set of the Hub; "" if that cannot be had."""
     own = os.environ.get("DALA_SAMPLES")
     if not own or not hub_samples.is_data_set(own):
         return own
