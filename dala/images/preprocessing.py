@@ -30,7 +30,7 @@ class Preprocessing:
     """How a picture is converted to the network's input.
 
     A picture keeps its aspect ratio: it is scaled to the area of `height` x `width` pixels. So a patch of the training
-    size is unchanged, and every picture takes the same time.
+    size is unchanged, and every picture takes the same time. A network that takes one size only needs `fixed`.
 
     Args:
         height, width: size of the pictures that the weights were trained on, in pixels.
@@ -39,6 +39,7 @@ class Preprocessing:
         magnification: of the microscope, as the data set states it, or None.
         um_per_pixel: micrometres per pixel at the training size, as the data set states them, or None.
         enlargement: factor by which the data set's own pictures were enlarged to `height` x `width`.
+        fixed: resize every picture to exactly `height` x `width`, whatever its aspect ratio.
     """
 
     height: int = 460
@@ -49,6 +50,7 @@ class Preprocessing:
     magnification: str | None = None
     um_per_pixel: float | None = None
     enlargement: float = 1.0
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         sides = (self.height, self.width)
@@ -61,6 +63,8 @@ class Preprocessing:
             raise ValueError(f"preprocessing knows no interpolation named {self.interpolation!r}")
         if not isinstance(self.enlargement, int | float) or not 0.01 <= self.enlargement <= 100:
             raise ValueError(f"preprocessing wants an enlargement from 0.01 to 100, not {self.enlargement!r}")
+        if not isinstance(self.fixed, bool):
+            raise ValueError(f"preprocessing wants fixed to be true or false, not {self.fixed!r}")
         statistics = (*self.mean, *self.std)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(v, int | float) for v in statistics):
             raise ValueError("preprocessing wants three means and three standard deviations")
@@ -90,8 +94,9 @@ class Preprocessing:
         return cls(**entries)
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain JSON, the inverse of `of`."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Convert to plain JSON, the inverse of `of`; `fixed` only where it is set."""
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in values.items() if k != "fixed" or v}
 
 
 def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
@@ -99,6 +104,8 @@ def fitted_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[in
 
     A size that was fitted before is unchanged: sides are whole pixels, and a difference due to rounding is ignored.
     """
+    if preprocessing.fixed:
+        return preprocessing.width, preprocessing.height
     width, height = size
     area = preprocessing.height * preprocessing.width
     if abs(width * height - area) <= (width + height) / 2 + 0.25:
@@ -148,9 +155,15 @@ def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> I
     """Resize a picture by a factor, instead of to the training area as `fit` does.
 
     Raises:
-        ImageError: the result would be too small, or have more than four times the training area.
+        ImageError: the result would be too small, or have more than four times the training area; or the network takes
+            another size only.
     """
     size = max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))
+    only = preprocessing.width, preprocessing.height
+    if preprocessing.fixed and size != only:
+        raise ImageError(
+            f"The network takes {only[0]}x{only[1]} px only, and this picture would be {size[0]}x{size[1]}."
+        )
     if min(size) < MIN_SIDE:
         raise ImageError(f"At the weights' scale this picture is {size[0]}x{size[1]} px, too little tissue to look at.")
     if size[0] * size[1] > MOST_AREAS * preprocessing.height * preprocessing.width:
@@ -160,8 +173,9 @@ def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> I
 
 def normalised(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
     """RGB picture -> (1, 3, H, W) float32, normalised at its own size."""
-    pixels = F.to_dtype(F.pil_to_tensor(picture), torch.float32, scale=True)
-    return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
+    with torch.device("cpu"):  # whatever the caller's default is
+        pixels = F.to_dtype(F.pil_to_tensor(picture), torch.float32, scale=True)
+        return F.normalize(pixels, list(preprocessing.mean), list(preprocessing.std))[None]
 
 
 def to_tensor(picture: Image.Image, preprocessing: Preprocessing) -> Tensor:
