@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from torch import nn
 
@@ -11,6 +12,7 @@ from dala.hub import upload
 from dala.hub.layout import CARD, OWNED
 from dala.hub.upload import UploadError
 from dala.models import card, pretrained, serialization
+from dala.models.device import find_device
 from dala.models.serialization import WeightsError
 
 __all__ = ["HubMixin"]
@@ -80,9 +82,12 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         revision: str | None = None,
+        map_location: str | torch.device = "cpu",
         **model_kwargs: Any,
     ) -> Self:
         """Load a network from a folder or the Hub, checked, in evaluation mode; see `dala.models.pretrained.load`.
+
+        It is moved to the device `map_location`.
 
         The method of `PyTorchModelHubMixin` leaves missing layers random, falls back to a pickle, and waits long for a
         silent Hub.
@@ -90,7 +95,9 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
         Raises:
             WeightsError: as `dala.models.pretrained.load`, or arguments that would change what the weights were saved
                 with.
+            DeviceError: a device that does not exist here.
         """
+        device = find_device(str(map_location))
         if model_kwargs.pop("strict", True) is not True or model_kwargs:
             names = ", ".join(["strict=False", *model_kwargs][bool(model_kwargs) :])
             raise WeightsError(f"from_pretrained takes no {names}: a network is loaded whole, as it was saved.")
@@ -102,4 +109,4 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
             cache_dir=cache_dir,
             force_download=force_download,
             local_files_only=local_files_only,
-        ).model
+        ).model.to(device)

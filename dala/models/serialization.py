@@ -87,11 +87,13 @@ def read(cls: type[M], folder: Path, file: Path) -> tuple[M, str]:
         raise WeightsError(f"{error.filename or file}: cannot be read: {error.strerror}.") from error
     if config.get("sha256") not in (None, digest):
         raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
-    model = _build(cls, config, folder / CONFIG).eval()
-    _fill(model, read_state(file), file)
+    # Whatever the caller's default dtype, device and mode are, the network is fp32, on the CPU, and can be trained.
+    with torch.inference_mode(False), torch.device("cpu"):
+        model = _build(cls, config, folder / CONFIG).float().eval()
+        _fill(model, read_state(file), file)
     # Finite weights may still be so large that no output is.
-    with torch.inference_mode():
-        if not model(torch.zeros(1, 3, 64, 64)).isfinite().all():
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        if not model(torch.zeros(1, 3, 64, 64, dtype=torch.float32, device="cpu")).isfinite().all():
             raise WeightsError(f"{file}: its values are so large that the network's output is not a finite number.")
     return model, digest
 
