@@ -82,7 +82,7 @@ def score_gradient(head: Head, activations: Tensor, scores: Sequence[Score]) -> 
         logits (N, classes) and gradient (N, C, h, w), both detached.
     """
     with torch.enable_grad():
-        start = activations.detach().requires_grad_()
+        start = (activations.clone() if activations.is_inference() else activations.detach()).requires_grad_()
         logits = head(start)
         total = total_score(scores, logits)
         (gradient,) = torch.autograd.grad(total, start)

@@ -69,7 +69,7 @@ def occlusion(x: Tensor, activations: Tensor, networks: Sequence[Head], progress
     for i, network in enumerate(networks):
         drops = []
         score = network(x[i : i + 1])
-        for cells in torch.arange(h * w).split(CHUNK):
+        for cells in torch.arange(h * w, device="cpu").split(CHUNK):
             covered = x[i].repeat(len(cells), 1, 1, 1)
             for copy, cell in zip(covered, cells.tolist(), strict=True):
                 top, left = cell // w * height, cell % w * width

@@ -108,7 +108,7 @@ class _Checked:
     score: Score
 
     def __call__(self, logits: Tensor) -> Tensor:
-        result = self.score(logits)
+        result = self.score(logits.clone())  # it may change them in place
         if not isinstance(result, Tensor) or result.shape != logits.shape[:1]:
             raise TargetError("A score must turn logits (M, classes) into a tensor (M,).")
         return result

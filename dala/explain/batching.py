@@ -1,20 +1,24 @@
-"""Images that share a forward pass, and what to do if the GPU's memory is too small for them."""
+"""Images that share a forward pass, their results, and what to do if the GPU's memory is too small for them."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from dala.cam.targets import Target
+from dala.explain.engine import Pass
+from dala.explain.explanation import Explanation, Features
 from dala.explain.question import Question
+from dala.images import stain_statistics
 from dala.images.preprocessing import Preprocessing, fitted_size
 from dala.models.dala_resnet import DALAResNet50
 from dala.progress import Progress
 
-__all__ = ["Batch", "copy_on_cpu", "groups", "within_memory"]
+__all__ = ["Batch", "copy_on_cpu", "explanation", "groups", "within_memory"]
 
 Result = TypeVar("Result")
 
@@ -54,6 +58,35 @@ def groups(images: Sequence[Image.Image], preprocessing: Preprocessing, chunk: i
     for group in by_size.values():
         for start in range(0, len(group), chunk):
             yield group[start : start + chunk]
+
+
+def explanation(
+    batch: Batch, i: int, fitted: Image.Image, done: Pass, layer: str, signed: dict[str, Tensor], **known: Any
+) -> Explanation:
+    """Of the i-th image of a batch at one layer, from its pass and its maps.
+
+    Args:
+        fitted: the image as it entered the network.
+        known: class names, temperature and laboratories of the network.
+    """
+    # Copies: a view would keep the whole batch alive.
+    activations, gradient = done.activations[layer][i : i + 1].clone(), done.gradients[layer][i : i + 1].clone()
+    gate = done.gates[layer][i].cpu().clone() if layer in done.gates else None
+    return Explanation(
+        picture=fitted,
+        original_size=batch.images[i].size,
+        logits=done.logits[i].float().cpu(),
+        target=done.titles[i],
+        evidence=batch.question.evidence,
+        layer=layer,
+        signed=signed,
+        device=done.device,
+        seconds=done.seconds,
+        features=Features(activations, gate, gradient, done.forms[i] if done.forms else None),
+        thumbnail=stain_statistics.reduced(batch.images[i]),
+        multi_label=done.multi_label,
+        **known,
+    )
 
 
 def within_memory(

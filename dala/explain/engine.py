@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -12,10 +13,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dala import cam
 from dala.cam.targets import Score, total_score
+from dala.explain.form import Form
 from dala.models.dala_resnet import STAGES, DALAResNet50
 from dala.progress import Progress
 
-__all__ = ["Choose", "Engine", "Pass", "folded"]
+__all__ = ["Choose", "Engine", "Pass", "Stage", "folded", "plain"]
 
 Stage = Callable[[Tensor], Tensor]
 Choose = Callable[[Tensor], Sequence[tuple[str, Score]]]
@@ -32,6 +34,8 @@ class Pass:
         gates: by stage with an attention, (N, C), the factors by which it scales its channels.
         seconds: duration of both passes.
         device: type of the device that they ran on.
+        forms: one for each image, how the head takes the activations of a network of one's own; empty otherwise.
+        multi_label, temperature: how logits become probabilities; see `dala.explain.explanation.Explanation`.
     """
 
     logits: Tensor
@@ -42,13 +46,17 @@ class Pass:
     gates: dict[str, Tensor]
     seconds: float
     device: str
+    forms: tuple[Form, ...] = ()
+    multi_label: bool = False
+    temperature: float = 1.0
 
     def to(self, device: torch.device) -> "Pass":
         """The same with its tensors on another device."""
         a, g, gates = (
             {k: v.to(device) for k, v in tensors.items()} for tensors in (self.activations, self.gradients, self.gates)
         )
-        return replace(self, logits=self.logits.to(device), activations=a, gradients=g, gates=gates)
+        forms = tuple(form.to(device) for form in self.forms)
+        return replace(self, logits=self.logits.to(device), activations=a, gradients=g, gates=gates, forms=forms)
 
 
 class Engine:
@@ -71,12 +79,13 @@ class Engine:
 
     @classmethod
     def of(cls, model: DALAResNet50, device: torch.device) -> "Engine":
-        """An engine of a copy of the network as it is now, folded and moved to a device."""
-        fast = folded(model).to(memory_format=torch.channels_last).to(device)
+        """An engine of a copy of the network as it is now, in fp32, folded and moved to a device."""
+        with plain(device):
+            fast = folded(model).to(memory_format=torch.channels_last).to(device)
         return cls({name: getattr(fast, name) for name in STAGES}, fast.head, device)
 
-    def head(self, layer: str) -> Stage:
-        """The rest of the network from a layer's output on."""
+    def head(self, layer: str, form: Form | None = None) -> Stage:
+        """The rest of the network from a layer's output on; `form` is of a network of one's own."""
         names = list(self.stages)
         rest = names[names.index(layer) + 1 :]
 
@@ -90,7 +99,7 @@ class Engine:
 
     def network(self, x: Tensor, half: bool = False) -> Tensor:
         """(N, 3, H, W) -> (N, classes) logits, without a graph; `half` uses bf16 if the device is a CPU."""
-        with torch.no_grad(), self._mixed(half):
+        with plain(self.device), torch.no_grad(), self._mixed(half):
             for stage in self.stages.values():
                 x = stage(x)
             return self.last(x).float()
@@ -108,11 +117,11 @@ class Engine:
         names = list(self.stages)
         gates: dict[str, Tensor] = {}
         lowest = min(names.index(layer) for layer in layers)
-        with torch.no_grad(), self._mixed():
+        with plain(self.device), torch.no_grad(), self._mixed():
             for name in names[: lowest + 1]:
                 gates |= self._gate(name, x)
                 x = self.stages[name](x)
-        with torch.enable_grad():
+        with plain(self.device), torch.enable_grad():
             a = x.float().detach().requires_grad_()
             outputs = {names[lowest]: a}
             a = a.clone()  # a stage may change its input in place
@@ -122,8 +131,7 @@ class Engine:
                 outputs |= {name: a} if name in layers else {}
             logits = self.last(a)
             titles, scores = zip(*choose(logits.detach()), strict=True)
-            total = total_score(scores, logits)
-            gradients = torch.autograd.grad(total, list(outputs.values()))
+            gradients = torch.autograd.grad(total_score(scores, logits), list(outputs.values()))
         return Pass(
             logits=logits.detach(),
             titles=titles,
@@ -135,7 +143,6 @@ class Engine:
             device=self.device.type,
         )
 
-    @torch.no_grad()
     def maps(
         self,
         methods: Sequence[str],
@@ -145,6 +152,7 @@ class Engine:
         gradient: Tensor,
         scores: Sequence[Score],
         progress: Progress | None = None,
+        forms: Sequence[Form] = (),
     ) -> dict[str, Tensor]:
         """Signed maps by method, (N, h, w) on the CPU.
 
@@ -154,17 +162,25 @@ class Engine:
             x: (N, 3, H, W) normalised images; needed by methods that rerun the network.
             scores: one for each image.
             progress: called by methods that rerun the network.
+            forms: one for each image of a network of one's own.
+
+        Raises:
+            MethodsError: a method of your own that writes into its arguments, which the other methods share.
         """
-        head = self.head(layer)
-        heads = [_after(head, score) for score in scores]
+        rests = [self.head(layer, form) for form in forms] or [self.head(layer)] * len(scores)
+        heads = [_after(head, score) for head, score in zip(rests, scores, strict=True)]
         networks = [_after(self.network, score) for score in scores]
         inputs = None if x is None else x.to(self.device)
-        maps = {}
-        for name in methods:
-            if cam.METHODS[name].reruns:
-                maps[name] = cam.METHODS[name](inputs, activations, networks, progress or _ignore)
-            else:
-                maps[name] = cam.METHODS[name](activations, gradient, heads)
+        maps, shared = {}, [t for t in (inputs, activations, gradient) if t is not None and not t.is_inference()]
+        versions = [t._version for t in shared]
+        with plain(self.device), torch.no_grad():
+            for name in methods:
+                if cam.METHODS[name].reruns:
+                    maps[name] = cam.METHODS[name](inputs, activations, networks, progress or _ignore)
+                else:
+                    maps[name] = cam.METHODS[name](activations, gradient, heads)
+                if versions != [t._version for t in shared]:
+                    raise cam.MethodsError(f"The method {name} writes into its arguments: let it work on a copy.")
         return {name: values.float().cpu() for name, values in maps.items()}
 
     @torch.no_grad()
@@ -176,6 +192,13 @@ class Engine:
         if half and self.device.type == "cpu":
             return torch.autocast("cpu", torch.bfloat16)
         return torch.autocast(self.device.type, torch.float16, enabled=self.half)
+
+
+@contextmanager
+def plain(device: torch.device) -> Iterator[None]:
+    """Whatever the caller has switched on, neither inference mode nor autocast. Gradients are on."""
+    with torch.inference_mode(False), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def _after(function: Stage, score: Score) -> Stage:
@@ -192,14 +215,15 @@ def folded(model: DALAResNet50) -> DALAResNet50:
     Fewer passes over memory, the same function up to float32 rounding: if the feature maps would differ by more than
     1e-5 of their largest value, the copy is not folded.
     """
-    plain, result = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
+    original, result = copy.deepcopy(model).float().eval(), copy.deepcopy(model).float().eval()
     # torchvision registers each batch-norm right after its convolution.
     for module in list(result.modules()):
         for (first, conv), (second, norm) in pairwise(list(module.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, first, fuse_conv_bn_eval(conv, norm))
                 setattr(module, second, nn.Identity())
-    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(next(model.parameters()).device)
+    noise = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
+    x = noise.to(next(model.parameters()).device)
     with torch.no_grad():
-        expected, actual = plain.features(x), result.features(x)
-    return result if (actual - expected).abs().max() <= 1e-5 * expected.abs().max() else plain
+        expected, actual = original.features(x), result.features(x)
+    return result if (actual - expected).abs().max() <= 1e-5 * expected.abs().max() else original

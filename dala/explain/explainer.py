@@ -1,10 +1,10 @@
 """Explain images with class activation maps: an image in, an `Explanation` out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from PIL import Image
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from dala import cam, models
 from dala.cam.targets import Choice, Target
-from dala.explain import batching, shift
+from dala.explain import batching, contract, shift
 from dala.explain.batching import Batch
-from dala.explain.engine import Engine, Pass
-from dala.explain.explanation import Explanation, Features
+from dala.explain.engine import Engine, plain
+from dala.explain.explanation import Explanation
+from dala.explain.own_engine import OwnEngine
 from dala.explain.question import ExplainError, Fields, Question
-from dala.images import reading, stain_statistics
+from dala.images import reading
 from dala.images.preprocessing import Preprocessing, fit, normalised, to_tensor, zoomed
 from dala.models.dala_resnet import DALAResNet50
 from dala.models.device import find_device
@@ -29,17 +30,24 @@ __all__ = ["ExplainError", "Explainer", "Explanation", "Question"]
 class Explainer:
     """Explains images with one network. Keeps no state between calls; safe to call from several threads.
 
-    A DALAResNet50 is copied with its batch-norm layers folded and split into its stages; after more training, make a
+    A DALAResNet50 is copied, with its batch-norm layers folded, and split into its stages; after more training, make a
     new Explainer. Any other network needs its split point: `features` up to the feature maps, `head` from there on. Its
-    one layer is called "features", and the network itself is used, in evaluation mode and on its own device.
+    one layer is called "features", and the network itself is used as it is: in evaluation mode, on its own device, in
+    its own dtype. See dala/explain/README.md.
 
     Args:
-        model: not changed.
+        model: not changed. Also a DALAResNet50 in torch.compile or DataParallel.
         device: of a DALAResNet50's copy, "cpu", "cuda", "mps", ...; None for `DALA_DEVICE`, else the best available.
         origin: where the weights came from: for the record, and for `shift.json` beside them.
-        features, head: (N, 3, H, W) -> (N, C, h, w) and (N, C, h, w) -> (N, classes), parts of `model`.
-        class_names: of another network; a DALAResNet50 has its own.
-        preprocessing: of another network, default 224 x 224; a DALAResNet50 has its own.
+        features, head: parts of another network, (N, 3, H, W) -> (N, C, h, w) and from there to (N, classes) logits.
+            Features may also be (N, h, w, C), or tokens (N, L, C) in the order of the grid's rows.
+        class_names: of another network, in the order of the logits; two, negative and positive, for a single logit.
+        preprocessing: of another network, default 224 x 224.
+        multi_label: its classes do not exclude each other; probabilities are sigmoids. So they are for a single class.
+        probabilities: its head ends in softmax or sigmoid. Prefer logits, whose gradients do not vanish near certainty.
+
+    Raises:
+        ExplainError: another network that lacks one of these, or cannot be used.
     """
 
     def __init__(
@@ -48,25 +56,29 @@ class Explainer:
         device: str | None = None,
         origin: models.LoadedModel | None = None,
         *,
-        features: Callable[[Tensor], Tensor] | None = None,
-        head: Callable[[Tensor], Tensor] | None = None,
-        class_names: Sequence[str] | None = None,
+        features: Callable[[Tensor], Any] | None = None,
+        head: Callable[[Any], Any] | None = None,
+        class_names: Sequence[str] | Mapping[Any, Any] | None = None,
         preprocessing: Preprocessing | None = None,
+        multi_label: bool = False,
+        probabilities: bool = False,
     ) -> None:
-        self.model, self.origin = model, origin
-        self.provenance = getattr(model, "provenance", {})
-        if isinstance(model, DALAResNet50):
+        self.model, self.origin = contract.unwrapped(model), origin
+        split = {"features": features, "head": head, "class_names": class_names}
+        outputs = {"multi_label": multi_label, "probabilities": probabilities}
+        self.engine: Engine
+        if isinstance(self.model, DALAResNet50):
+            contract.without_own(**split, preprocessing=preprocessing, **outputs)
             self.device = find_device(device)
-            self.engine = Engine.of(model, self.device)
-            class_names, preprocessing = model.class_names, model.preprocessing
-        elif features is None or head is None or class_names is None:
-            raise ExplainError("Another network than DALAResNet50 needs features=, head= and class_names=.")
-        elif model.training:
-            raise ExplainError("The network is in training mode: call its eval() first.")
+            self.engine = Engine.of(self.model, self.device)
+            names: Sequence[str] = self.model.class_names
+            preprocessing = self.model.preprocessing
         else:
-            self.device = next(model.parameters()).device
-            self.engine = Engine({"features": features}, head, self.device)
-        self.class_names = tuple(class_names)
+            self.model = model
+            self.engine = OwnEngine.given(model, device, *split.values(), **outputs)
+            self.device, names = self.engine.device, self.engine.names
+        self.class_names: tuple[str, ...] = tuple(names)
+        self.provenance = self.model.provenance if isinstance(self.model, DALAResNet50) else {}
         self.preprocessing = preprocessing or Preprocessing(224, 224)
         self.layers = tuple(self.engine.stages)
         self.laboratories = shift.beside(origin) if origin else None
@@ -186,11 +198,13 @@ class Explainer:
             return replace(result, original_size=e.original_size, thumbnail=e.thumbnail)
         self.check(question)
         ((title, score),) = Choice(e.class_names, [question.target], question.evidence)(e.logits[None])
-        activations = e.features.activations.to(self.device)
-        _, gradient = cam.score_gradient(self.engine.head(e.layer), activations, [score])
-        reruns = any(cam.METHODS[name].reruns for name in question.methods)
-        x = normalised(e.picture, self.preprocessing) if reruns else None
-        maps = self.engine.maps(question.methods, e.layer, x, activations, gradient, [score])
+        form = e.features.form
+        with plain(self.device), torch.no_grad():
+            activations = e.features.activations.to(self.device)
+            _, gradient = cam.score_gradient(self.engine.head(e.layer, form), activations, [score])
+            reruns = any(cam.METHODS[name].reruns for name in question.methods)
+            inputs = normalised(e.picture, self.preprocessing) if reruns else None, activations, gradient, [score]
+            maps = self.engine.maps(question.methods, e.layer, *inputs, forms=[form] if form else ())
         signed = {name: values[0] for name, values in maps.items()}
         features = replace(e.features, gradient=gradient)
         return replace(e, target=title, evidence=question.evidence, signed=signed, features=features)
@@ -201,7 +215,8 @@ class Explainer:
 
     def _run(self, batch: Batch) -> list[dict[str, Explanation]]:
         """An explanation by layer, for each image; in parts or on the CPU if a GPU's memory is too small."""
-        return batching.within_memory(self._at_once, batch, lambda rest: self._on_cpu._at_once(rest))
+        with plain(self.device), torch.no_grad():
+            return batching.within_memory(self._at_once, batch, lambda rest: self._on_cpu._at_once(rest))
 
     @cached_property
     def _on_cpu(self) -> "Explainer":
@@ -216,35 +231,15 @@ class Explainer:
         x = torch.cat([normalised(p, size) for p in fitted])
         choice = Choice(self.class_names, tuple(batch.targets), batch.question.evidence)
         done = self.engine.run(x, batch.layers, choice)
+        contract.finite(done.logits, "outputs")
+        temperature = self.model.temperature if isinstance(self.model, DALAResNet50) else done.temperature
+        known = {"class_names": self.class_names, "temperature": temperature, "laboratories": self.laboratories}
         results: list[dict[str, Explanation]] = [{} for _ in fitted]
         for layer in batch.layers:
             features = done.activations[layer], done.gradients[layer]
-            signed = self.engine.maps(batch.question.methods, layer, x, *features, done.scores, batch.progress)
+            inputs = x, *features, done.scores
+            signed = self.engine.maps(batch.question.methods, layer, *inputs, batch.progress, done.forms)
             for i, result in enumerate(results):
                 maps = {name: values[i].clone() for name, values in signed.items()}
-                result[layer] = self._explanation(batch, i, fitted[i], done, layer, maps)
+                result[layer] = batching.explanation(batch, i, fitted[i], done, layer, maps, **known)
         return results
-
-    def _explanation(
-        self, batch: Batch, i: int, fitted: Image.Image, done: Pass, layer: str, signed: dict[str, Tensor]
-    ) -> Explanation:
-        """Of the i-th image of a batch at one layer."""
-        # Copies: a view would keep the whole batch alive.
-        activations, gradient = done.activations[layer][i : i + 1].clone(), done.gradients[layer][i : i + 1].clone()
-        gate = done.gates[layer][i].cpu().clone() if layer in done.gates else None
-        return Explanation(
-            picture=fitted,
-            original_size=batch.images[i].size,
-            class_names=self.class_names,
-            logits=done.logits[i].float().cpu(),
-            target=done.titles[i],
-            evidence=batch.question.evidence,
-            layer=layer,
-            signed=signed,
-            temperature=getattr(self.model, "temperature", 1.0),
-            device=done.device,
-            seconds=done.seconds,
-            features=Features(activations, gate, gradient),
-            thumbnail=stain_statistics.reduced(batch.images[i]),
-            laboratories=self.laboratories,
-        )

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from dala import cam
 from dala.errors import DalaError
+from dala.explain.form import Form
 from dala.heatmaps import resize, thresholds
 from dala.images import detail, laboratory, stain_statistics, tissue
 
@@ -29,16 +31,19 @@ class Features:
         gate: (C,), the factor in (0, 1) by which the layer's attention scaled each channel; None if it has none.
         gradient: (1, C, h, w), of the score with respect to the activations; None if it was dropped. The network above
             the layer computes it again in milliseconds (`Explainer.retarget`).
+        form: how the head of a network of one's own takes the activations; None for a DALAResNet50.
     """
 
     activations: Tensor
     gate: Tensor | None = None
     gradient: Tensor | None = None
+    form: Form | None = None
 
     def cpu(self) -> "Features":
         """The same on the CPU."""
         gate, gradient = (None if t is None else t.cpu() for t in (self.gate, self.gradient))
-        return Features(self.activations.cpu(), gate, gradient)
+        form = self.form and self.form.to(torch.device("cpu"))
+        return Features(self.activations.cpu(), gate, gradient, form)
 
     def flat_gradient(self) -> bool:
         """Whether the gradient is known to be the same at every position, but for rounding."""
@@ -61,12 +66,14 @@ class Explanation:
         evidence: "for" the target, or "against" it, which turns the score's sign.
         layer: the stage whose feature maps are explained.
         signed: maps by method before the ReLU, (h, w), in units of the score.
-        temperature: by which the logits are divided before the softmax; maps explain the undivided logits.
+        temperature: by which the logits are divided before the softmax; maps explain the undivided logits. A single
+            logit z is given as -z and z at temperature 2, whose softmax is the sigmoid of z.
         device: type of the device that the network ran on.
         seconds: duration of the passes, for the whole batch.
         features: what the maps were made from; None if only the maps are kept.
         thumbnail: the image, or the part of it that was chosen, before it was resized; at most 256 px a side.
         laboratories: that the network was trained on; None if they are not known, so that nothing is compared.
+        multi_label: classes do not exclude each other, and probabilities are sigmoids that do not add up to 1.
     """
 
     picture: Image.Image
@@ -83,6 +90,7 @@ class Explanation:
     features: Features | None = None
     thumbnail: Image.Image | None = None
     laboratories: laboratory.Laboratories | None = None
+    multi_label: bool = False
 
     @property
     def activations(self) -> Tensor:
@@ -114,8 +122,13 @@ class Explanation:
 
     @cached_property
     def probabilities(self) -> dict[str, float]:
-        """Softmax of the logits divided by the temperature, by class name."""
-        return dict(zip(self.class_names, (self.logits.double() / self.temperature).softmax(0).tolist(), strict=True))
+        """Softmax (if `multi_label`, sigmoid) of the logits divided by the temperature, by class name."""
+        return dict(zip(self.class_names, self.to_probabilities(self.logits).tolist(), strict=True))
+
+    def to_probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (classes,) of the network that made this explanation -> probabilities (classes,), float64."""
+        scaled = logits.double() / self.temperature
+        return scaled.sigmoid() if self.multi_label else scaled.softmax(0)
 
     @cached_property
     def warning(self) -> str | None:

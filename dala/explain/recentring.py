@@ -77,11 +77,13 @@ def recentred(explanations: Sequence[Explanation]) -> list[dict[str, float]]:
     """Probabilities by class name of each picture, the offset taken from all of them.
 
     Raises:
-        RecentringError: fewer than `LEAST` pictures, or classes that differ.
+        RecentringError: fewer than `LEAST` pictures, classes that differ, or that do not exclude each other.
     """
     names = {e.class_names for e in explanations}
     if len(names) > 1:
         raise RecentringError("The pictures were explained by networks with different classes.")
+    if any(e.multi_label for e in explanations):
+        raise RecentringError("Only probabilities of classes that exclude each other can be re-centred.")
     logits = torch.stack([e.logits for e in explanations]) if explanations else torch.zeros(0, 2)
     rows = probabilities(logits, offsets(logits), explanations[0].temperature if explanations else 1.0)
     return [dict(zip(e.class_names, row.tolist(), strict=True)) for e, row in zip(explanations, rows, strict=True)]

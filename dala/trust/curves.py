@@ -108,15 +108,20 @@ class Change:
 def output(explanation: Explanation, scale: str) -> float:
     """The network's output for the explained class and the whole picture, on one of `SCALES`."""
     e = explanation
-    return e.probabilities[e.target] if scale == "probability" else margin(e.logits, e.class_names.index(e.target))
+    return (
+        e.probabilities[e.target]
+        if scale == "probability"
+        else margin(e.logits, e.class_names.index(e.target), e.multi_label)
+    )
 
 
-def margin(logits: Tensor, column: int) -> float:
-    """The logit of a class minus the largest other logit.
+def margin(logits: Tensor, column: int, multi_label: bool = False) -> float:
+    """The logit of a class minus the largest other logit; minus 0 if classes do not exclude each other.
 
     Args:
         logits: (classes,).
         column: index of the class.
+        multi_label: see `dala.explain.explanation.Explanation`.
     """
     others = torch.cat([logits[:column], logits[column + 1 :]])
-    return float(logits[column] - (others.max() if len(others) else 0))
+    return float(logits[column] - (others.max() if len(others) and not multi_label else 0))

@@ -115,7 +115,7 @@ def weighted(
     both = (e.picture, INFILLS[baseline].fill(e.picture))
     shown, hidden = (preprocessing.normalised(picture, explainer.preprocessing) for picture in both)
     logits = _logits(explainer, torch.lerp(hidden, shown, heat / heat.max()))[0]
-    probability = (logits.double() / e.temperature).softmax(0)[e.class_names.index(e.target)]
+    probability = e.to_probabilities(logits)[e.class_names.index(e.target)]
     return Change(e.probabilities[e.target], float(probability))
 
 
@@ -163,9 +163,9 @@ def _logits(explainer: Explainer, x: Tensor, half: bool = False) -> Tensor:
 def _curve(e: Explanation, keep: list[Tensor], remove: list[Tensor]) -> Curve:
     column = e.class_names.index(e.target)
     # The same operations as in `Explanation.probabilities`, so that both agree to the bit.
-    probabilities = [[(row.double() / e.temperature).softmax(0) for row in side] for side in (keep, remove)]
+    probabilities = [[e.to_probabilities(row) for row in side] for side in (keep, remove)]
     values = (tuple(float(row[column]) for row in side) for side in (*probabilities, keep, remove))
-    return Curve(*values, *(tuple(margin(row, column) for row in side) for side in (keep, remove)))
+    return Curve(*values, *(tuple(margin(row, column, e.multi_label) for row in side) for side in (keep, remove)))
 
 
 def _check(e: Explanation, method: str, areas: Sequence[float], baseline: str, chunk: int) -> None:

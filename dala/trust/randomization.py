@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dala import cam
 from dala.cam import targets
 from dala.errors import DalaError
+from dala.explain.engine import plain
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.heatmaps.similarity import rank_correlation
@@ -180,8 +181,9 @@ def _recalibrated(network: DALAResNet50, name: str, x: Tensor) -> Tensor:
 def _maps(network: DALAResNet50, e: Explanation, methods: Sequence[str], activations: Tensor) -> dict[str, Tensor]:
     score = targets.resolve(e.class_names, e.target)[1]
     sign = 1 if e.evidence == "for" else -1
-    _, gradient = cam.score_gradient(network.head, activations, [lambda logits: sign * score(logits)])
     heads = [lambda a: sign * score(network.head(a))]
+    with plain(activations.device):
+        _, gradient = cam.score_gradient(network.head, activations, [lambda logits: sign * score(logits)])
     with torch.no_grad():
         return {m: cam.METHODS[m](activations, gradient, heads)[0].float().cpu().relu() for m in methods}
 
@@ -203,7 +205,8 @@ def _parts(network: DALAResNet50, stage: str) -> nn.ModuleList:
 def _copy(explainer: Explainer, e: Explanation) -> DALAResNet50:
     if not isinstance(explainer.model, DALAResNet50) or e.layer != STAGES[-1]:
         raise SanityError(f"Only maps of a DALAResNet50 at {STAGES[-1]} can be tested: explain that layer.")
-    return copy.deepcopy(explainer.model).eval().to(explainer.device)
+    with plain(explainer.device):
+        return copy.deepcopy(explainer.model).float().eval().to(explainer.device)
 
 
 def _check(e: Explanation, method: str) -> None:

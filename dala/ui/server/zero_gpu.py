@@ -22,6 +22,7 @@ class _RemoteEngine(Engine):
     def __init__(self, local: Engine, remote: Callable[[Tensor, Sequence[str], Choose], Pass]) -> None:
         super().__init__(local.stages, local.last, local.device)
         self.half, self.remote = local.half, remote
+        self.head, self.network = local.head, local.network  # type: ignore[method-assign]
 
     def run(self, x: Tensor, layers: Sequence[str], choose: Choose) -> Pass:
         return self.remote(x, layers, choose).to(self.device)
