@@ -15,7 +15,7 @@ from dala.explain.question import ExplainError
 
 __all__ = [
     "as_classes", "called", "check_modes", "checked_names", "differentiable", "finite", "logits", "outline", "placed",
-    "unwrapped", "without_own",
+    "temperature", "unwrapped", "without_own",
 ]  # fmt: skip
 
 LOGITS = ("logits", "out", "output")  # of several tensors, the logits, as libraries name them
@@ -184,6 +184,12 @@ def as_classes(x: Tensor, names: Sequence[str], multi_label: bool, probabilities
         # The smallest distance from 0 and 1 in float32: beyond it, there is no gradient left to explain.
         x = x.logit(6e-8) if multi_label or single else x.clamp(min=1e-38).log()
     return torch.cat([-x, x], 1) if single and len(names) == 2 else x
+
+
+def temperature(model: Any) -> float:
+    """The attribute of this name, if it is a positive number: by it the logits are divided; else 1."""
+    value = getattr(model, "temperature", None)
+    return float(value) if type(value) in (int, float) and 0 < value < float("inf") else 1.0
 
 
 def finite(x: Tensor, what: str) -> None:

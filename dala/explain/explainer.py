@@ -36,7 +36,8 @@ class Explainer:
     its own dtype. See dala/explain/README.md.
 
     Args:
-        model: not changed. Also a DALAResNet50 in torch.compile or DataParallel.
+        model: not changed. Also a DALAResNet50 in torch.compile or DataParallel. Its attribute `temperature`, if it is a
+            number, divides the logits before the softmax.
         device: of a DALAResNet50's copy, "cpu", "cuda", "mps", ...; None for `DALA_DEVICE`, else the best available.
         origin: where the weights came from: for the record, and for `shift.json` beside them.
         features, head: parts of another network, (N, 3, H, W) -> (N, C, h, w) and from there to (N, classes) logits.

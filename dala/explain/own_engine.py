@@ -54,7 +54,7 @@ class OwnEngine(Engine):
         self.model, self.names, self.probabilities = model, names, probabilities
         self.multi_label = multi_label or len(names) == 1
         self.half = self.half and self._dtype() == torch.float32
-        self.temperature = 1.0
+        self._single = False
         self._alone, self._checked, self._lock = False, False, Lock()
         contract.check_modes(model, features, head)
 
@@ -109,7 +109,7 @@ class OwnEngine(Engine):
             device=self.device.type,
             forms=forms,
             multi_label=self.multi_label,
-            temperature=self.temperature,
+            temperature=contract.temperature(self.model) * (2 if self._single else 1),
         )
 
     def _dtype(self) -> torch.dtype:
@@ -155,7 +155,7 @@ class OwnEngine(Engine):
         """Compare the results of a picture alone, with noise in the batch, and of the noise."""
         alone, outputs, form = self._both(x)
         contract.as_classes(outputs, self.names, self.multi_label, self.probabilities)
-        self.temperature = 2.0 if outputs.shape[1] < len(self.names) else 1.0
+        self._single = outputs.shape[1] < len(self.names)
         pair = torch.cat([x, self._noise(x.shape)])
         try:
             together = self._both(pair)
