@@ -1,6 +1,9 @@
-"""What a network of one's own has to be: every check of it, each with a sentence that says what to do."""
+"""What a network of one's own has to be: checks of it, each with a sentence that says what to do.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+What it returns is checked where it is converted: `dala.explain.form`, `dala.explain.outputs`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -10,15 +13,13 @@ from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
 
 from dala.errors import DalaError
-from dala.explain.form import entries, shapes
 from dala.explain.question import ExplainError
 
 __all__ = [
-    "as_classes", "called", "check_modes", "checked_names", "differentiable", "finite", "logits", "outline", "placed",
-    "temperature", "unwrapped", "without_own",
+    "called", "check_modes", "checked_names", "differentiable", "filled", "finite", "outline", "placed", "temperature",
+    "unwrapped", "without_own",
 ]  # fmt: skip
 
-LOGITS = ("logits", "out", "output")  # of several tensors, the logits, as libraries name them
 NEEDS = (
     "features= (from a picture to feature maps), head= (from there to logits) and class_names=; for a ResNet of "
     "torchvision features=nn.Sequential(*list(net.children())[:-2]), "
@@ -33,6 +34,7 @@ BOUNDED = (
     "The head's outputs are probabilities: let it end before its softmax or sigmoid and return logits, or say "
     "probabilities=True (and multi_label=True for sigmoids)."
 )
+UNBOUNDED = "The head's outputs are logits, not limited to 0 to 1: leave out probabilities=True."
 UNUSED = "The head does not use the feature maps: let it compute the logits from what features returns."
 TOKENS = " If it reads the class token alone, let features end before the last block, and head start with it."
 
@@ -71,11 +73,13 @@ def checked_names(names: Any) -> tuple[str, ...]:
         names = [by_index[i] for i in range(len(pairs))]
     if isinstance(names, set | frozenset) or not isinstance(names, Iterable):
         raise ExplainError(f"class_names must be a list in the order of the logits, not a {type(names).__name__}.")
-    names = tuple(names)
+    text, names = names, tuple(names)
     wrong = [name for name in names if not isinstance(name, str) or not name.strip() or not name.isprintable()]
     if wrong or not names:
         raise ExplainError(f"class_names must be a name in one line for each class, not {str(wrong or names)[:200]}.")
     repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated and isinstance(text, str):
+        raise ExplainError(f"class_names is the text {text[:100]!r}, each letter a class: give a list of names.")
     if repeated:
         raise ExplainError(
             f"class_names repeats {', '.join(map(repr, repeated[:3]))}: give each class a name of its own."
@@ -96,13 +100,19 @@ def placed(model: Any, features: Any, head: Any, class_names: Any, device: torch
             raise ExplainError(f"{name}= must be a module or a function, not a {type(value).__name__}.")
     if features is None or head is None or class_names is None:
         raise ExplainError(f"Another network than DALAResNet50 needs {NEEDS}.")
-    tensors = [t for _, m in _modules(model, features, head) for t in (*m.parameters(False), *m.buffers(False))]
-    if any(is_lazy(t) or t.is_meta for t in tensors):
-        raise ExplainError("The network has parameters without values (lazy, or on the meta device): load them first.")
+    tensors = filled(model, features, head)
     own = tensors[0].device if tensors else torch.device("cpu")
     if device is not None and device.type != own.type:
         raise ExplainError(f"The network is on {own}, not on {device}: move it with its to({str(device)!r}) first.")
     return own
+
+
+def filled(*parts: Any) -> list[Tensor]:
+    """Parameters and buffers of networks; ExplainError if one has no values."""
+    tensors = [t for _, m in _modules(*parts) for t in (*m.parameters(False), *m.buffers(False))]
+    if any(is_lazy(t) or t.is_meta for t in tensors):
+        raise ExplainError("The network has parameters without values (lazy, or on the meta device): load them first.")
+    return tensors
 
 
 def check_modes(*parts: Any) -> None:
@@ -133,63 +143,11 @@ def called(what: str, function: Callable[[Any], Any], x: Any, given: str, advice
         raise ExplainError(f"{what} fails on {given}: {type(error).__name__}: {reason}.{advice}") from error
 
 
-def logits(output: Any, images: int, count: int) -> Tensor:
-    """Logits (N, outputs) from what a head returns.
-
-    Args:
-        output: a tensor, or one in a dictionary, tuple or object: named as in `LOGITS`, the only one, or the only one
-            with `count` values for each image.
-        images: N.
-        count: of class names.
-
-    Raises:
-        ExplainError: no such tensor.
-    """
-    x = _found(output, images, count)
-    if not x.is_floating_point():
-        kind = str(x.dtype).removeprefix("torch.")
-        raise ExplainError(f"head returns values of type {kind}, not logits: leave out what comes after them.")
-    shape = tuple(x.shape)
-    if images == 1 and (x.ndim == 0 or len(x) != 1) and sum(side != 1 for side in shape) <= 1:
-        x = x.reshape(1, -1)  # squeezed
-    if x.ndim == 0 or len(x) != images or not x.numel():
-        raise ExplainError(f"head returns {shape} for {images} pictures: let it return (N, classes) logits.")
-    if sum(side != 1 for side in x.shape[1:]) > 1:
-        raise ExplainError(
-            f"head returns {shape}, more than one value for a class: let it return (N, classes) logits, such as their "
-            "mean over the positions."
-        )
-    return x.reshape(images, -1)
-
-
-def as_classes(x: Tensor, names: Sequence[str], multi_label: bool, probabilities: bool) -> Tensor:
-    """A head's outputs (N, outputs) as float32 logits (N, classes).
-
-    One output with two names is the logit z of the second against the first: -z and z, whose softmax at temperature 2
-    is the sigmoid of z. Probabilities become the logits that belong to them, but for a constant.
-
-    Raises:
-        ExplainError: another number of outputs than of names; probabilities outside 0 to 1.
-    """
-    single = x.shape[1] == 1 and len(names) <= 2 and not (multi_label and len(names) == 2)
-    if x.shape[1] != len(names) and not single:
-        raise ExplainError(
-            f"The network has {x.shape[1]} outputs, and class_names has {len(names)} names: give one for each output"
-            f"{', or both classes of a single output' if x.shape[1] == 1 else ''}."
-        )
-    x = x.float()
-    if probabilities:
-        if not ((x >= 0) & (x <= 1)).all():
-            raise ExplainError("The head's outputs are no probabilities, as they are not from 0 to 1: they are logits.")
-        # The smallest distance from 0 and 1 in float32: beyond it, there is no gradient left to explain.
-        x = x.logit(6e-8) if multi_label or single else x.clamp(min=1e-38).log()
-    return torch.cat([-x, x], 1) if single and len(names) == 2 else x
-
-
 def temperature(model: Any) -> float:
     """The attribute of this name, if it is a positive number: by it the logits are divided; else 1."""
-    value = getattr(model, "temperature", None)
-    return float(value) if type(value) in (int, float) and 0 < value < float("inf") else 1.0
+    value = getattr(model, "temperature", 1.0)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 < value < float("inf") else 1.0
 
 
 def finite(x: Tensor, what: str) -> None:
@@ -213,21 +171,6 @@ def differentiable(x: Tensor) -> None:
 def outline(features: Any) -> str:
     """Shape of a tensor, or type of anything else, as part of a sentence."""
     return str(tuple(features.shape)) if isinstance(features, Tensor) else f"a {type(features).__name__}"
-
-
-def _found(output: Any, images: int, count: int) -> Tensor:
-    if isinstance(output, Tensor):
-        return output
-    tensors = {key: value for key, value in entries(output).items() if isinstance(value, Tensor)}
-    named = [tensors[key] for key in LOGITS if key in tensors]
-    if named:
-        return named[0]
-    fit = [x for x in tensors.values() if x.ndim and len(x) == images and x.numel() == images * count]
-    if len(tensors) == 1 or len(fit) == 1:
-        return (fit or list(tensors.values()))[0]
-    if not tensors:
-        raise ExplainError(f"head returns a {type(output).__name__} without a tensor: let it return the logits.")
-    raise ExplainError(f"head returns {len(tensors)} tensors, {shapes(tensors)}: let it return the logits alone.")
 
 
 def _modules(*parts: Any) -> list[tuple[str, nn.Module]]:

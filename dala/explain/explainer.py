@@ -36,8 +36,8 @@ class Explainer:
     its own dtype. See dala/explain/README.md.
 
     Args:
-        model: not changed. Also a DALAResNet50 in torch.compile or DataParallel. Its attribute `temperature`, if it is a
-            number, divides the logits before the softmax.
+        model: not changed. Also a DALAResNet50 in torch.compile or DataParallel. A number as its attribute
+            `temperature` divides the logits before the softmax.
         device: of a DALAResNet50's copy, "cpu", "cuda", "mps", ...; None for `DALA_DEVICE`, else the best available.
         origin: where the weights came from: for the record, and for `shift.json` beside them.
         features, head: parts of another network, (N, 3, H, W) -> (N, C, h, w) and from there to (N, classes) logits.
@@ -70,6 +70,7 @@ class Explainer:
         self.engine: Engine
         if isinstance(self.model, DALAResNet50):
             contract.without_own(**split, preprocessing=preprocessing, **outputs)
+            contract.filled(self.model)
             self.device = find_device(device)
             self.engine = Engine.of(self.model, self.device)
             names: Sequence[str] = self.model.class_names

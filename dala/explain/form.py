@@ -94,10 +94,13 @@ def formed(output: Any, images: int, size: tuple[int, int]) -> tuple[Tensor, For
     """
     container, key, x = _found(output)
     if not x.is_floating_point() or x.layout != torch.strided or x.is_quantized:
-        raise ExplainError(f"features returns {x.dtype} values, not floating-point numbers: {END}.")
+        raise ExplainError(
+            f"features returns {str(x.dtype).removeprefix('torch.')} values, not floating-point numbers: {END}."
+        )
     if x.ndim not in (3, 4) or len(x) != images or not x.numel():
-        pooled = " pooled" if x.ndim == 2 and len(x) == images else ""
-        raise ExplainError(f"features returns{pooled} {tuple(x.shape)} for {images} of {_pixels(size)}: {END}.")
+        kind = ", pooled," if x.ndim == 2 and len(x) == images else ""
+        given = _pixels(size) if images == 1 else f"{images} pictures"
+        raise ExplainError(f"features returns {tuple(x.shape)}{kind} for {given}: {END}.")
     axes, maps, prefix = _of_maps(x, size) if x.ndim == 4 else _of_tokens(x, size)
     if maps.shape[2] * maps.shape[3] == 1:
         raise ExplainError(
@@ -139,7 +142,7 @@ def _found(output: Any) -> tuple[Any, Any, Tensor]:
     if len(maps) == 1:
         return output, *next(iter(maps.items()))
     if not maps:
-        raise ExplainError(f"features returns {type(output).__name__} without a tensor: {END}.")
+        raise ExplainError(f"features returns no tensor but a {type(output).__name__}: {END}.")
     raise ExplainError(f"features returns {len(maps)} tensors, {shapes(maps)}: let it return the one to be explained.")
 
 

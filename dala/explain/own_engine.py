@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dala.cam.targets import total_score
-from dala.explain import contract
+from dala.explain import contract, outputs
 from dala.explain.engine import Choose, Engine, Pass, Stage, plain
 from dala.explain.form import Form, formed
 from dala.explain.question import ExplainError
@@ -59,14 +59,14 @@ class OwnEngine(Engine):
         contract.check_modes(model, features, head)
 
     @classmethod
-    def given(cls, model: Any, device: str | None, features: Any, head: Any, class_names: Any, **outputs: bool) -> Self:
+    def given(cls, model: Any, device: str | None, features: Any, head: Any, class_names: Any, **kind: bool) -> Self:
         """An engine from what a user gives; see `dala.explain.explainer.Explainer`.
 
         Raises:
             ExplainError: what is missing, or cannot be used.
         """
         place = contract.placed(model, features, head, class_names, find_device(device) if device else None)
-        return cls(model, features, head, contract.checked_names(class_names), place, **outputs)
+        return cls(model, features, head, contract.checked_names(class_names), place, **kind)
 
     def head(self, layer: str, form: Form | None = None) -> Stage:
         """From (M, C, h, w), variants of the feature maps of one image, to (M, classes) logits."""
@@ -136,12 +136,12 @@ class OwnEngine(Engine):
         return a, replace(form, dtype=self._dtype()) if self.half else form
 
     def _classes(self, features: Any, images: int) -> Tensor:
-        return contract.as_classes(self._raw(features, images), self.names, self.multi_label, self.probabilities)
+        return outputs.as_classes(self._raw(features, images), self.names, self.multi_label, self.probabilities)
 
     def _raw(self, features: Any, images: int) -> Tensor:
         """The head's outputs, (N, outputs)."""
         given = f"what features returns, {contract.outline(features)}"
-        return contract.logits(contract.called("head", self.last, features, given), images, len(self.names))
+        return outputs.logits(contract.called("head", self.last, features, given), images, len(self.names))
 
     def _check(self, x: Tensor) -> None:
         contract.check_modes(self.model, self.stages[LAYER], self.last)
@@ -153,30 +153,29 @@ class OwnEngine(Engine):
 
     def _first_pass(self, x: Tensor) -> None:
         """Compare the results of a picture alone, with noise in the batch, and of the noise."""
-        alone, outputs, form = self._both(x)
-        contract.as_classes(outputs, self.names, self.multi_label, self.probabilities)
-        self._single = outputs.shape[1] < len(self.names)
+        a, logits, form = self._both(x)
+        outputs.as_classes(logits, self.names, self.multi_label, self.probabilities)
+        self._single = logits.shape[1] < len(self.names)
         pair = torch.cat([x, self._noise(x.shape)])
         try:
-            together = self._both(pair)
+            together = self._both(pair)[:2]
         except (ExplainError, torch.OutOfMemoryError):  # of one picture at a time
-            self._alone, together = True, None
-        if together is None or not self._same((alone, outputs), [t[:1] for t in together[:2]]):
+            together = None
+        if together is None or not self._same((a, logits), [t[:1] for t in together]):
             self._alone = True
-            if not self._same((alone, outputs), self._both(x)[:2]):
+            if not self._same((a, logits), self._both(x)[:2]):
                 raise ExplainError(contract.RANDOM)
-        other = self._both(pair[1:])[0] if together is None else together[0][1:]
-        if torch.equal(alone, other):
+        if torch.equal(a, self._both(pair[1:])[0] if together is None else together[0][1:]):
             raise ExplainError(contract.CONSTANT)
-        if not self.probabilities and outputs.min() >= 0 and outputs.max() <= 1:
-            self._check_bounded(alone, form)
+        if logits.min() >= 0 and logits.max() <= 1 and self._bounded(a, form) != self.probabilities:
+            raise ExplainError(contract.UNBOUNDED if self.probabilities else contract.BOUNDED)
 
     def _both(self, x: Tensor) -> tuple[Tensor, Tensor, Form]:
         """Feature maps, outputs of the head, and form."""
         a, form = self._features(x)
-        outputs = self._raw(form.restored(a), len(a))
-        contract.finite(outputs, "outputs")
-        return a, outputs.float(), form
+        raw = self._raw(form.restored(a), len(a))
+        contract.finite(raw, "outputs")
+        return a, raw.float(), form
 
     def _same(self, expected: Sequence[Tensor], got: Sequence[Tensor]) -> bool:
         share = SAME if self._dtype().itemsize >= 4 and not self.half else SAME_HALF
@@ -185,21 +184,21 @@ class OwnEngine(Engine):
             for a, b in zip(expected, got, strict=True)
         )
 
-    def _check_bounded(self, a: Tensor, form: Form) -> None:
-        """Refuse a head that gives probabilities: outputs from 0 to 1 whatever the features are."""
+    def _bounded(self, a: Tensor, form: Form) -> bool:
+        """Whether the head gives probabilities: outputs from 0 to 1 whatever the features are."""
         scales = (3 * a.std() * 10.0 ** torch.arange(SCALES, device=a.device)).clamp(max=1e4)
         vectors = self._noise((SCALES, a.shape[1], 1, 1)) * scales[:, None, None, None] + a.mean()
         maps = vectors.expand(-1, -1, *a.shape[2:])
-        outputs = torch.cat([self._raw(form.restored(one), 1) for one in maps.split(1)])
-        if outputs.min() >= 0 and outputs.max() <= 1 and (outputs != outputs[0]).any():
-            raise ExplainError(contract.BOUNDED)
+        raw = torch.cat([self._raw(form.restored(one), 1) for one in maps.split(1)])
+        return bool(raw.min() >= 0 and raw.max() <= 1 and (self.probabilities or (raw != raw[0]).any()))
 
     def _check_head(self, a: Tensor, form: Form) -> None:
         """Refuse a head that does not look at the feature maps."""
         with plain(self.device), torch.no_grad():
-            outputs = [self._raw(form.restored(maps), 1) for maps in (a, self._noise(a.shape) * (1 + a.std()))]
-        if torch.equal(*outputs):
-            raise ExplainError(contract.UNUSED + contract.TOKENS * (form.prefix is not None))
+            both = [self._raw(form.restored(maps), 1) for maps in (a, self._noise(a.shape) * (1 + a.std()))]
+        if torch.equal(*both):
+            tokens = form.prefix is not None and form.prefix.shape[1] > 0
+            raise ExplainError(contract.UNUSED + contract.TOKENS * tokens)
 
     def _noise(self, shape: Sequence[int]) -> Tensor:
         generator = torch.Generator().manual_seed(0)

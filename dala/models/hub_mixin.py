@@ -82,12 +82,12 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         revision: str | None = None,
-        map_location: str | torch.device = "cpu",
+        map_location: str | torch.device | None = None,
         **model_kwargs: Any,
     ) -> Self:
         """Load a network from a folder or the Hub, checked, in evaluation mode; see `dala.models.pretrained.load`.
 
-        It is moved to the device `map_location`.
+        It is moved to the device `map_location`; None for the CPU.
 
         The method of `PyTorchModelHubMixin` leaves missing layers random, falls back to a pickle, and waits long for a
         silent Hub.
@@ -97,7 +97,7 @@ class HubMixin(nn.Module, PyTorchModelHubMixin):
                 with.
             DeviceError: a device that does not exist here.
         """
-        device = find_device(str(map_location))
+        device = find_device(str(map_location or "cpu"))
         if model_kwargs.pop("strict", True) is not True or model_kwargs:
             names = ", ".join(["strict=False", *model_kwargs][bool(model_kwargs) :])
             raise WeightsError(f"from_pretrained takes no {names}: a network is loaded whole, as it was saved.")
