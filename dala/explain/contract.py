@@ -124,7 +124,7 @@ def check_modes(*parts: Any) -> None:
     if isinstance(parts[0], nn.Module) and parts[0].training:
         raise ExplainError("The network is in training mode: call its eval() first.")
     for name, module in _modules(*parts):
-        if module.training and _asks(type(module)):
+        if module.training and not hasattr(module, "_orig_mod") and _asks(module):
             raise ExplainError(f"A part of the network, {name}, is in training mode: call its eval() first.")
 
 
@@ -184,10 +184,11 @@ def _modules(*parts: Any) -> list[tuple[str, nn.Module]]:
     return [(name, module) for module, name in found.items()]
 
 
-def _asks(kind: type) -> bool:
-    """Whether the code of a class of modules asks for their mode."""
-    if issubclass(kind, torch.jit.ScriptModule):
-        return True
+def _asks(module: nn.Module) -> bool:
+    """Whether the code of a module, its submodules apart, asks for its mode."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return hasattr(module, "forward") and 'name="training"' in str(module.graph)
+    kind = type(module)
     own = kind.__mro__[: kind.__mro__.index(nn.Module)]
     codes = [getattr(f, "__code__", None) for c in own for f in vars(c).values()]
     return any("training" in code.co_names for code in codes if code)

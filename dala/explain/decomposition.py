@@ -66,7 +66,7 @@ class Steps:
     def places(self) -> Tensor:
         """Rank of each channel's weight, (C,): 1 is the largest, C the smallest."""
         order = self.weights.argsort(descending=True, stable=True)
-        return torch.empty_like(order).scatter_(0, order, torch.arange(1, len(order) + 1))
+        return torch.empty_like(order).scatter_(0, order, torch.arange(1, len(order) + 1, device=order.device))
 
     @cached_property
     def unevenness(self) -> float:

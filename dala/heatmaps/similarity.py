@@ -55,7 +55,7 @@ def overlap(maps: Tensor, share: float = DEFAULT_SHARE) -> Tensor:
         raise AgreementError(f"The share of the area must be above 0 and at most 1, not {share:g}.")
     regions = [_Regions(values) for values in maps.flatten(1).numpy(force=True)]
     wanted = max(1, round(share * maps[0].numel()))
-    result = torch.full((len(maps), len(maps)), torch.nan, dtype=torch.float64)
+    result = torch.full((len(maps), len(maps)), torch.nan, dtype=torch.float64, device="cpu")
     for i, first in enumerate(regions):
         for j, second in enumerate(regions[: i + 1]):
             if area := min(wanted, first.marked, second.marked):

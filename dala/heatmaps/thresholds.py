@@ -203,4 +203,4 @@ def _rising(heat: Tensor) -> np.ndarray:
 
 
 def _taus(rule: Rule, heat: Tensor, strengths: list[float]) -> Tensor:
-    return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64)).float()
+    return rule.tau(heat, torch.tensor(strengths, dtype=torch.float64, device=heat.device)).float()

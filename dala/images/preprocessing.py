@@ -161,9 +161,7 @@ def zoomed(picture: Image.Image, zoom: float, preprocessing: Preprocessing) -> I
     size = max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))
     only = preprocessing.width, preprocessing.height
     if preprocessing.fixed and size != only:
-        raise ImageError(
-            f"The network takes {only[0]}x{only[1]} px only, and this picture would be {size[0]}x{size[1]}."
-        )
+        raise ImageError(f"The network takes {only[0]}x{only[1]} px only, not {size[0]}x{size[1]}: leave out the zoom.")
     if min(size) < MIN_SIDE:
         raise ImageError(f"At the weights' scale this picture is {size[0]}x{size[1]} px, too little tissue to look at.")
     if size[0] * size[1] > MOST_AREAS * preprocessing.height * preprocessing.width:

@@ -87,8 +87,9 @@ def read(cls: type[M], folder: Path, file: Path) -> tuple[M, str]:
         raise WeightsError(f"{error.filename or file}: cannot be read: {error.strerror}.") from error
     if config.get("sha256") not in (None, digest):
         raise WeightsError(f"{file}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or another one.")
-    # Whatever the caller's default dtype, device and mode are, the network is fp32, on the CPU, and can be trained.
-    with torch.inference_mode(False), torch.device("cpu"):
+    # Whatever the caller's default dtype, device and mode are, the network is fp32, on the CPU, and can be trained. Its
+    # random weights, which are replaced, leave the caller's random numbers as they are.
+    with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
         model = _build(cls, config, folder / CONFIG).float().eval()
         _fill(model, read_state(file), file)
     # Finite weights may still be so large that no output is.

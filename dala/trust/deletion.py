@@ -140,11 +140,11 @@ def _ranks(e: Explanation, method: str) -> Tensor:
     if method in e.signed:
         signed = e.signed[method]
     else:
-        blank = torch.zeros(1, 1, *next(iter(e.signed.values())).shape)  # of a control, only the grid counts
+        blank = next(iter(e.signed.values()))[None, None].clone()  # of a control, only the grid counts
         signed = cam.METHODS[method](blank, blank, ())[0]
     order = ranking(*(resize.upsample(raw, e.picture.size[::-1]) for raw in (signed.relu(), signed)))
     ranks = torch.empty_like(order)
-    ranks[order] = torch.arange(len(order))
+    ranks[order] = torch.arange(len(order), device=order.device)
     return ranks
 
 
