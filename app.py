@@ -55,6 +55,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 walkthrough.build(page, pictures)
                 trust.build(page)
                 results.build(page)
+        page.connect()
         api.build(explainer)
         gr.Markdown(
             "A picture you upload stays on this server's disk for up to an hour, and in its memory until newer ones "

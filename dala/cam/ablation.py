@@ -8,6 +8,7 @@ from torch import Tensor
 from dala.cam.core import EPS, Head, method
 from dala.errors import DalaError
 from dala.heatmaps.resize import scaled_to_one
+from dala.progress import step
 
 __all__ = ["ablation_cam", "head_score_cam", "pools_first"]
 
@@ -32,7 +33,7 @@ def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -
         if pools_first(head, whole):
             whole = whole.mean((2, 3), keepdim=True)
         channels = torch.arange(len(a), device=a.device)
-        ablated = torch.cat([head(_without(whole, part)) for part in channels.split(_chunk(whole))])
+        ablated = _in_slices(lambda part, whole=whole, head=head: head(_without(whole, part)), channels, _chunk(whole))
         weights.append((score - ablated) / (score.abs() + EPS))
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
@@ -59,7 +60,7 @@ def head_score_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head])
             pooled = masks.flatten(1) @ a.flatten(1).T / masks[0].numel()
             scores = head(pooled[:, :, None, None])
         else:
-            scores = torch.cat([head(a * part[:, None]) for part in masks.split(_chunk(a[None]))])
+            scores = _in_slices(lambda part, a=a, head=head: head(a * part[:, None]), masks, _chunk(a[None]))
         weights.append(scores.softmax(0))
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
@@ -87,6 +88,15 @@ def _without(whole: Tensor, channels: Tensor) -> Tensor:
     return copies
 
 
+def _in_slices(score: Head, channels: Tensor, size: int) -> Tensor:
+    """Scores of all channels, a few at a time; others may use the network in between."""
+    parts = []
+    for done, part in enumerate(chunks := channels.split(size), 1):
+        parts.append(score(part))
+        step(done, len(chunks))
+    return torch.cat(parts)
+
+
 def _chunk(whole: Tensor) -> int:
-    # About 64 MB of float32 at once.
-    return max(1, 16_000_000 // whole.numel())
+    # About 16 MB of float32 at once: a fraction of a second on two cores, however low the layer.
+    return max(1, 4_000_000 // whole.numel())

@@ -1,28 +1,26 @@
-"""A cache of recent explanations: a patch that many visitors open at once is explained once."""
+"""Recent explanations: a patch that several visitors have open is explained once."""
 
 import hashlib
 from collections.abc import Hashable
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 from PIL import Image
 
 from dala.explain.explainer import Explainer, Question
 from dala.explain.explanation import Explanation
-from dala.lru import LRU
 
 __all__ = ["EXPLANATIONS", "ExplanationCache"]
 
 
 class ExplanationCache:
-    """Explanations by network, pixels and question.
+    """Explanations by network, pixels and question, for as long as a session, or anybody else, holds them.
 
-    Args:
-        capacity: number of explanations, each of about 5 MB at 700x460 pixels.
+    It keeps none itself: when a visitor has left, nothing of the picture stays.
     """
 
-    def __init__(self, capacity: int = 32) -> None:
-        # With its network, since a later one may have the same id; a weak reference, which keeps no network alive.
-        self._explanations: LRU[Hashable, tuple[ref[Explainer], Explanation]] = LRU(capacity)
+    def __init__(self) -> None:
+        # By the network's reference, since a later network may have the same id.
+        self._explanations: WeakValueDictionary[Hashable, Explanation] = WeakValueDictionary()
 
     def explain(
         self, explainer: Explainer, picture: Image.Image, question: Question, zoom: float | None = None
@@ -32,13 +30,17 @@ class ExplanationCache:
         Raises:
             ImageError, TargetError, ExplainError: see `Explainer.explain`.
         """
-        pixels = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
-        key = (id(explainer), picture.mode, picture.size, pixels, question, zoom)
-        network, explanation = self._explanations.get(key) or (None, None)
-        if explanation is None or network is None or network() is not explainer:
+        pixels = hashlib.blake2b(memoryview(picture.tobytes()), digest_size=16).digest()
+        key = (ref(explainer), picture.mode, picture.size, pixels, question, zoom)
+        explanation = self._explanations.get(key)
+        if explanation is None:
             explanation = explainer.explain_image(picture, question, zoom).without_gradient()
-            self._explanations.put(key, (ref(explainer), explanation))
+            self._explanations[key] = explanation
         return explanation
+
+    def __len__(self) -> int:
+        """Return the number of explanations that somebody holds."""
+        return len(self._explanations)
 
 
 EXPLANATIONS = ExplanationCache()

@@ -1,22 +1,24 @@
 """The state of one session: the picture that is explained, and how the tabs follow its changes.
 
-A new picture, class or network costs two requests, because only the server knows which tab is open and what it needs:
+A new picture, class or network costs one request, and so does a tab that is opened:
 
     browser                              server
-    upload, sample, class, ...  ──1──▶   Patch: explain → Current(explanation, serial)
-    hidden textbox `serial`     ◀─────   new serial, `page.current` (a state: it stays on the server)
-      its change, for each tab  ──2──▶   run: is the tab open, and does it show another serial?
-      a closed tab: no output   ◀─────   no:  skip
-      the open tab: its maps    ◀─────   yes: show(current, *inputs), and `shown` = serial
-    a tab is opened             ──1──▶   `page.opened` = id of the tab
-      then                      ──2──▶   run, as above: a tab that is up to date is not computed again
+    upload, sample, class, ...  ─────▶   Patch: explain → Current(explanation, serial), `page.current` (a state: it
+                                         stays on the server); then, of the tab that is open: show(current, *inputs)
+    sidebar, the open tab's maps ◀────   and `shown` = serial; another tab then knows that it shows an older one
+    a tab is opened             ─────▶   `page.opened` = id of the tab; does it show another serial?
+    its maps, or nothing         ◀────   yes: show(current, *inputs), and `shown` = serial; no: skip
+
+Both are jobs of the scheduler (`dala.ui.server.scheduler`): a picture goes first, and stops the session's other jobs,
+which were about the picture before.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import gradio as gr
 from PIL import Image
@@ -27,13 +29,19 @@ from dala.explain.explanation import Explanation
 from dala.images import tiles
 from dala.ui.alert import alert
 from dala.ui.model_cache import HOST, ModelCache
+from dala.ui.price import Prices
+from dala.ui.server.events import scheduled
+from dala.ui.server.scheduler import Urgency
 
-__all__ = ["MODEL", "PLUMBING", "Current", "ExpiredError", "Page", "Source", "require"]
+__all__ = ["LONG", "MODEL", "PLUMBING", "Current", "ExpiredError", "Page", "Source", "require"]
 
-# Options of events that run a network: one event at a time, and of several waiting choices only the last.
+# Options of events whose handler is `scheduled`: they wait in the scheduler, which knows what is urgent, and a newer
+# one of the same kind stops the older. Beyond the limits they wait in Gradio's queue, whose length is bounded.
 MODEL: dict[str, Any] = {
-    "concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private", "trigger_mode": "always_last",
+    "concurrency_id": "model", "concurrency_limit": 24, "api_visibility": "private", "trigger_mode": "multiple",
 }  # fmt: skip
+# The same for work of more than seconds, which leaves places for the others.
+LONG: dict[str, Any] = MODEL | {"concurrency_id": "long", "concurrency_limit": 12}
 # Options of all other events of the page.
 PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _serials = count(1)
@@ -109,11 +117,32 @@ def require(current: Current | None) -> Current:
     return current
 
 
+@dataclass(frozen=True)
+class _Follower:
+    """A tab that shows the current picture: `show` from `inputs` to `outputs`, and the serial that it has shown."""
+
+    tab: gr.Tab
+    show: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+    event: dict[str, Any] = field(default_factory=dict)
+    shown: gr.State = field(default_factory=lambda: gr.State(None))
+
+    def run(self, opened: str, current: Current | None, already: str | None, *inputs: Any) -> list[Any]:
+        """Values of `shown` and `outputs`: skipped where the tab is closed, or up to date."""
+        serial = current.serial if current else ""
+        if opened != self.tab.id or already == serial:
+            return [gr.skip()] * (1 + len(self.outputs))
+        result = self.show(current, *inputs)
+        return [serial, *(result if len(self.outputs) > 1 else [result])]
+
+
 class Page:
     """What the tabs of a page share.
 
     Attributes:
         models: the networks in memory.
+        prices: how long slow maps take.
         current: state, a `Current` or None.
         model: state, key of the session's network.
         serial: hidden textbox with `Current.serial`; it changes with every new picture, class or network.
@@ -121,11 +150,13 @@ class Page:
     """
 
     def __init__(self, models: ModelCache, first: str) -> None:
-        self.models = models
+        self.models, self.prices = models, Prices()
         self.current = gr.State(time_to_live=3600)
         self.model = gr.State(HOST)
         self.serial = gr.Textbox(visible="hidden")
         self.opened = gr.State(first)
+        self._followers: list[_Follower] = []
+        self._explaining: list[tuple[Callable[..., Any], Callable[..., Any], list[Any], list[Any], dict[str, Any]]] = []
 
     def explainer(self, current: Current) -> Explainer:
         """Return the network that explained the session's picture."""
@@ -145,21 +176,93 @@ class Page:
             tab: with an id.
             show: (current, *inputs) -> outputs; current is None if there is no picture.
             inputs, outputs: components.
-            event: options of the events.
+            event: options of the event of opening.
         """
         with tab:  # a component between two tabs would count as one
-            shown = gr.State("")
+            self._followers.append(_Follower(tab, show, list(inputs), list(outputs), event))
 
-        def run(opened: str, already: str, serial: str, current: Current | None, *rest: Any) -> Any:
-            if opened != tab.id or already == serial:
-                return [gr.skip()] * (1 + len(outputs))
+    def explains(
+        self,
+        event: Callable[..., Any],
+        handler: Callable[..., Any],
+        inputs: Any,
+        outputs: Sequence[Any],
+        **options: Any,
+    ) -> None:
+        """Bind a handler that explains a picture, a part, or another class; the open tab follows in the same request.
+
+        Args:
+            event: of a component, such as `gallery.select`.
+            handler: inputs -> outputs.
+            inputs: components, one component, or None.
+            outputs: with `page.current` among them.
+            options: `urgency`; `failure`, arguments of `.failure` of the event; `preprocess`.
+        """
+        listed = list(inputs) if isinstance(inputs, list | tuple) else [inputs] if inputs else []
+        self._explaining.append((event, handler, listed, list(outputs), options))
+
+    def connect(self) -> None:
+        """Bind what `follow` and `explains` were given, when all tabs are there."""
+        for event, handler, inputs, outputs, options in self._explaining:
+            then_inputs = [self.opened, *(c for f in self._followers for c in (f.shown, *f.inputs))]
+            then_outputs = [c for f in self._followers for c in (f.shown, *f.outputs)]
+            run = _explaining(handler, len(inputs), outputs.index(self.current), self._followers)
+            urgency = options.get("urgency", Urgency.FIRST)
+            bound = event(
+                scheduled(run, urgency, "picture", replaces=True), [*inputs, *then_inputs], [*outputs, *then_outputs],
+                preprocess=options.get("preprocess", True), **MODEL,
+            )  # fmt: skip
+            if failure := options.get("failure"):
+                bound.failure(*failure, **PLUMBING)
+        for tab in dict.fromkeys(f.tab for f in self._followers):
+            self._connect_tab(tab, [f for f in self._followers if f.tab is tab])
+
+    def _connect_tab(self, tab: gr.Tab, followers: list[_Follower]) -> None:
+        def run(current: Current | None, *rest: Any) -> Any:
             try:
-                result = show(current, *rest)
+                return [tab.id, *_follow(tab.id, current, followers, rest)]
             except DalaError as error:
                 raise alert(error) from None
-            return [serial, *(result if len(outputs) > 1 else [result])]
 
-        values, changed = [self.opened, shown, self.serial, self.current, *inputs], [shown, *outputs]
-        options = {**MODEL, "show_progress": "hidden", **event}
-        tab.select(lambda: tab.id, None, self.opened, **PLUMBING).then(run, values, changed, **options)
-        self.serial.change(run, values, changed, **options)
+        inputs = [self.current, *(c for f in followers for c in (f.shown, *f.inputs))]
+        outputs = [self.opened, *(c for f in followers for c in (f.shown, *f.outputs))]
+        options = {**MODEL, "show_progress": "hidden"}
+        for f in followers:
+            options |= f.event
+        tab.select(scheduled(run, Urgency.CHANGE, "tab"), inputs, outputs, **options)
+
+
+def _explaining(handler: Callable[..., Any], count_: int, place: int, followers: list[_Follower]) -> Callable[..., Any]:
+    """A handler that explains, followed by what the open tab shows of it; its signature has the handler's event."""
+
+    def both(*values: Any, **event: Any) -> list[Any]:
+        own, (opened, *rest) = values[:count_], values[count_:]
+        result = list(handler(*own, **event))
+        try:
+            return result + _follow(opened, result[place], followers, tuple(rest))
+        except DalaError as error:  # the sidebar has changed all the same
+            gr.Warning(alert(error).message, title="That did not work", duration=12)
+            return result + [gr.skip() for f in followers for _ in (f.shown, *f.outputs)]
+
+    own = inspect.signature(handler).parameters.values()
+    hints = get_type_hints(handler)
+    extra = [p.replace(annotation=hints[p.name]) for p in own if issubclass(_type(hints.get(p.name)), gr.EventData)]
+    both.__signature__ = inspect.Signature(extra)  # type: ignore[attr-defined]
+    both.__annotations__ = {p.name: p.annotation for p in extra}
+    return both
+
+
+def _follow(opened: str, current: Any, followers: list[_Follower], rest: tuple[Any, ...]) -> list[Any]:
+    """Values of all followers' outputs; a skipped `current` leaves them as they are."""
+    values: list[Any] = []
+    for f in followers:
+        (already, *inputs), rest = rest[: 1 + len(f.inputs)], rest[1 + len(f.inputs) :]
+        if current is not None and not isinstance(current, Current):
+            values += [gr.skip()] * (1 + len(f.outputs))
+        else:
+            values += f.run(opened, current, already, *inputs)
+    return values
+
+
+def _type(hint: Any) -> type:
+    return hint if inspect.isclass(hint) else object

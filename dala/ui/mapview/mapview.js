@@ -9,7 +9,7 @@
 //   onPaint, onShow   functions called after every repaint, after every new value
 //   extras    functions by name, whose results a download event carries
 //
-// props.value: {picture, words, evidence, layer, maps: [{title, raw, grid, max, place, tables, cells}],
+// props.value: picture is an address, which all map views share; {picture, words, evidence, layer, maps: [{title, raw, grid, max, place, tables, cells}],
 // panels: [{title, note, map, kept}]}, or null. A table's rows are [strength, tau, kept area].
 // props is a proxy: read it once per value, never in a loop.
 (dala => {
@@ -27,7 +27,7 @@ function create(host, settings) {
     Object.entries(PARTS).map(([name, selector]) => [name, host.element.querySelector(selector)]));
   const positions = Object.fromEntries(Object.entries(settings.rules).map(([name, {start}]) => [name, start]));
   return {
-    host, settings, parts, positions, rule: settings.start_rule, scene: null, onPaint: [], onShow: [], extras: {},
+    host, settings, parts, positions, rule: settings.start_rule, scene: null, picture: null, onPaint: [], onShow: [], extras: {},
     announcement: 0,
   };
 }
@@ -202,6 +202,11 @@ async function decode(url) {
   return {width, height, tissue, plain: new Uint32Array(tissue.buffer)};
 }
 
+// The picture of an address, which another class or method shares.
+async function known({picture: last}, url) {
+  return last?.url === url ? last : {url, picture: await decode(url)};
+}
+
 function clear(viewer) {
   viewer.scene = null;
   viewer.parts.panels.replaceChildren();
@@ -215,7 +220,7 @@ async function show(viewer) {
   const value = props.value;
   panels.setAttribute('aria-busy', String(Boolean(value)));
   if (!value) return clear(viewer);
-  const picture = await decode(value.picture);
+  const {picture} = viewer.picture = await known(viewer, value.picture);
   if (value.picture !== props.value?.picture || value.words !== props.value.words) return;  // a later value came in
   const {width, height} = picture, {words, evidence, layer} = value, before = viewer.scene;
   const maps = value.maps.map(({raw, grid, cells: flat, ...rest}) =>

@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, finalize
+from weakref import WeakKeyDictionary
 
 import gradio as gr
-from PIL import Image
 from torch import Tensor
 
 from dala import cam
 from dala.explain.explanation import Explanation
 from dala.heatmaps import render, thresholds
-from dala.images.encoding import data_url, encode
+from dala.ui.server.pictures import address, stored
 
 __all__ = ["MapView", "comparison", "payload", "stages"]
 
@@ -31,7 +30,6 @@ SCRIPTS = ("pixels.js", "mapview.js", "wipe.js", "start.js")
 CHARTS = ("plot.js", "charts.js", "measure.js")  # of the threshold lab
 TRIGGERS = ("download", "measure", "stop")
 _numbers = count()
-_pictures: dict[int, str] = {}  # by identity, as long as the picture lives
 _payloads: WeakKeyDictionary[Explanation, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -89,6 +87,7 @@ def payload(explanation: Explanation) -> dict[str, Any]:
     """What the browser needs to draw the methods of an explanation, each plain and dynamically thresholded, at any
     threshold. Cached by explanation.
     """
+    stored(explanation.picture)  # its file may have been deleted since
     if explanation not in _payloads:
         _payloads[explanation] = _payload(explanation)
     return _payloads[explanation]
@@ -136,7 +135,7 @@ def _payload(explanation: Explanation) -> dict[str, Any]:
 
 def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
     return {
-        "picture": _encoded(explanation.picture),
+        "picture": address(stored(explanation.picture)),
         "words": explanation.words(),
         "evidence": explanation.evidence,
         "layer": explanation.layer,
@@ -146,23 +145,19 @@ def _base(explanation: Explanation, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _encoded(picture: Image.Image) -> str:
-    """A picture as PNG in a data URL; encoded once for all classes, methods and layers that explain it."""
-    key = id(picture)
-    if key not in _pictures:
-        _pictures[key] = data_url(encode(picture, compress_level=1), "image/png")
-        finalize(picture, _pictures.pop, key, None)
-    return _pictures[key]
-
-
 def _map(raw: Tensor, heat: Tensor) -> dict[str, Any]:
     return {
         "raw": base64.b64encode(raw.numpy().astype("<f4").tobytes()).decode(),
         "grid": list(raw.shape),
         "max": float(raw.max()),
         "place": render.place(heat),
-        "tables": {rule: thresholds.table(heat, rule) for rule in thresholds.RULES},
+        "tables": {rule: [_row(*row) for row in thresholds.table(heat, rule)] for rule in thresholds.RULES},
     }
+
+
+def _row(strength: float, tau: float, area: float) -> list[float]:
+    """A row of a table with as many digits as tell two values of float32 apart."""
+    return [round(strength, 6), float(f"{tau:.9g}"), round(area, 6)]
 
 
 def _start(rule: thresholds.Rule) -> int:

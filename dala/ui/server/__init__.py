@@ -6,6 +6,11 @@
 - `uploads`: checks of uploaded files.
 - `blocks`: `gr.Blocks` with checks and readable errors.
 - `guard`: checks of requests before Gradio receives them.
+- `scheduler`: whose turn the network's is.
+- `events`: the page's handlers as jobs of the scheduler.
+- `presence`: who has the page open; a visitor's jobs and state end with it.
+- `pictures`: pictures as files that a page fetches once.
+- `memory`: freed memory goes back to the system.
 - `zero_gpu`: the network on ZeroGPU.
 
 Gradio promises nothing about the names below; a new minor version may change them. A test looks each of them up in the
@@ -21,6 +26,7 @@ installed Gradio, and the tests of requests, API and MCP check what they are use
     gradio.queueing.Queue.send_message(event, event_message)
     gradio.server_messages.EventMessage
     gradio.state_holder.SessionState
+    gradio.brotli_middleware.BrotliMiddleware
     gradio.route_utils.FnIndexInferError
     gradio.utils.get_upload_folder()
     gradio.mcp.GradioMCPServer(blocks)
@@ -32,6 +38,9 @@ Not names, but relied upon just as much:
 
 - `Blocks.queue` creates `Blocks._queue`, a plain `Queue`, whose class is then replaced; its dictionary
   `pending_messages_per_session` holds the open sessions, and `push` returns "queue_full" as its third value.
+- `BrotliMiddleware._is_compressible_file_type` decides what is compressed.
+- Gradio's app, which a request's scope holds, has a `state_holder` with `delete_state`, `session_data` and
+  `time_last_used`; a page holds its heartbeat open.
 - A launch with `mcp_server=True` looks `GradioMCPServer` up in the module `gradio.mcp`, where it was replaced.
 - The routes under `/gradio_api/`, of which `guard.OPEN` lists those that the page uses; their headers
   `x-gradio-server` and `range`; the query `page` of `/gradio_api/info`.

@@ -20,6 +20,8 @@ from dala.heatmaps.thresholds import DEFAULT_RULE, RULES, Threshold, check
 from dala.images import reading
 from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
+from dala.ui.server.events import SCHEDULER
+from dala.ui.server.scheduler import Urgency
 from dala.ui.server.schemas import FLAG, INTEGER, NUMBER, PICTURE, RAW_MAP, TEXT, ApiError, Parameter, choice, choices
 from dala.ui.server.uploads import picture
 
@@ -168,8 +170,8 @@ def build(explainer: Explainer) -> None:
         "name": TEXT,
     }
     with gr.Column(visible=False):
-        _publish(endpoints.explain, parameters, ["overlay", "DT overlay"], "model")
-        _publish(endpoints.compare, parameters, ["overlays"], "model")
+        _publish(endpoints.explain, parameters, ["overlay", "DT overlay"], "api")
+        _publish(endpoints.compare, parameters, ["overlays"], "api")
         _publish(endpoints.threshold, parameters, ["mask"], "threshold")
 
 
@@ -204,7 +206,8 @@ def _checked(
     @functools.wraps(handler)
     def answer(*values: Any) -> Any:
         try:
-            return handler(*(value_of(a, value) for a, value in zip(arguments, values, strict=True)))
+            checked = [value_of(a, value) for a, value in zip(arguments, values, strict=True)]
+            return SCHEDULER.submit(lambda: handler(*checked), Urgency.COMPARE).future.result()
         except DalaError as error:
             raise alert(error) from None
 

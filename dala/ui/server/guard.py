@@ -7,10 +7,12 @@ skipping the queue) are closed, and so is every route that a later Gradio adds.
 import asyncio
 import errno
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import anyio.to_thread
 import httpx
+from gradio.brotli_middleware import BrotliMiddleware
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -18,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dala.ui.server.presence import HEARTBEAT, Presence
 from dala.ui.server.uploads import MAX_MEGABYTES, delete_unfinished, disk_refused, uploaded_path
 
 __all__ = ["OPEN", "Guard", "options"]
@@ -51,11 +54,18 @@ class _RefusedError(Exception):
         self.status, self.sentence = status, sentence
 
 
+class Compressed(BrotliMiddleware):
+    """Compresses the page and its descriptions; Gradio does so only with addresses that end like a file's."""
+
+    def _is_compressible_file_type(self, scope: Scope) -> bool:
+        return _route(scope).rstrip("/") in ("", "/config", "/gradio_api/info", "/gradio_api/openapi.json")
+
+
 class Guard:
     """ASGI middleware; a refused request is answered with a status of 400 or more and one sentence as JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        self.app, self._presence = app, Presence()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request and pass it on."""
@@ -71,24 +81,32 @@ class Guard:
                 return  # FastAPI's own answer to a body that could not be read
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                if message["status"] == 200 and (kept := _kept(path)):
+                    headers["Cache-Control"] = kept
             await send(message)
 
         try:
             _check(scope, path)
             if path == UPLOAD:
                 await anyio.to_thread.run_sync(delete_unfinished)
-            await self.app(scope, body.receive, answer)
+            with self._watched(scope, path):
+                await self.app(scope, body.receive, answer)
         except _RefusedError as error:
             body.refused = error
         if body.refused and not started:
             await _answer(body.refused.status, body.refused.sentence)(scope, receive, send)
 
+    def _watched(self, scope: Scope, path: str) -> AbstractContextManager[None]:
+        session = path.removeprefix(HEARTBEAT)
+        return nullcontext() if session == path else self._presence.of(session, scope["app"])
+
 
 def options() -> dict[str, Any]:
     """Options of FastAPI: every request passes the guard, and an unhandled error is answered with one sentence."""
     return {
-        "middleware": [Middleware(Guard)],
+        "middleware": [Middleware(Guard), Middleware(Compressed, quality=5)],
         "exception_handlers": {OSError: disk_refused, Exception: _failed},
         "openapi_url": None,
     }
@@ -97,6 +115,13 @@ def options() -> dict[str, Any]:
 def _route(scope: Scope) -> str:
     """The path without the proxy's prefix, whether or not the proxy passes the prefix on."""
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _kept(path: str) -> str | None:
+    """How long a browser may keep an answer: what is named after its content never changes."""
+    if path.startswith("/assets/"):
+        return "public, max-age=31536000, immutable"
+    return "private, max-age=3600, immutable" if path.startswith(FILE) else None
 
 
 def _check(scope: Scope, path: str) -> None:

@@ -18,8 +18,10 @@ from dala.publishing.samples import Sample, SamplesError
 from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.model_cache import HOST
+from dala.ui.server.pictures import stored
+from dala.ui.server.scheduler import Urgency
 from dala.ui.server.uploads import file_of
-from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, Source, require
+from dala.ui.session import Current, ExpiredError, Page, Source, require
 
 __all__ = ["Patch", "build"]
 
@@ -85,7 +87,7 @@ class Patch:
 
     def restore(self, current: Current | None) -> Any:
         """Show the current picture again after a file that could not be used."""
-        return current.explanation.picture if current else None
+        return str(stored(current.explanation.picture)) if current else None
 
     def clear(self) -> tuple[Any, ...]:
         """Empty the sidebar when the picture is removed."""
@@ -127,7 +129,7 @@ class Patch:
         parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
         scale = current.source.scale or UNKNOWN
         notes = _alert(e.warning), _shift(current)
-        return [e.picture, current, classes, lines, current.serial, *notes, parts, scale]
+        return [str(stored(e.picture)), current, classes, lines, current.serial, *notes, parts, scale]
 
     def _lines(self, current: Current) -> list[str]:
         """Describe the scale, compared with the one that the weights expect; the origin; device, time and size."""
@@ -162,16 +164,17 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     shift = _shift(None)
     run = gr.Markdown(elem_classes="run")
     shown = [patch, page.current, classes, run, page.serial, alert, shift, parts, scale]
-    patch.upload(column.upload, [patch, page.model], shown, preprocess=False, **MODEL).failure(
-        column.restore, page.current, patch, **PLUMBING
-    )
-    patch.clear(column.clear, None, shown[1:], **PLUMBING)
-    gallery.select(column.sample, page.model, shown, **MODEL)
-    parts.select(column.part, [page.current, page.model], shown, **MODEL)
-    scale.input(column.scale, [scale, page.current, page.model], shown, **MODEL)
-    classes.input(column.target, [classes, page.current], [page.current, classes, page.serial], **MODEL)
-    changed.change(column.again, [page.current, page.model], [gallery, *shown], **MODEL)
-    demo.load(column.first, page.model, shown, **MODEL)
+    failure = column.restore, page.current, patch
+    page.explains(patch.upload, column.upload, [patch, page.model], shown, failure=failure, preprocess=False)
+    page.explains(patch.clear, column.clear, None, shown[1:])
+    page.explains(gallery.select, column.sample, page.model, shown)
+    page.explains(parts.select, column.part, [page.current, page.model], shown)
+    # Not `input`, which a dropdown sends twice, and again when it loses the focus.
+    page.explains(scale.select, column.scale, [scale, page.current, page.model], shown)
+    target = [page.current, classes, page.serial]
+    page.explains(classes.input, column.target, [classes, page.current], target, urgency=Urgency.CHANGE)
+    page.explains(changed.change, column.again, [page.current, page.model], [gallery, *shown])
+    page.explains(demo.load, column.first, page.model, shown)
     return column
 
 

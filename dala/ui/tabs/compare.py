@@ -1,6 +1,8 @@
 """The tab "Compare methods": several maps on one colour scale or their own, at one kept area or their own τ."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,19 @@ from dala import cam, markup
 from dala.cam.targets import Target
 from dala.errors import DalaError
 from dala.explain import export
+from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.explain.question import Question
 from dala.heatmaps import similarity
+from dala.progress import listening
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, comparison
-from dala.ui.session import MODEL, PLUMBING, Current, ExpiredError, Page, require
+from dala.ui.price import words
+from dala.ui.server.events import scheduled
+from dala.ui.server.scheduler import Urgency
+from dala.ui.session import LONG, MODEL, PLUMBING, Current, ExpiredError, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Compare", "CompareError", "build"]
@@ -48,7 +55,7 @@ class CompareError(DalaError):
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """The last comparison of a session: the explanation, with its gradient, and the one on screen it was made from."""
+    """The last comparison of a session: the explanation and the one on screen it was made from."""
 
     explanation: Explanation
     source: Explanation
@@ -69,26 +76,36 @@ class Compare:
         evidence: str,
         last: Compared | None,
     ) -> tuple[Any, ...]:
-        """The maps of the chosen methods, their agreement, and the choices for this class and network."""
+        """The maps of the chosen methods but the slow ones, whose price is shown; see `_shown`."""
         if current is None:
-            return None, "", None, gr.skip(), gr.skip()
-        if not FEWEST <= len(methods) <= MOST:
-            raise CompareError(f"Choose {FEWEST} to {MOST} methods, not {len(methods)}.")
-        explainer, chosen = self.page.explainer(current), current.explanation.target
-        others = [f"over {name}" for name in explainer.class_names if name != chosen]
-        over = over if over in others else ALONE
-        layer = layer if layer in explainer.layers else explainer.layers[-1]
-        target: Target = chosen if over == ALONE else (chosen, over.removeprefix("over "))
-        question = Question(target, methods, layer, evidence)
-        start = _same_forward(current, layer, last)
-        if start is None:
-            e = explainer.explain_image(current.explanation.picture, question, zoom=1.0)
-        else:
-            e = explainer.retarget(start, question)
-        e = replace(e, features=e.features and e.features.cpu())
-        targets = gr.Dropdown(choices=[ALONE, *others], value=over)
-        layers = gr.Dropdown(choices=list(explainer.layers), value=layer)
-        return comparison(e), matrix(e), Compared(e, current.explanation), targets, layers
+            return None, "", None, gr.skip(), gr.skip(), *_price({})
+        explainer, start, question = self._start(current, methods, over, layer, evidence, last)
+        slow = self.page.prices.slow(explainer, start, methods)
+        quick = [name for name in methods if name not in slow]
+        if not quick:
+            return None, "", None, *self._choices(current, question), *_price(slow)
+        e = explainer.retarget(start, replace(question, methods=tuple(quick)))
+        return *self._shown(current, e, question), *_price(slow)
+
+    def slow(
+        self,
+        current: Current | None,
+        methods: Sequence[str],
+        over: str | None,
+        layer: str | None,
+        evidence: str,
+        last: Compared | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  as Gradio finds it
+    ) -> tuple[Any, ...]:
+        """All maps, after the visitor has seen the price of the slow ones."""
+        try:
+            current = require(current)
+            explainer, start, question = self._start(current, methods, over, layer, evidence, last)
+            with _told(progress, methods):
+                e = explainer.retarget(start, question)
+        except DalaError as error:
+            raise alert(error) from None
+        return *self._shown(current, e, question), *_price({})
 
     def again(self, *inputs: Any) -> tuple[Any, ...]:
         """Update after a change of method, layer, target or evidence."""
@@ -96,6 +113,50 @@ class Compare:
             return self.show(require(inputs[0]), *inputs[1:])
         except DalaError as error:
             raise alert(error) from None
+
+    def _start(
+        self,
+        current: Current,
+        methods: Sequence[str],
+        over: str | None,
+        layer: str | None,
+        evidence: str,
+        last: Compared | None,
+    ) -> tuple[Explainer, Explanation, Question]:
+        """The network, an explanation of the picture with the feature maps of the layer, and the question."""
+        if not FEWEST <= len(methods) <= MOST:
+            raise CompareError(f"Choose {FEWEST} to {MOST} methods, not {len(methods)}.")
+        explainer, chosen = self.page.explainer(current), current.explanation.target
+        over = over if over in self._others(current) else ALONE
+        layer = layer if layer in explainer.layers else explainer.layers[-1]
+        target: Target = chosen if over == ALONE else (chosen, over.removeprefix("over "))
+        question = Question(target, tuple(methods), layer, evidence)
+        explainer.check(question)
+        start = _same_forward(current, layer, last)
+        if start is None:
+            plain = replace(question, methods=(cam.DEFAULT_METHOD,))
+            start = explainer.explain_image(current.explanation.picture, plain, zoom=1.0)
+        return explainer, start, question
+
+    def _others(self, current: Current) -> list[str]:
+        names = self.page.explainer(current).class_names
+        return [f"over {name}" for name in names if name != current.explanation.target]
+
+    def _choices(self, current: Current, question: Question) -> tuple[gr.Dropdown, gr.Dropdown]:
+        """Targets and layers of this class and network."""
+        over = f"over {question.target[1]}" if isinstance(question.target, tuple) else ALONE
+        layers = list(self.page.explainer(current).layers)
+        targets = gr.Dropdown(choices=[ALONE, *self._others(current)], value=over)
+        return targets, gr.Dropdown(choices=layers, value=question.layer)
+
+    def _shown(self, current: Current, e: Explanation, question: Question) -> tuple[Any, ...]:
+        """Maps, their agreement, what a later choice starts from, and the choices for this class and network.
+
+        The gradient is not kept: at a lower layer it is as large as the feature maps, and a session may keep it for an
+        hour.
+        """
+        view, agreed = comparison(e), matrix(e)
+        return view, agreed, Compared(e.without_gradient(), current.explanation), *self._choices(current, question)
 
     def from_link(self, request: gr.Request) -> tuple[Any, ...]:
         """The choices in the query of a link; unknown ones are ignored."""
@@ -148,6 +209,30 @@ def matrix(explanation: Explanation) -> Markup:
     return markup.render(TEMPLATE, share=share, titles=titles, rows=list(zip(titles, cells, strict=True)))
 
 
+def _price(slow: dict[str, float]) -> tuple[gr.Row, Any]:
+    """What the slow methods cost, before they are run; nothing where there is none."""
+    titles = " and ".join(cam.METHODS[name].title for name in slow)
+    text = Markup("{} at this layer: about {} on this server.").format(titles, words(sum(slow.values())))
+    return gr.Row(visible=bool(slow)), text if slow else ""
+
+
+@contextmanager
+def _told(progress: gr.Progress, methods: Sequence[str]) -> Iterator[None]:
+    """Show how much of slow methods is done, and how long the rest will take."""
+    count = sum(cam.METHODS[name].per_channel for name in methods)
+    began, ended, before = time.monotonic(), 0, 0
+
+    def say(done: int, total: int) -> None:
+        nonlocal ended, before
+        ended, before = ended + (done < before), done
+        share = min((ended + done / total) / count, 1)
+        left = (time.monotonic() - began) * (1 / share - 1)
+        progress(share, desc=f"about {words(left)} left")
+
+    with listening(say):
+        yield
+
+
 def build(page: Page, demo: gr.Blocks) -> None:
     """Add the tab to the current context of tabs inside `demo`."""
     content, explainer = Compare(page), page.models.host
@@ -166,6 +251,10 @@ def build(page: Page, demo: gr.Blocks) -> None:
             evidence = gr.Radio(
                 ["for", "against"], value="for", label="evidence", min_width=150, elem_classes="evidence"
             )
+        with gr.Row(elem_classes="choices price", visible=False) as offer:
+            price = gr.HTML(elem_classes="price-words")
+            run = gr.Button("Run", size="sm", min_width=90, scale=0)
+            stop = gr.Button("Stop", size="sm", min_width=90, scale=0)
         view = MapView(together=True, elem_id="comparison")
         agreed = gr.HTML(elem_classes="agreed")
         with gr.Accordion("How to compare", open=False):
@@ -173,13 +262,17 @@ def build(page: Page, demo: gr.Blocks) -> None:
         glossary.build("compare")
         archive, last = gr.Textbox(visible="hidden"), gr.State(time_to_live=3600)
     names: dict[Any, str] = {methods: "methods", over: "over", layer: "layer", evidence: "evidence"}
-    chosen, shown = list(names), [view, agreed, last, over, layer]
+    chosen, shown = list(names), [view, agreed, last, over, layer, offer, price]
     page.follow(tab, content.show, [*chosen, last], shown, show_progress="full", show_progress_on=view)
+    inputs, quick = [page.current, *chosen, last], scheduled(content.again, Urgency.COMPARE, "compare")
     for choice in chosen:
-        choice.input(
-            content.again, [page.current, *chosen, last], shown, show_progress="full", show_progress_on=view, **MODEL
-        )
-        choice.input(None, choice, None, js=link.remember(names[choice]), **PLUMBING)
+        # A dropdown sends `input` twice, and again when it loses the focus.
+        changed = choice.select if isinstance(choice, gr.Dropdown) else choice.input
+        changed(quick, inputs, shown, show_progress="full", show_progress_on=view, **MODEL)
+        changed(None, choice, None, js=link.remember(names[choice]), **PLUMBING)
+    slow = scheduled(content.slow, Urgency.LONG, "compare")
+    running = run.click(slow, inputs, shown, show_progress="full", show_progress_on=view, **LONG)
+    stop.click(None, None, None, cancels=[running])
     demo.load(content.from_link, None, chosen, **PLUMBING)
     view.download(content.download, [last, page.current], archive, **PLUMBING).then(
         None, archive, None, js=ui_download.SAVE

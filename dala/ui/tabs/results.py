@@ -26,12 +26,14 @@ class Results:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def show(self, current: Current | None) -> tuple[str, str, str, str, str]:
-        """The session's network: report, benchmark, maps on tissue, check of laboratories; the card of the host's."""
+    def show(self, current: Current | None) -> tuple[str, ...]:
+        """The session's network: report, benchmark, maps on tissue, rates of the check of tissue, check of
+        laboratories; the card of the host's.
+        """
         key = current.model if current else HOST
         explainer = self.page.models[key]
         study, maps, shift = (part.page(explainer) for part in (results_benchmark, results_maps, results_shift))
-        return page_of(explainer), study, maps, shift, card_of(explainer) if key == HOST else ""
+        return page_of(explainer), study, maps, results_tissue.page(), shift, card_of(explainer) if key == HOST else ""
 
     def download(self, current: Current | None) -> str:
         """The figures and the data behind them: a zip in a data URL."""
@@ -69,15 +71,13 @@ def card_of(explainer: Explainer) -> str:
 def build(page: Page) -> None:
     """The tab, in the current context of tabs."""
     with gr.Tab("How good is it?", id="results") as tab:
-        report = gr.HTML(page_of(page.models.host), elem_classes="results")
+        # Filled when the tab is opened: it is as large as the rest of the page.
+        report = gr.HTML(elem_classes="results")
         gr.Markdown(card_text.LIMITS, elem_classes="card-text")
-        study = gr.HTML(results_benchmark.page(page.models.host), elem_classes="results")
-        maps = gr.HTML(results_maps.page(page.models.host), elem_classes="results")
-        gr.HTML(results_tissue.page(), elem_classes="results")
-        shift = gr.HTML(results_shift.page(page.models.host), elem_classes="results")
+        study, maps, rates, shift = (gr.HTML(elem_classes="results") for _ in range(4))
         with gr.Accordion("Card of these weights", open=read(page.models.host) is None):
-            card = gr.Markdown(card_of(page.models.host), elem_classes="card card-text")
+            card = gr.Markdown(elem_classes="card card-text")
         glossary.build("results")
         save, archive = gr.Button("Download", size="sm", elem_classes="quiet-button"), gr.Textbox(visible="hidden")
-    page.follow(tab, Results(page).show, [], [report, study, maps, shift, card])
+    page.follow(tab, Results(page).show, [], [report, study, maps, rates, shift, card])
     save.click(Results(page).download, page.current, archive, **PLUMBING).then(None, archive, None, js=SAVE)

@@ -20,16 +20,13 @@ from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import MODEL, PLUMBING, Current, Page, require
+from dala.ui.server.events import scheduled
+from dala.ui.server.scheduler import Urgency
+from dala.ui.session import LONG, MODEL, PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Lab", "build"]
 
-# Dozens of runs of the network: a queue of its own, so that no visitor's picture waits for another visitor's curve.
-CURVE: dict[str, Any] = {
-    "concurrency_id": "curve", "concurrency_limit": 1, "api_visibility": "private", "trigger_mode": "multiple",
-    "show_progress": "hidden",
-}  # fmt: skip
 # Cached results for all sessions: if a class of students opens the same sample, it is measured once.
 MOST_RESULTS = 64
 NOTIFY = """text => {
@@ -144,12 +141,14 @@ def build(page: Page, demo: gr.Blocks) -> None:
         curve, archive = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         measured = gr.State(time_to_live=3600)
     page.follow(tab, content.show, [method], [view], show_progress="full")
-    method.input(content.choose, [page.current, method], view, **MODEL)
-    method.input(None, method, None, js=link.remember("map"), **PLUMBING)
+    method.select(scheduled(content.choose, Urgency.CHANGE, "lab"), [page.current, method], view, **MODEL)
+    method.select(None, method, None, js=link.remember("map"), **PLUMBING)
     demo.load(content.from_link, None, method, **PLUMBING)
-    measuring = view.measure(content.measure, [page.current, method], [curve, measured], **CURVE)
+    measuring = view.measure(
+        scheduled(content.measure, Urgency.LONG, "curve"), [page.current, method], [curve, measured],
+        **LONG | {"show_progress": "hidden"},
+    )  # fmt: skip
     view.stop(None, None, None, cancels=[measuring])
-    page.serial.change(None, None, None, cancels=[measuring])
     curve.change(None, curve, None, js=NOTIFY)
     view.download(content.download, [page.current, method, measured], archive, **PLUMBING).then(
         None, archive, None, js=ui_download.SAVE

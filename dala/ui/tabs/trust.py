@@ -19,16 +19,13 @@ from dala.trust import verdict
 from dala.ui import choices
 from dala.ui.alert import alert
 from dala.ui.download import SAVE, data_url
-from dala.ui.session import PLUMBING, Current, ExpiredError, Page, require
+from dala.ui.server.events import scheduled
+from dala.ui.server.scheduler import Urgency
+from dala.ui.session import LONG, PLUMBING, Current, ExpiredError, Page, require
 from dala.ui.tabs import glossary
 
 __all__ = ["Trust", "build"]
 
-# Half a minute of the network: in the queue of the threshold lab's curves, so that no visitor's picture waits for it.
-CHECK: dict[str, Any] = {
-    "concurrency_id": "curve", "concurrency_limit": 1, "api_visibility": "private", "trigger_mode": "once",
-    "show_progress": "hidden",
-}  # fmt: skip
 CSS = (Path(__file__).parent / "trust.css").read_text(encoding="utf-8")
 NOTHING = "<p class='lead'>This map has not been checked yet.</p>"
 READING = """
@@ -122,11 +119,12 @@ def build(page: Page) -> None:
         glossary.build("trust")
         last, archive = gr.State(time_to_live=3600), gr.Textbox(visible="hidden")
     page.follow(tab, content.show, [method, last], [result])
-    checking = check.click(content.check, [page.current, method], [result, last], **CHECK)
+    checking = check.click(
+        scheduled(content.check, Urgency.LONG, "trust"), [page.current, method], [result, last],
+        **LONG | {"trigger_mode": "once", "show_progress": "hidden"},
+    )  # fmt: skip
     stop.click(lambda: "<p class='lead'>Stopped.</p>", None, result, cancels=[checking], **PLUMBING)
-    # A running check is of the previous picture; without a reset its progress would stay on screen.
-    page.serial.change(lambda: NOTHING, None, result, cancels=[checking], **PLUMBING)
-    method.input(content.show, [page.current, method, last], result, cancels=[checking], **PLUMBING)
+    method.select(content.show, [page.current, method, last], result, cancels=[checking], **PLUMBING)
     save.click(content.download, last, archive, **PLUMBING).then(None, archive, None, js=SAVE)
 
 

@@ -21,6 +21,8 @@ from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
 from dala.ui.mapview.view import MapView, payload, stages
+from dala.ui.server.events import scheduled
+from dala.ui.server.scheduler import Urgency
 from dala.ui.session import MODEL, PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
 
@@ -152,7 +154,9 @@ def build(page: Page, samples: Sequence[Sample]) -> None:
     page.follow(tab, content.show, [channels], outputs)
     page.follow(tab, content.gate, [channels], [opened])
     quiet = {**MODEL, "show_progress": "hidden"}
-    channels.submit(content.choose, [page.current, channels], [*outputs, opened], **quiet)
+    channels.submit(
+        scheduled(content.choose, Urgency.CHANGE, "steps"), [page.current, channels], [*outputs, opened], **quiet
+    )
     back.click(None, None, walk, js=MOVE.replace("BY", "-1"), **PLUMBING)
     forth.click(None, None, walk, js=MOVE.replace("BY", "1"), **PLUMBING)
     for moved in (walk.change, tab.select):
