@@ -6,7 +6,7 @@ A new picture, class or network costs one request, and so does a tab that is ope
     upload, sample, class, ...  ─────▶   Patch: explain → Current(explanation, serial), `page.current` (a state: it
                                          stays on the server); then, of the tab that is open: show(current, *inputs)
     sidebar, the open tab's maps ◀────   and `shown` = serial; another tab then knows that it shows an older one
-    a tab is opened             ─────▶   `page.opened` = id of the tab; does it show another serial?
+    a tab is opened             ─────▶   does it show another serial?
     its maps, or nothing         ◀────   yes: show(current, *inputs), and `shown` = serial; no: skip
 
 Both are jobs of the scheduler (`dala.ui.server.scheduler`): a picture goes first, and stops the session's other jobs,
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, get_type_hints
+from weakref import ref
 
 import gradio as gr
 from PIL import Image
@@ -30,7 +31,7 @@ from dala.images import tiles
 from dala.ui.alert import alert
 from dala.ui.model_cache import HOST, ModelCache
 from dala.ui.price import Prices
-from dala.ui.server.events import scheduled
+from dala.ui.server.events import ADDED, scheduled
 from dala.ui.server.scheduler import Urgency
 
 __all__ = ["LONG", "MODEL", "PLUMBING", "Current", "ExpiredError", "Page", "Source", "require"]
@@ -117,6 +118,25 @@ def require(current: Current | None) -> Current:
     return current
 
 
+class _Now:
+    """What a session shows now. Jobs read it when they run: states are read when an event arrives, which may be before
+    a picture is explained, or before another tab is opened.
+    """
+
+    def __init__(self, opened: str) -> None:
+        self.opened = opened
+        self._current: Callable[[], Current | None] = lambda: None
+
+    @property
+    def current(self) -> Current | None:
+        """The picture, as long as `Page.current` keeps it."""
+        return self._current()
+
+    @current.setter
+    def current(self, current: Current | None) -> None:
+        self._current = ref(current) if current else lambda: None
+
+
 @dataclass(frozen=True)
 class _Follower:
     """A tab that shows the current picture: `show` from `inputs` to `outputs`, and the serial that it has shown."""
@@ -128,10 +148,10 @@ class _Follower:
     event: dict[str, Any] = field(default_factory=dict)
     shown: gr.State = field(default_factory=lambda: gr.State(None))
 
-    def run(self, opened: str, current: Current | None, already: str | None, *inputs: Any) -> list[Any]:
-        """Values of `shown` and `outputs`: skipped where the tab is closed, or up to date."""
+    def run(self, current: Current | None, already: str | None, *inputs: Any) -> list[Any]:
+        """Values of `shown` and `outputs`: skipped where they are up to date."""
         serial = current.serial if current else ""
-        if opened != self.tab.id or already == serial:
+        if already == serial:
             return [gr.skip()] * (1 + len(self.outputs))
         result = self.show(current, *inputs)
         return [serial, *(result if len(self.outputs) > 1 else [result])]
@@ -146,7 +166,7 @@ class Page:
         current: state, a `Current` or None.
         model: state, key of the session's network.
         serial: hidden textbox with `Current.serial`; it changes with every new picture, class or network.
-        opened: state, id of the open tab.
+        now: state, a `_Now`.
     """
 
     def __init__(self, models: ModelCache, first: str) -> None:
@@ -154,7 +174,7 @@ class Page:
         self.current = gr.State(time_to_live=3600)
         self.model = gr.State(HOST)
         self.serial = gr.Textbox(visible="hidden")
-        self.opened = gr.State(first)
+        self.now = gr.State(_Now(first))
         self._followers: list[_Follower] = []
         self._explaining: list[tuple[Callable[..., Any], Callable[..., Any], list[Any], list[Any], dict[str, Any]]] = []
 
@@ -204,7 +224,7 @@ class Page:
     def connect(self) -> None:
         """Bind what `follow` and `explains` were given, when all tabs are there."""
         for event, handler, inputs, outputs, options in self._explaining:
-            then_inputs = [self.opened, *(c for f in self._followers for c in (f.shown, *f.inputs))]
+            then_inputs = [self.now, *(c for f in self._followers for c in (f.shown, *f.inputs))]
             then_outputs = [c for f in self._followers for c in (f.shown, *f.outputs)]
             run = _explaining(handler, len(inputs), outputs.index(self.current), self._followers)
             urgency = options.get("urgency", Urgency.FIRST)
@@ -218,14 +238,16 @@ class Page:
             self._connect_tab(tab, [f for f in self._followers if f.tab is tab])
 
     def _connect_tab(self, tab: gr.Tab, followers: list[_Follower]) -> None:
-        def run(current: Current | None, *rest: Any) -> Any:
+        def run(now: _Now, current: Current | None, *rest: Any) -> Any:
+            now.opened = tab.id
             try:
-                return [tab.id, *_follow(tab.id, current, followers, rest)]
+                values = _follow(now, now.current or current, followers, rest)
             except DalaError as error:
                 raise alert(error) from None
+            return values if len(values) > 1 else values[0]
 
-        inputs = [self.current, *(c for f in followers for c in (f.shown, *f.inputs))]
-        outputs = [self.opened, *(c for f in followers for c in (f.shown, *f.outputs))]
+        inputs = [self.now, self.current, *(c for f in followers for c in (f.shown, *f.inputs))]
+        outputs = [c for f in followers for c in (f.shown, *f.outputs)]
         options = {**MODEL, "show_progress": "hidden"}
         for f in followers:
             options |= f.event
@@ -233,34 +255,45 @@ class Page:
 
 
 def _explaining(handler: Callable[..., Any], count_: int, place: int, followers: list[_Follower]) -> Callable[..., Any]:
-    """A handler that explains, followed by what the open tab shows of it; its signature has the handler's event."""
+    """A handler that explains, followed by what the open tab shows of it.
 
-    def both(*values: Any, **event: Any) -> list[Any]:
-        own, (opened, *rest) = values[:count_], values[count_:]
-        result = list(handler(*own, **event))
+    Args:
+        handler: with `count_` inputs.
+        count_: the inputs after them are `Page.now` and those of the followers.
+        place: of the new `Current` among the handler's outputs.
+        followers: of all tabs.
+    """
+
+    def both(*values: Any, **given: Any) -> list[Any]:
+        own, (now, *rest) = values[:count_], values[count_:]
+        result = list(handler(*own, **given))
+        current = result[place]
+        nothing = [gr.skip() for f in followers for _ in (f.shown, *f.outputs)]
+        if current is not None and not isinstance(current, Current):  # skipped
+            return result + nothing
+        now.current = current
         try:
-            return result + _follow(opened, result[place], followers, tuple(rest))
+            return result + _follow(now, current, followers, tuple(rest))
         except DalaError as error:  # the sidebar has changed all the same
             gr.Warning(alert(error).message, title="That did not work", duration=12)
-            return result + [gr.skip() for f in followers for _ in (f.shown, *f.outputs)]
+            return result + nothing
 
-    own = inspect.signature(handler).parameters.values()
+    # What Gradio adds to the arguments: what was clicked, the request.
     hints = get_type_hints(handler)
-    extra = [p.replace(annotation=hints[p.name]) for p in own if issubclass(_type(hints.get(p.name)), gr.EventData)]
-    both.__signature__ = inspect.Signature(extra)  # type: ignore[attr-defined]
-    both.__annotations__ = {p.name: p.annotation for p in extra}
+    added = [p for p in inspect.signature(handler).parameters if issubclass(_type(hints.get(p)), ADDED)]
+    both.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(p, inspect.Parameter.KEYWORD_ONLY, annotation=hints[p]) for p in added]
+    )
+    both.__annotations__ = {p: hints[p] for p in added}
     return both
 
 
-def _follow(opened: str, current: Any, followers: list[_Follower], rest: tuple[Any, ...]) -> list[Any]:
-    """Values of all followers' outputs; a skipped `current` leaves them as they are."""
+def _follow(now: _Now, current: Current | None, followers: list[_Follower], rest: tuple[Any, ...]) -> list[Any]:
+    """Values of all followers' outputs; of closed tabs they are skipped."""
     values: list[Any] = []
     for f in followers:
-        (already, *inputs), rest = rest[: 1 + len(f.inputs)], rest[1 + len(f.inputs) :]
-        if current is not None and not isinstance(current, Current):
-            values += [gr.skip()] * (1 + len(f.outputs))
-        else:
-            values += f.run(opened, current, already, *inputs)
+        mine, rest = rest[: 1 + len(f.inputs)], rest[1 + len(f.inputs) :]
+        values += f.run(current, *mine) if f.tab.id == now.opened else [gr.skip()] * (1 + len(f.outputs))
     return values
 
 

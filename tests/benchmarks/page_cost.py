@@ -34,7 +34,7 @@ sys.path.insert(0, str(HERE))
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.support.chromium import FLAGS, chromium_path
 
@@ -228,13 +228,16 @@ def beside(server: Server, browser: Browser, detail: bool) -> dict[str, float]:
     """The part "busy"."""
     first = browser.new_page()
     opened(first, server.url)
+    alone_page = browser.new_context().new_page()
+    alone = opened(alone_page, server.url)
+    alone_page.close()
     first.get_by_role("tab", name="Compare methods").click()
     first.wait_for_selector("#comparison .panels[aria-busy=false] canvas", timeout=120_000)
     long_job(first)
     quiet(first, 4000)
     if server.busy() < 0.3:
         raise SystemExit("The long job has not begun.")
-    second = browser.new_page()
+    second = browser.new_context().new_page()
     waited = opened(second, server.url)
     running = server.busy() > 0.3
     first.close()
@@ -245,7 +248,7 @@ def beside(server: Server, browser: Browser, detail: bool) -> dict[str, float]:
     second.close()
     if detail and not running:
         print("The long job had ended before the second visitor's map.")
-    return {"first map beside a job, s": waited, "idle after the visitor left, s": idle}
+    return {"first map alone, s": alone, "first map beside a job, s": waited, "idle after the visitor left, s": idle}
 
 
 def long_job(page: Page) -> None:
@@ -260,9 +263,8 @@ def long_job(page: Page) -> None:
     box.click()
     page.get_by_role("option", name="layer3").click()
     start = page.get_by_role("button", name="Run", exact=True)
-    quiet(page, 1000)
-    if start.count() and start.first.is_visible():
-        start.first.click()
+    with suppress(TimeoutError):  # a build that starts at once has none
+        start.click(timeout=10_000)
 
 
 def memory(server: Server, browser: Browser, detail: bool) -> dict[str, float]:

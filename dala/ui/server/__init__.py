@@ -10,6 +10,7 @@
 - `events`: the page's handlers as jobs of the scheduler.
 - `presence`: who has the page open; a visitor's jobs and state end with it.
 - `pictures`: pictures as files that a page fetches once.
+- `assets`: parts of Gradio's frontend that are left out.
 - `memory`: freed memory goes back to the system.
 - `zero_gpu`: the network on ZeroGPU.
 

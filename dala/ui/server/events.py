@@ -12,10 +12,12 @@ from dala.progress import step
 from dala.ui.server.memory import trim
 from dala.ui.server.scheduler import Job, Scheduler, StoppedError, Urgency
 
-__all__ = ["SCHEDULER", "scheduled"]
+__all__ = ["ADDED", "SCHEDULER", "scheduled"]
 
 # Of all pages of this process, since they share its cores.
 SCHEDULER = Scheduler(idle=trim)
+# Arguments that Gradio adds to a handler's by their types: what was clicked, the request.
+ADDED = (gr.EventData, gr.Request)
 _END = object()
 
 
@@ -76,7 +78,7 @@ def scheduled(handler: Callable[..., Any], urgency: Urgency, kind: str = "", rep
 def _special(handler: Callable[..., Any], parameter: inspect.Parameter) -> bool:
     """Whether Gradio provides this argument: what was clicked, the request, or a progress bar."""
     hint = get_type_hints(handler).get(parameter.name)
-    given = inspect.isclass(hint) and issubclass(hint, gr.EventData | gr.Request)
+    given = inspect.isclass(hint) and issubclass(hint, ADDED)
     return given or isinstance(parameter.default, gr.Progress)
 
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dala.ui.server.assets import without
 from dala.ui.server.presence import HEARTBEAT, Presence
 from dala.ui.server.uploads import MAX_MEGABYTES, delete_unfinished, disk_refused, uploaded_path
 
@@ -55,10 +56,18 @@ class _RefusedError(Exception):
 
 
 class Compressed(BrotliMiddleware):
-    """Compresses the page and its descriptions; Gradio does so only with addresses that end like a file's."""
+    """Compresses text, and in Gradio's place: it leaves out the page itself, and does the rest less well."""
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = [(name, value) for name, value in scope.get("headers", ()) if name != b"accept-encoding"]
+            await app(scope | {"headers": headers}, receive, send)
+
+        super().__init__(plain, **options)
 
     def _is_compressible_file_type(self, scope: Scope) -> bool:
-        return _route(scope).rstrip("/") in ("", "/config", "/gradio_api/info", "/gradio_api/openapi.json")
+        page = _route(scope).rstrip("/") in ("", "/config", "/gradio_api/info", "/gradio_api/openapi.json")
+        return page or bool(super()._is_compressible_file_type(scope))
 
 
 class Guard:
@@ -92,7 +101,7 @@ class Guard:
             if path == UPLOAD:
                 await anyio.to_thread.run_sync(delete_unfinished)
             with self._watched(scope, path):
-                await self.app(scope, body.receive, answer)
+                await (without(path) or self.app)(scope, body.receive, answer)
         except _RefusedError as error:
             body.refused = error
         if body.refused and not started:
@@ -106,7 +115,7 @@ class Guard:
 def options() -> dict[str, Any]:
     """Options of FastAPI: every request passes the guard, and an unhandled error is answered with one sentence."""
     return {
-        "middleware": [Middleware(Guard), Middleware(Compressed, quality=5)],
+        "middleware": [Middleware(Guard), Middleware(Compressed, quality=6)],
         "exception_handlers": {OSError: disk_refused, Exception: _failed},
         "openapi_url": None,
     }

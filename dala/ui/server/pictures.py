@@ -28,7 +28,7 @@ def stored(picture: Image.Image) -> Path:
     """
     file = _files.get(id(picture))
     if file is None or not file.is_file():
-        content = encode(picture, "WEBP", lossless=True, method=1, quality=20)
+        content = encode(picture, "WEBP", lossless=True, method=2, quality=25)
         file = _file(content)
         if id(picture) not in _files:
             finalize(picture, _files.pop, id(picture), None)
