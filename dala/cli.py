@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except DalaError as error:
-        return refuse(str(error))
+        return refuse(f"{error} Use {error.hint}." if error.hint else str(error))
     except KeyboardInterrupt:
         return refuse("Interrupted.", 130)
     except OSError as error:

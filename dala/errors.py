@@ -11,7 +11,12 @@ class DalaError(ValueError):
     The message says what is wrong, then what to do. It is printed as one line: file, class and column names in it come
     from untrusted input and could otherwise break lines or send control sequences to a terminal. The middle of a
     message longer than `MOST` characters is left out.
+
+    Attributes:
+        hint: options of the command line that help; only the command line shows them.
     """
+
+    hint: str = ""
 
     def __str__(self) -> str:
         text = " ".join(super().__str__().split())

@@ -10,7 +10,7 @@ from typing import Any
 
 from dala import files
 from dala.commands import _crops
-from dala.data import class_map, datasets, duplicates, groups, source_rows, sources, splits
+from dala.data import class_map, datasets, duplicates, groups, source_rows, sources, splits, statement
 from dala.data.datasets import Dataset
 from dala.data.items import DataError, Item
 from dala.hub.report import SourceRow
@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--format", default="breakhis", choices=list(datasets.FORMATS), help="default: breakhis")
     check.add_argument("--classes", default="binary", choices=datasets.CLASSES, help="default: binary")
     check.add_argument(
-        "--magnifications", nargs="+", default=["100X"], metavar="X", help="of BreakHis (default: 100X)"
+        "--magnifications", "--magnification", nargs="+", default=["100X"], metavar="X",
+        help="of BreakHis, separated by spaces or commas (default: 100X)",
     )  # fmt: skip
     check.add_argument("--folds", type=_at_least_two, default=5, metavar="K", help="default: 5")
     check.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "crops":
         return _crops.run(args)
     classes = class_map.parse(args.map) or args.classes
-    opened = sources.open_all(args.sets, args.root, args.format, classes, args.magnifications)
+    magnifications = [one for text in args.magnifications for one in text.split(",") if one]
+    opened = sources.open_all(args.sets, args.root, args.format, classes, magnifications)
     dataset = sources.read(opened, training=False)
     dataset, fingerprints = datasets.decode(dataset, duplicates.fingerprint, args.workers)
     copies = duplicates.find(dataset.items, fingerprints)
@@ -65,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         "sources": source_rows.rows(dataset, dataset.items),
         "grouped": dataset.grouped,
         **_counts(dataset),
+        "notes": list(dataset.notes),
+        "given_splits": list(statement.given(dataset)),
         "skipped": {sources.name(p, dataset): s for p, s in dataset.skipped.items()},
         "near_distance": duplicates.NEAR,
         "exact": [[_row(i, dataset) for i in group] for group in copies.exact],
@@ -151,6 +155,8 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     patients = f" of {len(facts['patients'])} patients" if known else "; the patients are not known"
     yield f"{facts['root']}: {facts['pictures']} pictures{patients}"
     yield from _table(facts)
+    yield from facts["notes"]
+    yield from facts["given_splits"] or ("Comes with no split of its own.",)
     yield from _listed("Sets", [_set(row) for row in facts["sources"]]) if facts["sources"] else ()
     if known:
         rows = sorted(facts["patients"].items(), key=lambda row: (list(row[1]), row[0]))
@@ -160,9 +166,18 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         if several:
             first = ", ".join(several[:FEW]) + (", ..." if len(several) > FEW else "")
             yield f"Patients with pictures of more than one class: {len(several)} ({first})"
-    yield from _listed("Files not used", [f"{name}: {why}" for name, why in facts["skipped"].items()])
+    yield from _skipped(facts["skipped"])
     yield from _copies(facts)
     yield from _split(facts)
+
+
+def _skipped(skipped: dict[str, str]) -> Iterator[str]:
+    """Files that are not used, and before a long list how many for each reason."""
+    reasons = Counter(skipped.values())
+    counts = [f"{n} files: {why}" for why, n in reasons.items()] if len(skipped) > FEW else []
+    lines = [f"{name}: {why}" for name, why in skipped.items()]
+    title, *rest = _listed("Files not used", lines)
+    yield from (title, *(f"  {line}" for line in counts), *rest)
 
 
 def _set(row: SourceRow) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from dala import files, models
 from dala.commands import report as report_command
-from dala.data import class_map, datasets, scales, source_rows, sources
+from dala.data import class_map, datasets, scales, source_rows, sources, statement
 from dala.data.datasets import Dataset
 from dala.data.items import DataError
 from dala.evaluation import inference, metrics, plots, summary
@@ -34,6 +34,10 @@ To report a cross-validated run, use `python -m dala report`.
 CAUTION = (
     "The weights do not record which patients they were trained on: before citing these scores, make sure that none of "
     "those patients is among these pictures."
+)
+UNKNOWN = (
+    "The patients are unknown: each picture counts as one, so the intervals may be too narrow. If they are known, list "
+    "them in groups.csv."
 )
 MOVED = "`dala evaluate RUN` is deprecated and will be removed in the next version: use `dala report RUN`."
 
@@ -76,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     report["skipped"] = len(dataset.skipped)
     _write(args.out, raw, scaled, report)
     report_command.print_scores(report["scores"])
+    if not dataset.grouped:
+        print(UNKNOWN)
     print(CAUTION)
     return 0
 
@@ -94,9 +100,12 @@ def _read(args: argparse.Namespace, model: DALAResNet50) -> Dataset:
     if tuple(dataset.class_names) != model.class_names:
         raise DataError(
             f"The weights distinguish {', '.join(model.class_names)}, but the pictures are of "
-            f"{', '.join(dataset.class_names)}: names and order of the classes must be the same."
+            f"{', '.join(dataset.class_names)}: names and order of the classes must be the same.",
+            f"--map {dataset.class_names[0]}={model.class_names[0]} and so on",
         )
-    return sources.readable(dataset, args.workers)
+    dataset = sources.readable(dataset, args.workers)
+    print("\n".join(statement.lines(dataset)))
+    return dataset
 
 
 def _report(
@@ -112,7 +121,7 @@ def _report(
         "sha256": loaded.sha256,
         "revision": loaded.revision,
         "temperature": loaded.model.temperature,
-        "scores": _scores(raw, scaled, args.bootstrap),
+        "scores": _scores(raw, scaled, args.bootstrap, dataset.grouped),
     }
 
 
@@ -138,14 +147,17 @@ def _provenance(dataset: Dataset, predictions: Predictions) -> Provenance:
     provenance: Provenance = {"data": source.title if source.described else source.hub or source.format}
     if source.magnifications:
         provenance["magnification"] = ",".join(source.magnifications)
-    provenance |= {"images": len(predictions.picture), "patients": len(np.unique(predictions.patient))}
+    patients = len(np.unique(predictions.patient)) if dataset.grouped else None
+    provenance |= {"images": len(predictions.picture), "patients": patients}
     if rows := source_rows.rows(dataset, dataset.items):
         provenance["sources"] = rows
     return provenance
 
 
-def _scores(raw: Predictions, scaled: Predictions, n: int) -> Scores:
+def _scores(raw: Predictions, scaled: Predictions, n: int, grouped: bool) -> Scores:
     scores = summary.summary(scaled, n)
+    if not grouped:
+        scores = summary.without_patients(scores)
     before = metrics.report(raw.label, raw.probabilities(), raw.patient)
     # The temperature came with the weights: none was fitted on these pictures.
     scores["temperatures"] = None

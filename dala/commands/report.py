@@ -78,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
 
 def print_scores(scores: Scores) -> None:
     """Print the main scores of a report with their 95 % intervals."""
-    print(
-        f"{scores['images']} pictures, {scores['patients']} patients; partitions: {scores['partitions']}, "
-        f"folds: {scores['folds']}"
-    )
+    patients = "the patients are not known" if scores["patients"] is None else f"{scores['patients']} patients"
+    print(f"{scores['images']} pictures, {patients}; partitions: {scores['partitions']}, folds: {scores['folds']}")
     for name in SHOWN:
+        if scores["patients"] is None and name.startswith("patient_"):
+            continue
         value, low, high = scores["figures"][name]
         text = "not defined" if value is None else f"{value:.3f}"
         interval = "" if low is None else f"  [{low:.3f}, {high:.3f}]"

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from PIL import Image
 
-from dala.data import class_map, groups
+from dala.data import class_map, groups, resolver
+from dala.data.given_splits import Given
 from dala.data.items import DataError, Item
 from dala.data.layouts import FORMATS, Format, Labels
 from dala.data.source_files import Source
 from dala.images import preprocessing, reading
-from dala.images.reading import pictures
 
 __all__ = ["CLASSES", "FORMATS", "Dataset", "Format", "decode", "read", "readable"]
 
@@ -33,6 +33,8 @@ class Dataset:
             own, and a patient-wise split is not possible.
         skipped: picture files that are not used, each with a sentence that says why.
         sources: the sets, by `dala.data.sources`; the first one is scored, the others are for training only.
+        given: splits that come with the pictures (of the first set).
+        notes: sentences on how folders and tables were understood.
     """
 
     items: list[Item]
@@ -40,6 +42,8 @@ class Dataset:
     grouped: bool
     skipped: dict[Path, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
+    given: tuple[Given, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def scored(self) -> list[Item]:
@@ -58,7 +62,8 @@ def read(
     """List the pictures of a data set by path alone; `readable` also decodes them.
 
     Args:
-        root: any folder above the pictures; for "folder" the one that contains a sub-folder for each class.
+        root: any folder above the pictures; for "folder" the one that contains a sub-folder for each class, the folders
+            of a split above or below them, or a table of labels; see `dala.data.resolver`.
         format: a name in `FORMATS`.
         classes: "binary", or "all" for the finest classes. With "idc" (two classes) and "folder" (a class for each
             sub-folder) both give the same. Or a mapping of every finest class to the name of its class, None to leave
@@ -79,11 +84,13 @@ def read(
     layout, root = FORMATS[format], Path(root)
     if isinstance(classes, str):
         _check_name("set of classes", classes, CLASSES)
-    labels, skipped = _walk(root, format)
+    found = resolver.read(root, format)
+    labels = found.labels
     if layout is FORMATS["breakhis"]:
         _check_magnifications(root, labels, magnifications)
         labels = {p: label for p, label in labels.items() if label.magnification in magnifications}
     kinds = {label.kind for label in labels.values()}
+    _check_cases(root, kinds, classes)
     if isinstance(classes, str):
         names = class_map.resolve(root, kinds, layout.classes.get(classes, {}), class_names)
     else:
@@ -94,14 +101,14 @@ def read(
                 f"{root}: its map names {empty[0]}, which has no pictures; there are {', '.join(sorted(kinds))}."
             )
     own = list(class_names or dict.fromkeys(name for name in names.values() if name))
-    grouped = layout.grouped or (root / groups.NAME).exists()
+    grouped = found.grouped or (root / groups.NAME).exists()
     index = {kind: own.index(name) if name else LEFT_OUT for kind, name in names.items()}
     items = _items(root, labels, index)
     if grouped and not layout.grouped:
-        items = groups.assign(root, items)
+        items = groups.assign(root, items, found.skipped)
     items = [i for i in items if i.label != LEFT_OUT]
     _check_classes(root, items, own, 1 if class_names else 2)
-    return Dataset(items, own, grouped, skipped)
+    return Dataset(items, own, grouped, found.skipped, given=found.given, notes=tuple(found.notes))
 
 
 def _items(root: Path, labels: dict[Path, Labels], index: dict[str, int]) -> list[Item]:
@@ -167,22 +174,16 @@ def _check_name(what: str, name: str, names: Sequence[str] | dict[str, Format]) 
         raise DataError(f"There is no {what} named {name!r}: use {', '.join(names)}.")
 
 
-def _walk(root: Path, format: str) -> tuple[dict[Path, Labels], dict[Path, str]]:
-    """Return the labels of the pictures that follow the layout, and a sentence for each that does not."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name the one that contains the pictures.")
-    layout = FORMATS[format]
-    files = [p for p in pictures(root) if not layout.ignored.fullmatch(p.stem)]
-    if not files:
-        raise DataError(f"{root}: no pictures in or below this folder; name the one that contains them.")
-    matches = {p: layout.parse(p.relative_to(root)) for p in files}
-    labels = {p: match for p, match in matches.items() if match}
-    if not labels:
-        raise DataError(
-            f"{root}: none of {len(files)} pictures follows the layout of {format}, such as {layout.example}."
-        )
-    sentence = f"Its path does not follow the layout of {format}."
-    return labels, {p: sentence for p, match in matches.items() if not match}
+def _check_cases(root: Path, kinds: set[str], classes: str | Mapping[str, str | None]) -> None:
+    """Refuse classes whose names differ by case alone, unless a map names both."""
+    first: dict[str, str] = {}
+    for kind in sorted(kinds - ({*classes} if isinstance(classes, Mapping) else set())):
+        other = first.setdefault(kind.casefold(), kind)
+        if other != kind:
+            raise DataError(
+                f"{root}: the classes {other} and {kind} differ by case alone: rename one, or map both to one class.",
+                f"--map {other}={kind} --map {kind}={kind}",
+            )
 
 
 def _check_classes(root: Path, items: Sequence[Item], names: Sequence[str], least: int) -> None:
@@ -195,8 +196,9 @@ def _check_classes(root: Path, items: Sequence[Item], names: Sequence[str], leas
 
 def _check_magnifications(root: Path, labels: dict[Path, Labels], wanted: Sequence[str]) -> None:
     present = sorted({str(label.magnification) for label in labels.values()}, key=lambda m: (len(m), m))
+    hint = f"--magnification {','.join(present)}"
     if not wanted:
-        raise DataError(f"Name at least one magnification: {', '.join(present)}.")
+        raise DataError(f"Name at least one magnification: {', '.join(present)}.", hint)
     missing = [m for m in wanted if m not in present]
     if missing:
-        raise DataError(f"{root}: no pictures at {', '.join(missing)}; there are {', '.join(present)}.")
+        raise DataError(f"{root}: no pictures at {', '.join(missing)}; there are {', '.join(present)}.", hint)

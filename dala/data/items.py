@@ -20,7 +20,15 @@ BREAKHIS_NAME = re.compile(
 
 
 class DataError(DalaError):
-    """A data set that cannot be used; the message says what is wrong and what to do."""
+    """A data set that cannot be used; the message says what is wrong and what to do.
+
+    Attributes:
+        hint: options of the command line that help, such as "--format bach"; only the command line shows them.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class LeakageError(DataError):

@@ -33,14 +33,14 @@ class Format:
         classes: "binary" or "all" -> finest class -> name of the class, in the order of the class indices; empty if
             sub-folders are the classes.
         grouped: whether the layout names the patients.
-        ignored: file names (without suffix) of the data set that are not pictures of tissue.
+        named: whether every picture has a name of its own, so that two files of one name show one picture.
     """
 
     example: str
     parse: Callable[[PurePath], Labels | None]
     classes: dict[str, dict[str, str]] = field(default_factory=dict)
     grouped: bool = True
-    ignored: re.Pattern[str] = re.compile(r"(?!)")
+    named: bool = False
 
 
 TUMOURS = {
@@ -94,6 +94,7 @@ FORMATS: dict[str, Format] = {
         "benign/SOB/adenosis/SOB_B_A_14-22549AB/100X/SOB_B_A-14-22549AB-100-001.png",
         _breakhis,
         {"binary": {t: "benign" if t in BENIGN_TUMOURS else "malignant" for t in TUMOURS}, "all": TUMOURS},
+        named=True,
     ),
     "bach": Format(
         "Photos/Benign/b001.tif",
@@ -111,8 +112,8 @@ FORMATS: dict[str, Format] = {
             "binary": dict(zip(MINI_DDSM, ["no cancer", "no cancer", "cancer"], strict=True)),
             "all": {k: k for k in MINI_DDSM},
         },
-        ignored=re.compile(r".*_mask\d*", re.IGNORECASE),
+        named=True,
     ),
-    "idc": Format("8863/0/8863_idx5_x1001_y801_class0.png", _idc, {"binary": IDC, "all": IDC}),
+    "idc": Format("8863/0/8863_idx5_x1001_y801_class0.png", _idc, {"binary": IDC, "all": IDC}, named=True),
     "folder": Format("benign/one.png", _folder, grouped=False),
 }

@@ -124,7 +124,8 @@ def read(
     items = [i for _, part in used for i in part.items]
     skipped = {path: why for _, part in used for path, why in part.skipped.items()}
     known = tuple(replace(s, patients="named" if part.grouped else "unknown") for s, part in used)
-    return Dataset(items, parts[0].class_names, parts[0].grouped, skipped, known)
+    notes = tuple(f"{s.title}: {note}" if len(used) > 1 else note for s, part in used for note in part.notes)
+    return Dataset(items, parts[0].class_names, parts[0].grouped, skipped, known, parts[0].given, notes)
 
 
 def name(path: Path, dataset: Dataset) -> str:

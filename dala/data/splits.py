@@ -29,10 +29,12 @@ class Split:
         protocol: "patient" (each partition holds every patient out once), "holdout" (one fold of some patients), or
             "image" (pictures are split regardless of patient, so that patients leak and metrics are too high).
         partitions: [partition][fold] -> held-out patients, or held-out pictures for "image", sorted.
+        given: where a split that came with the pictures was read; None for one that was made.
     """
 
     protocol: str
     partitions: tuple[tuple[tuple[str, ...], ...], ...]
+    given: str | None = None
 
     def sides(self, items: Sequence[Item], partition: int, fold: int) -> tuple[list[Item], list[Item]]:
         """Return the pictures to train on and the held-out ones, in the order of `items`.
@@ -53,7 +55,8 @@ class Split:
 
     def to_json(self) -> str:
         """Convert to the text of a split file; the inverse of `read`."""
-        return json.dumps({"protocol": self.protocol, "partitions": self.partitions}, indent=1) + "\n"
+        given = {"given": self.given} if self.given else {}
+        return json.dumps({"protocol": self.protocol, **given, "partitions": self.partitions}, indent=1) + "\n"
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,9 @@ def read(file: Path, items: Sequence[Item]) -> Split:
     """
     try:
         value = read_json(file)
-        split = Split(value["protocol"], tuple(tuple(tuple(f) for f in p) for p in value["partitions"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        partitions = tuple(tuple(tuple(f) for f in p) for p in value["partitions"])
+        split = Split(value["protocol"], partitions, value.get("given"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file}: not a split as training writes it.") from error
     if not all(isinstance(key, str) for partition in split.partitions for fold in partition for key in fold):
         raise DataError(f"{file}: not a split as training writes it: patients and pictures have to be text.")
@@ -176,7 +180,8 @@ def _check(split: Split, items: Sequence[Item]) -> None:
         if unknown:
             raise DataError(f"The split names {unknown[0]}, which is not among the pictures ({len(unknown)} such).")
         missing = sorted(every - count.keys())
-        if missing and split.protocol != "holdout":
+        # A given split by picture may have one side, as a holdout has.
+        if missing and split.protocol != "holdout" and (split.given is None or len(partition) > 1):
             raise DataError(f"The split does not name {missing[0]}, which is among the pictures ({len(missing)} such).")
 
 

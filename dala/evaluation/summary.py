@@ -9,7 +9,7 @@ from dala.evaluation import bootstrap, calibration, metrics
 from dala.evaluation.predictions import Predictions
 from dala.hub.scores import FailureRow, Figures, FoldRow, MagnificationRow, PatientRow, Scores
 
-__all__ = ["by_patient", "calibrated", "confusion", "failures", "summary"]
+__all__ = ["by_patient", "calibrated", "confusion", "failures", "summary", "without_patients"]
 
 
 def summary(predictions: Predictions, n: int = 1000) -> Scores:
@@ -48,6 +48,14 @@ def summary(predictions: Predictions, n: int = 1000) -> Scores:
         "failures": failures(scaled),
         "confusion": np.mean([confusion(part) for part in parts], axis=0).round(4).tolist(),
     }
+
+
+def without_patients(scores: Scores) -> Scores:
+    """Take away what is only true of patients, where each picture counted as one because they are not known."""
+    whole = {name: [None] * 3 if name.startswith("patient_") else v for name, v in scores["figures"].items()}
+    result: Scores = {**scores, "patients": None, "figures": whole, "by_patient": []}
+    result.pop("slides", None)
+    return result
 
 
 def calibrated(predictions: Predictions) -> Predictions:

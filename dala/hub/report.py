@@ -93,7 +93,8 @@ class Provenance(TypedDict, total=False):
     """Pictures and initial weights that a network was trained with.
 
     Attributes:
-        data, magnification, images, patients: of the first set, which is scored.
+        data, magnification, images, patients: of the first set, which is scored; no number of patients where they are
+            not known.
         sources: all sets, where there are several or a source file describes one.
         left_out: laboratories whose sets were not trained on.
         also: what older reports have instead of `sources`.
@@ -103,7 +104,7 @@ class Provenance(TypedDict, total=False):
     data: str
     magnification: str | None
     images: int
-    patients: int
+    patients: int | None
     sources: list[SourceRow]
     left_out: list[str]
     also: OtherPictures
@@ -144,11 +145,20 @@ class Candidate(ClassifierRow):
 
 
 class Report(TypedDict, total=False):
-    """`report.json`: each key is optional, since training, publishing and scoring write different ones."""
+    """`report.json`: each key is optional, since training, publishing and scoring write different ones.
+
+    Attributes:
+        given_split: where the split that was used was read, if it came with the pictures or in a table.
+        given_splits: the splits that came with the pictures, used or not.
+        patients_on_both_sides: of the given split that was used.
+    """
 
     title: str
     network: str
     protocol: str
+    given_split: str
+    given_splits: list[str]
+    patients_on_both_sides: int
     inner: bool
     note: str
     provenance: Provenance

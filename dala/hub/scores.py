@@ -75,7 +75,7 @@ class Scores(TypedDict):
     """Scores of a cross-validated run; see `dala.evaluation.summary.summary`.
 
     Attributes:
-        images, patients, slides: numbers of distinct ones.
+        images, patients, slides: numbers of distinct ones; no number of patients where they are not known.
         folds: number of folds of a partition.
         figures: by metric, the mean over partitions and its 95 % interval over patients; the bounds are null if the
             partitions hold out different pictures, since no resample applies to all of them.
@@ -91,7 +91,7 @@ class Scores(TypedDict):
 
     class_names: NotRequired[list[str]]
     images: int
-    patients: int
+    patients: int | None
     slides: NotRequired[int]
     partitions: int
     folds: int

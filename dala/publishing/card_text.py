@@ -7,7 +7,7 @@ from dala.hub.scores import Scores
 from dala.models.card import CITATION
 from dala.publishing.card_notes import CardNotes
 
-__all__ = ["CITATION", "LIMITS", "also", "count", "name", "sentences", "start", "subset", "trained"]
+__all__ = ["CITATION", "LIMITS", "also", "count", "name", "patients", "sentences", "start", "subset", "trained"]
 
 FAILED = 5
 # (pictures, patients) of the whole BreakHis.
@@ -82,6 +82,12 @@ def count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
+def patients(provenance: Provenance) -> str:
+    """The number of patients, or that they are not known."""
+    n = provenance["patients"]
+    return "unknown patients" if n is None else count(n, "patient")
+
+
 def subset(provenance: Provenance) -> str:
     """In brackets, that a part of BreakHis is not the whole; else nothing."""
     whole = WHOLE.get(provenance.get("magnification") or "") if _breakhis(provenance) else None
@@ -141,6 +147,11 @@ def _protocol(report: Report) -> str:
     if kind == "image":
         return (
             "Pictures were split one by one, and patients are in both training and test set: **scores are too high.**"
+        )
+    if report["provenance"].get("patients", 0) is None:
+        return (
+            "The patients are not known: each picture counts as one of its own, pictures of one patient may be on both "
+            "sides, and **scores may be too high.**"
         )
     patient = f"{PATIENT} " if _breakhis(report["provenance"]) else ""
     if kind == "holdout":

@@ -115,6 +115,11 @@ def _metadata(report: Report, notes: CardNotes) -> ModelCardData:
 
 
 def _split(report: Report) -> str:
+    given = f", as given by {report['given_split']}" if report.get("given_split") else ""
+    return _made(report) + given
+
+
+def _made(report: Report) -> str:
     scores = report["scores"]
     if report["protocol"] == "holdout":
         return "held-out patients"
@@ -132,7 +137,7 @@ def _overview(report: Report) -> str:
         "output": f"logits of {', '.join(f'`{c}`' for c in scores['class_names'])}; for probabilities divided by the "
         f"temperature, {_number(report['temperature'])}",
         "file": file if report.get("sha256") else "none: only the networks of the folds were scored",
-        "data": f"{count(where['images'], 'picture')} of {count(where['patients'], 'patient')} of "
+        "data": f"{count(where['images'], 'picture')} of {card_text.patients(where)} of "
         f"{where.get('data', 'pictures')}{at}{card_text.subset(where)}{card_text.also(where)}",
         "evaluation": f"{_split(report)}; listed in `splits/{report['protocol']}.json`",
         "recipe": f"`python -m dala train`, settings in `report.json`: {card_text.trained(settings)}",

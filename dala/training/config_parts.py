@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dala.data.given_splits import BY_IMAGE, GIVEN
 from dala.data.splits import PROTOCOLS
 from dala.images.preprocessing import MAX_AREA
 from dala.models.dala_resnet import STAGES
@@ -47,9 +48,16 @@ class DataConfig(_Config):
     shifts: bool = _option(False, "also score held-out patients with changed stain, scale, focus and sharpness")
     um_per_pixel: float | None = _option(None, "micrometres per pixel of the first set, written to config.json")
     split: str = _option(
-        "patient", "folds by patient, one holdout by patient, or folds by image (patients leak)", PROTOCOLS
+        "patient",
+        "folds by patient, one holdout by patient, folds by image (patients leak), or the split that the pictures come"
+        " with: train/val/test folders, folds, a table; given-by-image: even if it puts patients on both sides",
+        (*PROTOCOLS, GIVEN, BY_IMAGE),
     )
-    split_file: Path | None = _option(None, "split.json of an earlier run, instead of a new split")
+    split_file: Path | None = _option(
+        None,
+        "the split to use: split.json of an earlier run; a table (CSV) of picture or patient, and fold or split"
+        " (train, val, test); BreakHis' Folds.csv; dsfold1.txt, or the folder of dsfold1.txt to dsfold5.txt",
+    )
     folds: int = _option(5, "number of folds of a partition", between=(2, 1000))
     partitions: int = _option(1, "number of random partitions into folds", between=(1, 1000))
     held_out: float = _option(0.25, "share of the patients in a holdout", between=(0.01, 0.5))

@@ -164,6 +164,7 @@ class _Run:
             "title": network,
             "network": network,
             "protocol": self.split.protocol,
+            **self._given(),
             "inner": self.settings.data.inner,
             "provenance": self._provenance(self.dataset.items),
             "sha256": sha256,
@@ -174,6 +175,16 @@ class _Run:
             "commands": [run_folder.command(self.settings)],
             "versions": {p.__name__: p.__version__ for p in (torch, torchvision, sklearn, np)},
         }
+
+    def _given(self) -> Report:
+        """The split that came with the pictures: the one that was used, and those that could have been."""
+        found: Report = {"given_splits": [str(one) for one in self.dataset.given]} if self.dataset.given else {}
+        if self.split.given is None:
+            return found
+        items, held = self.dataset.scored, self.folds
+        sides = [self.split.sides(items, p, f) for p, f in held]
+        shared = {patient for a, b in sides for patient in {i.patient for i in a} & {i.patient for i in b}}
+        return {**found, "given_split": self.split.given, "patients_on_both_sides": len(shared)}
 
     def folder(self, partition: int, fold: int) -> Path:
         """The folder of a fold."""

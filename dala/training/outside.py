@@ -136,7 +136,7 @@ class Outside:
         folder.mkdir(parents=True, exist_ok=True)
         predictions.write(folder / PREDICTIONS)
         source = dataset.sources[0]
-        patients = len({i.patient for i in dataset.items})
+        patients = len({i.patient for i in dataset.items}) if dataset.grouped else None
         provenance: Provenance = {"data": source.title, "images": len(dataset.items), "patients": patients}
         if rows := source_rows.rows(dataset, dataset.items):
             provenance["sources"] = rows

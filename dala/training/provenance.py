@@ -28,7 +28,9 @@ def of(settings: Settings, dataset: Dataset, train: Sequence[Item], start: Start
     provenance: Provenance = {"data": phantom_data.name(settings) or ", ".join(titles)}
     if settings.data.format == "breakhis":
         provenance["magnification"] = settings.data.magnification
-    provenance |= {"images": len(counted), "patients": len({i.patient for i in counted})}
+    known = all(s.patients != "unknown" for s in dataset.sources if s.title in titles)
+    patients = len({i.patient for i in counted}) if known else None
+    provenance |= {"images": len(counted), "patients": patients}
     if sets := source_rows.rows(dataset, train):
         provenance["sources"] = sets
     if settings.data.leave_out:

@@ -103,7 +103,9 @@ def test_bach_folders_in_any_case(tmp_path):
 def test_mini_ddsm(tree):
     root = tree("mini_ddsm")
     three = datasets.read(root, "mini_ddsm", classes="all")
-    assert three.class_names == ["Normal", "Benign", "Cancer"] and three.grouped and not three.skipped
+    assert three.class_names == ["Normal", "Benign", "Cancer"] and three.grouped
+    assert [p.stem for p in three.skipped] == ["C_0029_1.LEFT_CC_Mask", "C_0029_1.LEFT_CC_Mask2"]
+    assert {*three.skipped.values()} == {"A mask or another drawing of a picture, by its name."}
     assert rows(three) == [
         ("C_0029_1.LEFT_CC.jpg", "Benign", "Benign/0029", "Benign/0029"),
         ("C_0029_1.RIGHT_MLO.jpg", "Benign", "Benign/0029", "Benign/0029"),

@@ -93,9 +93,11 @@ def _head(report: Report) -> dict[str, str]:
         how = f"Each patient was held out once in {scores['folds']} folds{partitions}."
     else:
         how = f"Split by {report['protocol']}."
+    patients = provenance.get("patients", 0)
+    of = "; the patients are not known" if patients is None else f" of {scores['patients']} patients"
     return {
         "title": f"{card_text.name(report['title'])} on {data}",
-        "summary": f"{scores['images']} pictures of {scores['patients']} patients. {how}",
+        "summary": f"{scores['images']} pictures{of}. {how}",
     }
 
 
