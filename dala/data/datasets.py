@@ -104,7 +104,7 @@ def read(
     grouped = found.grouped or (root / groups.NAME).exists()
     index = {kind: own.index(name) if name else LEFT_OUT for kind, name in names.items()}
     items = _items(root, labels, index)
-    if grouped and not layout.grouped:
+    if (root / groups.NAME).exists() and not layout.grouped:
         items = groups.assign(root, items, found.skipped)
     items = [i for i in items if i.label != LEFT_OUT]
     _check_classes(root, items, own, 1 if class_names else 2)

@@ -29,9 +29,9 @@ _CLASS = re.compile(
 _CODES = re.compile(r"\d*_?(?:n|pb|udh|fea|adh|dcis|ic|non[ _-]?\w+|pos|neg|mel|nv)", re.IGNORECASE)
 # Folders above the classes that are neither patients nor classes.
 _OTHER = re.compile(
-    r"(?:\w*[ _-])?(?:sets?|sites?|cent(?:er|re)s?|hospitals?|labs?|scanners?|batch(?:es)?|parts?|chunks?|datasets?|version|v|images?|imgs?|pictures?|photos?|originals?"
-    r"|raw|augmented|aug|processed|resized|normali[sz]ed|cropped|patches|tiles|mag|magnification)[ _-]*\d*"
-    r"|\d+x|x\d+",
+    r"(?:\w*[ _-])?(?:sets?|sites?|cent(?:er|re)s?|hospitals?|labs?|scanners?|batch(?:es)?|parts?|chunks?|datasets?"
+    r"|version|v|images?|imgs?|pictures?|photos?|originals?|raw|augmented|aug|processed|resized|normali[sz]ed|cropped"
+    r"|patches|tiles|mag|magnification)[ _-]*\d*|\d+x|x\d+",
     re.IGNORECASE,
 )
 _MOST_SPLIT_LEVELS = 4
@@ -103,19 +103,19 @@ def find(root: Path, files: Sequence[PurePath], named: bool = False) -> Levels:
     for level in names[: kind + 1]:
         if several := sorted(n for n in level if side(n) or FOLD.fullmatch(n)):
             raise DataError(
-                f"{root}: {_few(several)} is by its name a part of a split, and {_few(sorted(level - {*several}))} lies "
-                "beside it: move one of them elsewhere."
+                f"{root}: {_few(several)} is by its name a part of a split, and {_few(sorted(level - {*several}))} "
+                "lies beside it: move one of them elsewhere."
             )
     above = [d for d in range(kind) if len(names[d]) > 1]
-    below = [d for d in range(kind + 1, len(names))]
-    notes = [
-        f"Folders above the classes, {_few(sorted(names[d]))}, are not used." for d in above if _is_other(names[d])
-    ]
-    patients = () if named else tuple(d for d in above if not _is_other(names[d]))
-    if below and len(names[below[0]]) > 1:
+    below = sorted(names[kind + 1]) if len(names) > kind + 1 else []
+    others = [d for d in above if _is_other(names[d])]
+    notes = [f"Folders above the classes, {_few(sorted(names[d]))}, are not used." for d in others]
+    patients = () if named else tuple(d for d in above if d not in others)
+    if patients:
+        notes.append(f"Folders above the classes are taken for patients: {_few(sorted(names[patients[0]]))}.")
+    if len(below) > 1:
         notes.append(
-            f"Folders below the classes, {_few(sorted(names[below[0]]))}, are not used; if they are patients, list "
-            "these in groups.csv."
+            f"Folders below the classes, {_few(below)}, are not used; if they are patients, list these in groups.csv."
         )
     return Levels(kind, patients, notes)
 
@@ -160,8 +160,8 @@ def _classes(root: Path, files: Sequence[PurePath], names: list[set[str]]) -> in
     unclear = len(names) > 1 and (len(names[1]) > 1 or any(map(is_class, names[1])))
     if unclear and _repeats(files) and not all(_MAGNIFICATION.fullmatch(n) for n in names[1]):
         raise DataError(
-            f"{root}: which folders are the classes? Below {_few(sorted(names[0]))} lie {_few(sorted(names[1]))}, again "
-            "and again: keep one level of class folders, or write a table labels.csv (picture,label,patient)."
+            f"{root}: which folders are the classes? Below {_few(sorted(names[0]))} lie {_few(sorted(names[1]))}, "
+            "again and again: keep one level of class folders, or write a table labels.csv (picture,label,patient)."
         )
     return 0
 

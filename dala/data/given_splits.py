@@ -104,9 +104,7 @@ def from_table(table: Table, names: Names) -> list[Row] | None:
     for line, row in table.rows:
         found = names.find(row[picture], table.file.parent)
         if len(found) > 1:
-            raise DataError(
-                f"{table.file}, line {line}: {len(found)} pictures are named {row[picture]}; give its path."
-            )
+            raise DataError(tables.ambiguous(table.file, line, row[picture], len(found)))
         rows += [(p, *_values(row, fold, part)) for p in found]
     return rows
 
@@ -177,8 +175,8 @@ def _rows(file: Path, names: Names, items: Sequence[Item]) -> list[Row]:
     table = tables.read(file)
     if not any(_columns(table)):
         raise DataError(
-            f"{file}: no column of folds or sides: name the columns picture (or patient) and fold (or split, with train, "
-            f"val, test); it has {', '.join(c for c in table.columns if c) or 'none'}."
+            f"{file}: no column of folds or sides: name the columns picture (or patient) and fold (or split, with "
+            f"train, val, test); it has {', '.join(c for c in table.columns if c) or 'none'}."
         )
     rows = from_table(table, names)
     if rows is not None:
@@ -194,7 +192,8 @@ def _rows(file: Path, names: Names, items: Sequence[Item]) -> list[Row]:
 
 def dsfold(file: Path, names: Names) -> list[Row]:
     """Read a file of BreakHis' authors: `SOB_B_A-14-22549AB-100-001.png|100|1|train` a line, a fold a file."""
-    match, rows = DSFOLD.fullmatch(file.name), []
+    match = DSFOLD.fullmatch(file.name)
+    rows: list[Row] = []
     for line, row in tables.read(file, header=False).rows:
         part = side(row.get(str(len(row) - 1), ""))
         if not match or len(row) < 2 or not part:

@@ -1,4 +1,4 @@
-"""Labels from tables beside pictures, where no folder names the classes: `train_labels.csv`, metadata, one-hot columns."""
+"""Labels from tables beside pictures, where no folder names the classes: `train_labels.csv`, one-hot columns, …"""
 
 import re
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def read(root: Path, files: Sequence[Path]) -> Labelled | None:
             other = labels.setdefault(path, label)
             if other != label:
                 raise DataError(
-                    f"{table.file}: {path.name} is labelled {label.kind}, and before {other.kind}: keep one row."
+                    f"{table.file}: {path.name} is {label.kind}, and {other.kind} in another table: keep one of them."
                 )
             split.append((path, None, part))
     if not labels:
@@ -105,14 +105,10 @@ def _labelled(table: Table, names: Names, notes: list[str]) -> dict[Path, Labels
         found = names.find(row[picture], table.file.parent)
         unknown += not found
         if len(found) > 1:
-            raise DataError(
-                f"{table.file}, line {line}: {len(found)} pictures are named {row[picture]}; give its path."
-            )
-        kinds = [row[label]] if label else [c for c in hot if float(row[c] or 0)]
-        if found and len([k for k in kinds if k]) != 1:
-            raise DataError(
-                f"{table.file}, line {line}: {row[picture]} has {len(kinds) if label is None else 'no'} classes; give it one."
-            )
+            raise DataError(tables.ambiguous(table.file, line, row[picture], len(found)))
+        kinds = [k for k in ([row[label]] if label else [c for c in hot if float(row[c] or 0)]) if k]
+        if found and len(kinds) != 1:
+            raise DataError(f"{table.file}, line {line}: {row[picture]} has {len(kinds) or 'no'} classes; give it one.")
         for path in found:
             new = Labels(kinds[0], row[patient] or None if patient else None, row[slide] or None if slide else None)
             if result.setdefault(path, new) != new:

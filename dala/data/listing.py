@@ -23,7 +23,10 @@ _FOLDER = re.compile(rf"(?:image[ _-]?|img[ _-]?)?(?:{_WORD})(?:[ _-]?(?:images?
 _WEAK_FOLDER = re.compile(rf"(?:{_WEAK})", re.IGNORECASE)
 _THUMBNAILS = ("@eaDir", "#recycle", ".thumbnails")
 # Files that lie beside pictures everywhere and are no news.
-_USUAL = {"", ".csv", ".db", ".html", ".ini", ".ipynb", ".json", ".md", ".pdf", ".py", ".tsv", ".txt", ".xlsx", ".xml", ".yaml"}  # fmt: skip
+_USUAL = {
+    "", ".csv", ".db", ".html", ".ini", ".ipynb", ".json", ".md", ".pdf", ".py", ".tsv", ".txt", ".xlsx", ".xml",
+    ".yaml",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,7 @@ def _drawings(root: Path, files: Sequence[Path]) -> dict[Path, str]:
         end, start = _END.fullmatch(p.stem), _START.fullmatch(p.stem)
         if any(_FOLDER.fullmatch(f) or (_WEAK_FOLDER.fullmatch(f) and stems[p.stem.lower()] > 1) for f in folders):
             result[p] = MASK_FOLDER
-        elif end and (end["word"] or (p.parent, end["base"].lower()) in beside):
-            result[p] = MASK
-        elif start and (p.parent, start["base"].lower()) in beside:
+        elif (end and end["word"]) or any(m and (p.parent, m["base"].lower()) in beside for m in (end, start)):
             result[p] = MASK
     return result
 

@@ -1,6 +1,6 @@
 """What a folder of pictures is: classes, patients, the split that it comes with, and what is left out and why.
 
-Everything is decided by names and tables alone, before a picture is decoded; `read` either explains a folder or refuses.
+Everything is decided by names and tables, before pictures are decoded; `read` either explains a folder or refuses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -52,7 +52,8 @@ def read(root: Path, format: str) -> Found:
     if not listed.files:
         masks = f"; {len(listed.left_out)} are masks or drawings by their names" if listed.left_out else ""
         raise DataError(
-            f"{root}: no pictures in or below this folder{masks}; name the one that contains them. {' '.join(listed.notes)}"
+            f"{root}: no pictures in or below this folder{masks}; name the one that contains them. "
+            + " ".join(listed.notes)
         )
     relative = {p: PurePath(p.relative_to(root)) for p in listed.files}
     levels, notes = folder_levels.split_levels(list(relative.values()))
@@ -96,8 +97,8 @@ def _named(root: Path, format: str, files: Mapping[Path, PurePath], notes: list[
 def _other_format(paths: Collection[PurePath]) -> tuple[str, int]:
     """The layout that most paths follow, and how many do; "" if none does."""
     counts = {name: sum(bool(f.parse(p)) for p in paths) for name, f in FORMATS.items()}
-    best = max((n for n in counts if n != "folder"), key=lambda n: counts[n])
-    return (best if counts[best] else "folder" if counts["folder"] else ""), counts[best] or counts["folder"]
+    best = max(counts, key=lambda n: (counts[n], n != "folder"))
+    return (best if counts[best] else ""), counts[best]
 
 
 def _folder(root: Path, format: str, files: Mapping[Path, PurePath], notes: list[str]) -> Found:
@@ -111,8 +112,8 @@ def _folder(root: Path, format: str, files: Mapping[Path, PurePath], notes: list
             return _from_tables(labelled, files, notes)
     if not deep:
         raise DataError(
-            f"{root}: its {len(files)} pictures lie in no class folders, and no table names their classes: sort them into a "
-            "folder for each class, or write labels.csv with the columns picture,label and, if known, patient."
+            f"{root}: its {len(files)} pictures lie in no class folders, and no table names their classes: sort them "
+            "into a folder for each class, or write labels.csv with the columns picture,label and, if known, patient."
         )
     levels = folder_levels.find(root, list(deep.values()), (root / groups.NAME).exists())
     raw = {p: path.parts[levels.kind] for p, path in deep.items() if len(path.parts) > levels.kind + 1}
@@ -153,7 +154,8 @@ def _given(
     texts = sorted(p for pattern in ("*", "*/*") for p in root.glob(pattern) if DSFOLD.fullmatch(p.name))
     lines = [row for file in texts for row in given_splits.dsfold(file, names)]
     given += _tried(f"{texts[0].name} to {texts[-1].name}" if texts else "", lines, notes)
-    return tuple(given), notes
+    # Folders and a table often say the same.
+    return tuple(g for k, g in enumerate(given) if g.partitions not in [o.partitions for o in given[:k]]), notes
 
 
 def _tried(origin: str, rows: Sequence[Row], notes: list[str]) -> tuple[Given, ...]:

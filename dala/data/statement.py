@@ -17,9 +17,8 @@ def lines(dataset: Dataset) -> Iterator[str]:
     """Yield the classes with their numbers of pictures, patients, splits that come with the pictures, and the rest."""
     names, count = dataset.class_names, Counter(i.label for i in dataset.items)
     classes = ", ".join(f"{name} {count[k]}" for k, name in enumerate(names))
-    patients = (
-        f"{len({i.patient for i in dataset.items})} patients" if dataset.grouped else "the patients are not known"
-    )
+    n = len({i.patient for i in dataset.scored})
+    patients = f"{n} patients" if dataset.grouped else "the patients are not known"
     yield f"Found {len(dataset.items)} pictures: {classes}; {patients}."
     yield from dataset.notes
     yield from given(dataset)

@@ -10,20 +10,21 @@ from pathlib import Path, PurePosixPath
 
 from dala.data.items import DataError
 
-__all__ = ["FOLD", "LABEL", "PATIENT", "PICTURE", "SIDE", "SLIDE", "Names", "Table", "columns_of", "read"]
+__all__ = ["FOLD", "LABEL", "PATIENT", "PICTURE", "SIDE", "SLIDE", "Names", "Table", "ambiguous", "columns_of", "read"]
 
 # Names of columns, lower case with "_" for spaces and hyphens; the first one that a table has is taken.
 PICTURE = (
-    "picture", "image", "filename", "file_name", "file", "filepath", "file_path", "path", "image_path", "image_file_path",
-    "image_file", "image_name", "image_id", "imageid", "img", "img_name", "img_path", "img_id", "isic_id", "name", "id",
+    "picture", "image", "filename", "file_name", "file", "filepath", "file_path", "path", "image_path",
+    "image_file_path", "image_file", "image_name", "image_id", "imageid", "img", "img_name", "img_path", "img_id", "isic_id",
+    "name", "id",
 )  # fmt: skip
 LABEL = (
     "label", "class", "diagnosis", "dx", "category", "target", "class_name", "label_name", "labels", "pathology",
     "benign_malignant", "ground_truth", "y", "kind",
 )  # fmt: skip
 PATIENT = (
-    "patient", "patient_id", "patientid", "patient_code", "pid", "subject", "subject_id", "subjectid", "case", "case_id",
-    "person", "lesion_id",
+    "patient", "patient_id", "patientid", "patient_code", "pid", "subject", "subject_id", "subjectid", "case",
+    "case_id", "person", "lesion_id",
 )  # fmt: skip
 SLIDE = ("slide", "slide_id", "slideid", "wsi", "wsi_id", "slide_name")
 FOLD = ("fold", "folds", "fold_id", "kfold", "fold_number", "cv_fold")
@@ -90,6 +91,11 @@ class Names:
         inside = file.relative_to(self.root)
         common = _common_end(path.parent.parts, inside.parent.parts)
         return inside.parent.parts == path.parent.parts, common, file.name == path.name
+
+
+def ambiguous(file: Path, line: int, text: str, times: int) -> str:
+    """The sentence on a row whose picture is one of several."""
+    return f"{file}, line {line}: {times} pictures are named {text}; give its path."
 
 
 def columns_of(header: Sequence[str]) -> list[str]:

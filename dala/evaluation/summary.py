@@ -52,7 +52,8 @@ def summary(predictions: Predictions, n: int = 1000) -> Scores:
 
 def without_patients(scores: Scores) -> Scores:
     """Take away what is only true of patients, where each picture counted as one because they are not known."""
-    whole = {name: [None] * 3 if name.startswith("patient_") else v for name, v in scores["figures"].items()}
+    undefined: list[float | None] = [None, None, None]
+    whole = {name: undefined if name.startswith("patient_") else v for name, v in scores["figures"].items()}
     result: Scores = {**scores, "patients": None, "figures": whole, "by_patient": []}
     result.pop("slides", None)
     return result
