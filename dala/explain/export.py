@@ -14,7 +14,7 @@ import dala
 from dala import cam
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
-from dala.heatmaps import npz, render, resize, similarity
+from dala.heatmaps import looks, npz, render, resize, similarity
 from dala.heatmaps.thresholds import DEFAULT_RULE, Threshold, apply, table
 from dala.images.encoding import encode
 
@@ -25,8 +25,8 @@ def pictures(
     explanation: Explanation,
     kept: Mapping[str, Threshold],
     colours: str = render.PALETTES[0],
-    opacity: float = render.DEFAULT_OPACITY,
-    contour: bool = False,
+    opacity: float | None = None,
+    look: str = looks.DEFAULT_LOOK,
     shared: bool = False,
 ) -> dict[str, Image.Image]:
     """Two overlays for each method, such as `grad_cam` and `dt_grad_cam`, in the network's input size.
@@ -38,8 +38,8 @@ def pictures(
     for method, own in tops.items():
         top = max(tops.values()) if shared and own > 0 else own
         heat, picture = explanation.heat(method), explanation.picture
-        overlays[method] = render.overlay(picture, heat, top, None, colours, opacity)
-        overlays[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, contour)
+        overlays[method] = render.overlay(picture, heat, top, None, colours, opacity, look)
+        overlays[f"dt_{method}"] = render.overlay(picture, heat, top, kept[method].mask, colours, opacity, look)
     return overlays
 
 
@@ -192,7 +192,7 @@ def files(
         explanation: what to write.
         explainer: that returned it.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
-        display: `colours`, `opacity`, `contour` and `shared` of `pictures`.
+        display: `colours`, `opacity`, `look` and `shared` of `pictures`.
         more: further entries of `explanation.json`.
         level: see `thresholds`.
     """

@@ -10,18 +10,14 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from dala.errors import DalaError
+from dala.heatmaps import looks
+from dala.heatmaps.looks import RenderError
 from dala.heatmaps.thresholds import Threshold
 
-__all__ = ["DEFAULT_OPACITY", "PALETTES", "RenderError", "describe", "number", "overlay", "palette", "place"]
+__all__ = ["PALETTES", "RenderError", "describe", "number", "overlay", "palette", "place"]
 
 # Perceptually uniform ones first; jet, which invents edges, because much of the literature uses it.
 PALETTES = ("viridis", "inferno", "magma", "cividis", "turbo", "jet")
-DEFAULT_OPACITY = 0.5
-
-
-class RenderError(DalaError):
-    """A palette that does not exist."""
 
 
 def palette(name: str = PALETTES[0]) -> np.ndarray:
@@ -37,10 +33,10 @@ def overlay(
     top: float,
     mask: Tensor | None = None,
     colours: str = PALETTES[0],
-    opacity: float = DEFAULT_OPACITY,
-    contour: bool = False,
+    opacity: float | None = None,
+    look: str = looks.DEFAULT_LOOK,
 ) -> Image.Image:
-    """Blend a map over a picture: colour i = round(255 * M / top) where the mask is set, the tissue elsewhere.
+    """Draw a map over a picture, or the part of it that a mask keeps; colour i = round(255 * M / top).
 
     The map is divided by its maximum, never stretched from its minimum, which would turn a flat map into nothing.
 
@@ -50,19 +46,19 @@ def overlay(
         top: value of the last colour, the raw map's maximum; 0 returns the picture as it is.
         mask: (H, W) bool; None shows the whole map.
         colours: one of `PALETTES`.
-        opacity: of the colour, 0 to 1.
-        contour: draw only the mask's inner edge, in the palette's last colour, and leave the tissue visible.
+        opacity: of the highest value, 0 to 1; None for the look's own.
+        look: one of `dala.heatmaps.looks.LOOKS`.
+
+    Raises:
+        RenderError: no such palette or look.
     """
-    tissue = np.asarray(picture)
+    tissue, chosen = np.asarray(picture), looks.look(look)
     if top <= 0:
         return picture
-    table = palette(colours)
-    shown = np.ones(heat.shape, bool) if mask is None else mask.numpy(force=True)
-    if contour:
-        return Image.fromarray(np.where(_edge(shown)[..., None], table[-1], tissue))
-    index = np.minimum(np.floor(heat.numpy(force=True).astype(float) / top * 255 + 0.5), 255).astype(int)
-    blended = np.rint(tissue * (1 - opacity) + table[index] * opacity).astype(np.uint8)
-    return Image.fromarray(np.where(shown[..., None], blended, tissue))
+    share = heat.numpy(force=True).astype(float) / top
+    index = np.minimum(np.floor(share * 255 + 0.5), 255).astype(int)
+    whole = chosen.whole(tissue, palette(colours)[index], share, chosen.opacity if opacity is None else opacity)
+    return Image.fromarray(whole if mask is None else chosen.kept(tissue, whole, mask.numpy(force=True)))
 
 
 def number(value: float, top: float, sign: bool = False) -> str:
@@ -88,10 +84,3 @@ def describe(title: str, target: str, layer: str, heat: Tensor, kept: Threshold)
     if kept.kept_area == 0:
         return start + "the dynamic threshold lies above the map's maximum and keeps nothing."
     return start + f"the dynamic threshold keeps {100 * kept.kept_area:.1f} % of the area."
-
-
-def _edge(mask: np.ndarray) -> np.ndarray:
-    """Pixels of the mask with a neighbour (left, right, above, below) outside it; the picture's border is no edge."""
-    padded = np.pad(mask, 1, mode="edge")
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inner

@@ -33,7 +33,7 @@ def files(
         explainer: the one that made the explanation.
         rule: the rule whose threshold is drawn.
         strengths: by rule, as in `dala.lessons.threshold_lab.side_by_side`.
-        display: `colours`, `opacity` and `contour` of the overlays.
+        display: `colours`, `opacity` and `look` of the overlays.
         measured: result of `dala.trust.deletion.keep_remove` for this map.
         scale: the one of `dala.trust.deletion.SCALES` that the figure shows; the data holds both.
 

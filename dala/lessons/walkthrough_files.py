@@ -41,7 +41,7 @@ def files(
         explainer: the one that made the explanation.
         chosen, average: as in `dala.lessons.walkthrough.describe` and `dala.lessons.walkthrough.gate`.
         rule, strength: of `dala.heatmaps.thresholds.apply`.
-        display: `colours`, `opacity` and `contour` of `dala.heatmaps.render.overlay`.
+        display: `colours`, `opacity` and `look` of `dala.heatmaps.render.overlay`.
 
     Returns:
         Contents by file name.
@@ -67,12 +67,11 @@ def _enlarged(e: Explanation, kept: Threshold, display: Mapping[str, Any]) -> tu
     """The three pictures of the last step, drawn as in the map view."""
     raw, heat = next(iter(e.maps.values())), e.heat()
     cells, top = interpolate(raw[None, None], heat.shape, mode="nearest")[0, 0], float(raw.max())
-    plain = {**display, "contour": False}
     maximum = f"maximum {render.number(top, top)}" if top > 0 else "zero everywhere"
     area = f"keeps {100 * kept.kept_area:.1f} %"
     return (
-        Tile("the map's own cells", maximum, "", render.overlay(e.picture, cells, top, None, **plain)),
-        Tile("enlarged, bilinear", maximum, "", render.overlay(e.picture, heat, top, None, **plain)),
+        Tile("the map's own cells", maximum, "", render.overlay(e.picture, cells, top, None, **display)),
+        Tile("enlarged, bilinear", maximum, "", render.overlay(e.picture, heat, top, None, **display)),
         Tile("DT Grad-CAM", area, "", render.overlay(e.picture, heat, top, kept.mask, **display)),
     )
 

@@ -37,7 +37,7 @@ def explanation(what: Explanation, explainer: Explainer, chosen: gr.EventData, *
 
 def display(chosen: gr.EventData) -> dict[str, Any]:
     """Return the display settings of the map view as arguments of `dala.explain.export.pictures`."""
-    return {"colours": chosen.palette, "opacity": chosen.opacity, "contour": chosen.contour}
+    return {"colours": chosen.palette, "opacity": chosen.opacity, "look": chosen.look}
 
 
 def data_url(files: Mapping[str, bytes]) -> str:

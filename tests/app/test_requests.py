@@ -312,7 +312,7 @@ def test_only_uploaded_files_are_opened(served, visitor, patch_file, name):
 def test_sessions_are_separate(served, visitor, patch_file, broken_file):
     mine = uploaded(visitor, patch_file, "mine of all.png")
     assert event(visitor, served, "upload", "visitor-a", [{"path": mine, **FILE}])["success"]
-    look = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+    look = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "look": "veil"}
     assert event(visitor, served, "download", "visitor-a", event_data=look)["success"]
     # State is taken from the session, not from what a request brings.
     for session in ("visitor-b", "visitor-A", "visitor", ""):

@@ -170,7 +170,7 @@ def test_one_method_or_seven_are_not_compared(compare, column):
 def test_the_download_needs_no_gradient(page, column):
     current = column.first(HOST)[1]
     assert current.explanation.features.gradient is None
-    chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+    chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "look": "veil"}
     zipped = Explain(page).download(current, gr.EventData(None, chosen))
     assert zipped.startswith("data:application/zip;base64,")
 
@@ -180,7 +180,7 @@ def test_the_comparison_is_downloaded_as_its_switches_are_set(page, column):
     last = tab.show(current, ["grad_cam", "random"], None, None, "for", None)[2]
     saved = {}
     for level in (False, True):
-        chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "contour": False}
+        chosen = {"rule": "share_of_max", "strength": 0.5, "palette": "viridis", "opacity": 0.5, "look": "veil"}
         event = gr.EventData(None, chosen | {"level": level, "shared": level})
         zipped = base64.b64decode(tab.download(last, current, event).split(",")[1])
         saved[level] = json.loads(zipfile.ZipFile(io.BytesIO(zipped)).read("explanation.json"))

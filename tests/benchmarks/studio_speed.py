@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import app
 from dala import Explainer
 from dala.explain.explanation import Explanation
+from dala.heatmaps.looks import LOOKS
 from dala.publishing import samples
 from tests.support.chromium import FLAGS, chromium_path
 
@@ -108,11 +109,12 @@ def thresholds(page: Page, view: str, what: str, target: float) -> None:
     page.wait_for_timeout(1500)  # for the thumbnails that a click before has sent for
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    for contour in (False, True):
-        page.locator(f"{view} .contour").evaluate("(box, on) => { if (box.checked !== on) box.click(); }", contour)
+    for look in LOOKS:
+        page.locator(f"{view} .look").evaluate(
+            "(menu, look) => { menu.value = look; menu.dispatchEvent(new Event('change', {bubbles: true})); }", look
+        )
         times = pressed(page, view)
-        how = "outline" if contour else "overlay"
-        tell(f"threshold key to {what}, {how}", times, target, f"requests: {len(requests)}")
+        tell(f"threshold key to {what}, {look}", times, target, f"requests: {len(requests)}")
 
 
 def explain_tab(browser: Browser, url: str, alone: float, passed: list[Explanation]) -> None:

@@ -81,7 +81,7 @@ def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
     page.locator("#maps .palette").select_option("inferno")
     page.locator("#maps .opacity").focus()
     page.keyboard.press("ArrowLeft")
-    page.locator("#maps .contour").check()
+    page.locator("#maps .look").select_option("veil")
     page.wait_for_timeout(800)
     assert requests == []
 
@@ -111,9 +111,11 @@ def test_numbers_and_pixels_are_pythons(uploaded, rule):
         close = np.abs(pixels(page, index) - np.asarray(expected)).max(-1) <= 1
         assert close.mean() >= 0.999
     page.locator("#maps .display summary").click()
-    page.locator("#maps .contour").check()
-    expected = render.overlay(e.picture, e.heat(), top, kept.mask, contour=True)
-    assert (np.abs(pixels(page, 1) - np.asarray(expected)).max(-1) <= 1).mean() >= 0.999
+    for look in ("veil", "outline"):
+        page.locator("#maps .look").select_option(look)
+        for index, mask in ((0, None), (1, kept.mask)):
+            expected = render.overlay(e.picture, e.heat(), top, mask, look=look)
+            assert (np.abs(pixels(page, index) - np.asarray(expected)).max(-1) <= 1).mean() >= 0.999
 
 
 def test_another_class_by_keyboard(uploaded):

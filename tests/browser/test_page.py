@@ -71,7 +71,7 @@ def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     address = page.url
     assert "percentile" in address
     # Nothing that was not chosen.
-    assert not {"over", "layer", "evidence", "map", "opacity", "outline"} & set(parse_qs(urlparse(address).query))
+    assert not {"over", "layer", "evidence", "map", "opacity", "look"} & set(parse_qs(urlparse(address).query))
     other = browser.new_page()
     other.goto(address)
     other.wait_for_selector("#maps .panels[aria-busy=false] canvas")

@@ -266,7 +266,7 @@ def test_colours_of_maps():
 
 def test_the_files_let_the_map_be_computed_again(small, explained, steps):
     average = gate.AverageGate(explained.gate * 0 + 0.5, 3, "three")
-    display = {"colours": "viridis", "opacity": 0.5, "contour": False}
+    display = {"colours": "viridis", "opacity": 0.5, "look": "veil"}
     written = walkthrough_files.files(explained, small, [], average, "percentile", 80, display)
     assert sorted(written) == [
         "1_input.png", "2_feature_maps.png", "3_gradients.png", "4_weights_1.svg", "4_weights_2.svg",

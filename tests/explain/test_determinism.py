@@ -108,7 +108,7 @@ def test_a_comparison_of_runs_and_a_study_twice(two, tree, small_folder, tmp_pat
 
 
 def test_a_threshold_and_the_apps_zip_twice(small, patch):
-    chosen = SimpleNamespace(rule="otsu", strength=None, palette="inferno", opacity=0.5, contour=True)
+    chosen = SimpleNamespace(rule="otsu", strength=None, palette="inferno", opacity=0.5, look="outline")
     results = []
     for _ in range(2):
         e = small.explain(patch, methods=("grad_cam", "layer_cam"))

@@ -80,7 +80,7 @@ def chosen(rng: random.Random, uploaded: str) -> Any:
     """What came with an event, as the page's script sends it but for some parts; or anything."""
     told: dict[str, Any] = {
         "index": 0, "value": "x", "rule": "otsu", "strength": 0.5, "palette": "viridis", "opacity": 0.5,
-        "contour": False, "cut": True, "shared": False, "level": False, "run": 1, "baseline": "mean", "controls": False,
+        "look": "lamp", "cut": True, "shared": False, "level": False, "run": 1, "baseline": "mean", "controls": False,
         "scale": "probability", "strengths": {"mean_std": 1.0, "otsu": None, "percentile": 90, "share_of_max": 0.5},
     }  # fmt: skip
     for name in rng.sample(list(told), rng.randint(1, 4)):

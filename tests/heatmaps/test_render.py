@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from dala.heatmaps import render, thresholds
 
@@ -12,7 +13,7 @@ def tissue():
 
 
 def test_an_overlay_is_the_blend_it_says_it_is(tissue, heat):
-    got = np.asarray(render.overlay(tissue, heat, float(heat.max()), None, "viridis", 0.25))
+    got = np.asarray(render.overlay(tissue, heat, float(heat.max()), None, "viridis", 0.25, "veil"))
     y, x = divmod(int(heat.argmax()), 128)
     expected = np.rint(np.asarray(tissue)[y, x] * 0.75 + render.palette("viridis")[255] * 0.25)
     np.testing.assert_array_equal(got[y, x], expected)
@@ -21,22 +22,49 @@ def test_an_overlay_is_the_blend_it_says_it_is(tissue, heat):
     np.testing.assert_array_equal(got[y, x], expected)
 
 
-def test_outside_the_mask_the_tissue_is_untouched(tissue, heat):
+def test_the_opacity_of_the_lamp_follows_the_value(tissue, heat):
+    top, pixels = float(heat.max()), np.asarray(tissue)
+    got = np.asarray(render.overlay(tissue, heat, top, colours="magma", opacity=0.6))
+    for spot in (int(heat.argmax()), int(heat.argmin()), 777):
+        y, x = divmod(spot, 128)
+        share = float(heat[y, x]) / top
+        colour = render.palette("magma")[min(255, int(share * 255 + 0.5))]
+        np.testing.assert_allclose(got[y, x], pixels[y, x] * (1 - 0.6 * share) + colour * 0.6 * share, atol=0.51)
+
+
+def test_a_lamp_leaves_the_kept_tissue_and_dims_the_rest(tissue, heat):
+    mask, pixels = thresholds.apply(heat).mask.numpy(), np.asarray(tissue)
+    got = np.asarray(render.overlay(tissue, heat, float(heat.max()), torch.from_numpy(mask)))
+    near = ndimage.binary_dilation(mask, iterations=3) & ~ndimage.binary_erosion(mask, iterations=3, border_value=1)
+    np.testing.assert_array_equal(got[mask & ~near], pixels[mask & ~near])
+    dark, bright = (x[~mask & ~near].astype(float) for x in (got, pixels))
+    assert dark.mean() < 0.55 * bright.mean()
+    assert np.ptp(dark, axis=1).mean() < 0.2 * np.ptp(bright, axis=1).mean(), "less saturated"
+
+
+def test_outside_the_mask_a_veil_leaves_the_tissue(tissue, heat):
     kept = thresholds.apply(heat)
-    for contour in (False, True):
-        got = np.asarray(render.overlay(tissue, heat, float(heat.max()), kept.mask, contour=contour))
-        np.testing.assert_array_equal(got[~kept.mask], np.asarray(tissue)[~kept.mask])
-        assert (got[kept.mask] != np.asarray(tissue)[kept.mask]).any()
+    got = np.asarray(render.overlay(tissue, heat, float(heat.max()), kept.mask, look="veil"))
+    np.testing.assert_array_equal(got[~kept.mask], np.asarray(tissue)[~kept.mask])
+    assert (got[kept.mask] != np.asarray(tissue)[kept.mask]).any()
 
 
-def test_an_outline_is_one_pixel_inside_the_mask_and_not_the_pictures_border():
-    mask = torch.zeros(20, 20, dtype=torch.bool)
-    mask[5:10, 0:8] = True
-    got = np.asarray(render.overlay(Image.new("RGB", (20, 20)), mask.float(), 1, mask, contour=True)).any(-1)
-    expected = np.zeros((20, 20), bool)
-    expected[5:10, 0:8] = True
-    expected[6:9, 0:7] = False
-    np.testing.assert_array_equal(got, expected)
+@pytest.mark.parametrize("look", ["lamp", "outline"])
+def test_an_outline_is_white_with_a_dark_rim_and_not_the_pictures_border(look):
+    mask = np.zeros((20, 20), bool)
+    mask[5:15, 0:12] = True
+    got = np.asarray(render.overlay(Image.new("RGB", (20, 20), "#808080"), torch.from_numpy(mask) * 1.0, 1,
+                                    torch.from_numpy(mask), look=look))  # fmt: skip
+    cross = ndimage.generate_binary_structure(2, 1)
+    white = mask & ~ndimage.binary_erosion(mask, cross, 2, border_value=1)
+    rim = ndimage.binary_dilation(mask, cross) & ~mask
+    np.testing.assert_array_equal((got == 255).all(-1), white)
+    np.testing.assert_array_equal((got == 0).all(-1), rim)
+
+
+def test_a_look_that_does_not_exist(tissue, heat):
+    with pytest.raises(render.RenderError, match="no look 'neon': choose one of lamp, veil, outline"):
+        render.overlay(tissue, heat, 1.0, look="neon")
 
 
 def test_a_flat_map_keeps_its_colour_and_an_empty_one_is_not_drawn(tissue):

@@ -28,7 +28,7 @@ from dala.ui.tabs.threshold_lab import Lab
 
 STRENGTHS = {"mean_std": 1.5, "otsu": None, "percentile": 90, "share_of_max": 0.3}
 CHOSEN = {
-    "rule": "percentile", "strengths": STRENGTHS, "palette": "viridis", "opacity": 0.5, "contour": False,
+    "rule": "percentile", "strengths": STRENGTHS, "palette": "viridis", "opacity": 0.5, "look": "veil",
     "scale": "margin",
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from dala.ui.session import Current, Page, Source
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.walkthrough import StepByStep
 
-CHOSEN = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "contour": False}
+CHOSEN = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "look": "veil"}
 
 
 def tab(explainer: Explainer) -> StepByStep:

@@ -18,7 +18,7 @@
 const PARTS = {
   panels: '.panels', rules: '.rules', strength: '.strength input', strengthName: '.strength .name',
   strengthValue: '.strength output', meaning: '.meaning', words: '.words', live: '.live', opacity: '.opacity',
-  palette: '.palette', contour: '.contour', download: '.download', link: '.link', together: '.together',
+  palette: '.palette', look: '.look', download: '.download', link: '.link', together: '.together',
   cutAll: '.cut-all', level: '.level', shared: '.shared', wipe: '.wipe',
 };
 
@@ -131,11 +131,10 @@ function paint(viewer, panel) {
   return area;
 }
 
-function paintKept({parts, scene}, panel, tau) {
-  const {out, map: {heat, blended, max}} = panel, {plain, line, width, height} = scene;
-  if (max <= 0) out.set(plain);
-  else if (parts.contour.checked) dala.pixels.outline(out, plain, line, heat, tau, width, height);
-  else dala.pixels.keep(out, plain, blended, heat, tau);
+function paintKept({settings, parts, scene}, panel, tau) {
+  const {out, map} = panel;
+  if (map.max <= 0) out.set(scene.plain);
+  else dala.looks[parts.look.value].kept(out, scene, map, tau, settings.light);
   draw(panel, out);
 }
 
@@ -144,17 +143,17 @@ function draw({out, pen, image}, pixels) {
   pen.putImageData(image, 0, 0);
 }
 
-// Blends all maps anew: after another value, palette, opacity or colour scale. A threshold then only chooses between
+// Blends all maps anew: after another value, look, palette, opacity or colour scale. A threshold then only chooses between
 // two finished pictures.
 function recolour(viewer) {
   const {settings, parts, scene} = viewer;
   if (!scene) return;
   const colours = dala.pixels.bytes(settings.palettes[parts.palette.value]), alpha = parts.opacity.value / 100;
+  const {follows} = dala.looks[parts.look.value];
   for (const map of scene.maps) {
     const max = top(viewer, map);
-    map.blended = map.max > 0 ? dala.pixels.blend(scene.tissue, map.heat, max, colours, alpha) : scene.plain;
+    map.blended = map.max > 0 ? dala.pixels.blend(scene.tissue, map.heat, max, colours, alpha, follows) : scene.plain;
   }
-  scene.line = new Uint32Array(new Uint8Array([...colours.slice(-3), 255]).buffer)[0];
   const stops = Array.from({length: 17}, (_, i) => 3 * Math.min(255, 16 * i));
   const gradient = stops.map(q => `rgb(${colours.slice(q, q + 3).join()})`).join();
   for (const {bar, most, map} of scene.panels) {

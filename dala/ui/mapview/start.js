@@ -3,18 +3,19 @@
 (dala => {
 'use strict';
 
-const switches = ({contour, cutAll, level, shared}) => ({outline: contour, dt: cutAll, level, scale: shared});
+const switches = ({cutAll, level, shared}) => ({dt: cutAll, level, scale: shared});
 
 // Settings into the page's address; defaults are left out.
 function remember({settings, parts, rule, positions}) {
   const url = new URL(location.href), {low, step, start, parameter} = settings.rules[rule];
   const moved = parameter && positions[rule] !== start, [first] = Object.keys(settings.palettes);
-  const {palette, opacity} = parts;
+  const {palette, opacity, look} = parts;
   const values = {
     rule: rule === settings.start_rule ? null : rule,
     strength: moved ? (low + step * positions[rule]).toFixed(2) : null,
     palette: palette.value === first ? null : palette.value,
-    opacity: Number(opacity.value) === settings.opacity ? null : opacity.value,
+    look: look.value === settings.start_look ? null : look.value,
+    opacity: Number(opacity.value) === settings.looks[look.value].opacity ? null : opacity.value,
     ...Object.fromEntries(Object.entries(switches(parts)).map(([name, box]) => [name, box.checked ? 1 : null])),
   };
   for (const [name, value] of Object.entries(values)) {
@@ -31,6 +32,8 @@ function recall(viewer) {
   const {low, high, step, parameter} = settings.rules[viewer.rule], strength = Number(query.get('strength') ?? NaN);
   if (parameter && strength >= low && strength <= high) positions[viewer.rule] = Math.round((strength - low) / step);
   if (settings.palettes[query.get('palette')]) parts.palette.value = query.get('palette');
+  if (settings.looks[query.get('look')]) parts.look.value = query.get('look');
+  parts.opacity.value = settings.looks[parts.look.value].opacity;
   const opacity = Number(query.get('opacity') ?? NaN);
   if (opacity >= 0 && opacity <= 100) parts.opacity.value = opacity;
   for (const [name, box] of Object.entries(switches(parts))) box.checked = query.get(name) === '1';
@@ -39,7 +42,8 @@ function recall(viewer) {
 function fill(viewer) {
   const {make} = dala.mapview, {settings, parts} = viewer;
   for (const name of Object.keys(settings.palettes)) make('option', parts.palette, {value: name, textContent: name});
-  parts.opacity.value = settings.opacity;
+  for (const [value, {title}] of Object.entries(settings.looks)) make('option', parts.look, {value, textContent: title});
+  parts.look.value = settings.start_look;
   recall(viewer);
   for (const [name, {label}] of Object.entries(settings.rules)) {
     const line = make('label', parts.rules), checked = name === viewer.rule;
@@ -56,7 +60,7 @@ function chosen({settings, parts, scene, rule, positions, extras}) {
   const strength = name => scene.maps[0].tables[name][positions[name]][0];
   return {
     rule, strength: strength(rule), opacity: parts.opacity.value / 100, palette: parts.palette.value,
-    contour: parts.contour.checked, cut: parts.cutAll.checked, shared: parts.shared.checked, level: parts.level.checked,
+    look: parts.look.value, cut: parts.cutAll.checked, shared: parts.shared.checked, level: parts.level.checked,
     ...Object.fromEntries(Object.entries(extras).map(([name, value]) => [name, value()])),
     strengths: Object.fromEntries(Object.keys(settings.rules).map(name => [name, strength(name)])),
   };
@@ -85,8 +89,12 @@ function bind(viewer) {
   parts.rules.addEventListener('change', event => { viewer.rule = event.target.value; repaint(); });
   parts.strength.addEventListener('input', () => { positions[viewer.rule] = Number(parts.strength.value); repaint(); });
   parts.opacity.addEventListener('input', recolour);
+  parts.look.addEventListener('change', () => {
+    parts.opacity.value = viewer.settings.looks[parts.look.value].opacity;
+    recolour();
+  });
   for (const control of [parts.palette, parts.shared]) control.addEventListener('change', recolour);
-  for (const control of [parts.contour, parts.cutAll, parts.level]) control.addEventListener('change', repaint);
+  for (const control of [parts.cutAll, parts.level]) control.addEventListener('change', repaint);
   host.element.addEventListener('change', () => remember(viewer));
   parts.panels.addEventListener('keydown', event => moveProbe(viewer, event));
   parts.download.addEventListener('click', () => host.trigger('download', chosen(viewer)));

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from dala import cam
 from dala.explain.explanation import Explanation
-from dala.heatmaps import render, thresholds
+from dala.heatmaps import looks, render, thresholds
 from dala.ui.server.pictures import address, stored
 
 __all__ = ["MapView", "comparison", "payload", "stages"]
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("pixels.js", "mapview.js", "wipe.js", "start.js")
+SCRIPTS = ("pixels.js", "looks.js", "mapview.js", "wipe.js", "start.js")
 CHARTS = ("plot.js", "charts.js", "measure.js")  # of the threshold lab
 TRIGGERS = ("download", "measure", "stop")
 _numbers = count()
@@ -78,7 +78,11 @@ def _settings() -> dict[str, Any]:
         },
         "palettes": {name: base64.b64encode(render.palette(name).tobytes()).decode() for name in render.PALETTES},
         "start_rule": thresholds.DEFAULT_RULE,
-        "opacity": round(100 * render.DEFAULT_OPACITY),
+        "looks": {
+            name: {"title": look.title, "opacity": round(100 * look.opacity)} for name, look in looks.LOOKS.items()
+        },
+        "start_look": looks.DEFAULT_LOOK,
+        "light": {"grey": looks.GREY, "dim": looks.DIM, "luma": looks.LUMA, "line": looks.LINE},
         "uid": next(_numbers),
     }
 
