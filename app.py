@@ -44,7 +44,7 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
         gr.HTML(_head(explainer, note))
         page = Page(ModelCache(explainer), first="explain")
         changed = gr.Textbox(visible="hidden")
-        with gr.Row():
+        with gr.Row(elem_classes="page"):
             with gr.Column(scale=1, min_width=270, elem_classes="side"):
                 patch.build(page, demo, pictures, changed)
                 model.build(page, changed)
@@ -52,14 +52,14 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
                 explain.build(page)
                 threshold_lab.build(page, demo)
                 compare.build(page, demo)
-                walkthrough.build(page, pictures)
-                trust.build(page)
+                walkthrough.build(page, pictures, demo)
+                trust.build(page, demo)
                 results.build(page)
         page.connect()
         api.build(explainer)
         gr.Markdown(
             "A picture you upload stays on this server's disk for up to an hour, and in its memory until newer ones "
-            "replace it: upload nothing that identifies a patient.",
+            "replace it; your browser keeps it for a reload. Upload nothing that identifies a patient.",
             elem_classes="small",
         )
     return demo

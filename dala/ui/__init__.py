@@ -11,5 +11,6 @@
 - `sidebar`: the patch and the model, left of every tab.
 - `tabs`: one module for each tab.
 - `mapview`: the component that draws maps in the browser.
+- `visit`: the page's address, pictures that are pasted or dropped, reload and Back.
 - `server`: the API, and the checks of requests.
 """

@@ -65,6 +65,7 @@ class Source:
         scale: its magnification, such as "100X"; None if unknown.
         box: the part that is explained; None for the whole picture.
         generated: whether no laboratory has made it.
+        sample: its name among the samples; empty for an upload.
     """
 
     file: Path
@@ -72,6 +73,7 @@ class Source:
     scale: str | None = None
     box: tiles.Box | None = None
     generated: bool = False
+    sample: str = ""
 
 
 @dataclass(frozen=True, eq=False)

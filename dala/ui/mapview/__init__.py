@@ -1,4 +1,5 @@
 """The map view: a component that draws maps in the browser.
 
 - `view`: the component, its data and its events.
+- `beside`: sentences that qualify the maps, and the planted focus of a phantom.
 """

@@ -9,8 +9,9 @@
 //   onPaint, onShow   functions called after every repaint, after every new value
 //   extras    functions by name, whose results a download event carries
 //
-// props.value: picture is an address, which all map views share; {picture, words, evidence, layer, maps: [{title, raw, grid, max, place, tables, cells}],
-// panels: [{title, note, map, kept}]}, or null. A table's rows are [strength, tau, kept area].
+// props.value: {picture, words, evidence, layer, maps: [{title, raw, grid, max, place, tables, cells}],
+// panels: [{title, note, map, kept}], notes, planted}, or null. The picture is an address, which all map views share;
+// frame.js reads the last two. A table's rows are [strength, tau, kept area].
 // props is a proxy: read it once per value, never in a loop.
 (dala => {
 'use strict';
@@ -19,8 +20,12 @@ const PARTS = {
   panels: '.panels', rules: '.rules', strength: '.strength input', strengthName: '.strength .name',
   strengthValue: '.strength output', meaning: '.meaning', words: '.words', live: '.live', opacity: '.opacity',
   palette: '.palette', look: '.look', download: '.download', link: '.link', together: '.together',
-  cutAll: '.cut-all', level: '.level', shared: '.shared', wipe: '.wipe',
+  cutAll: '.cut-all', level: '.level', shared: '.shared', wipe: '.wipe', notes: '.notes', whole: '.whole',
+  address: '.address',
 };
+
+// Instead of a strength, for a rule without one.
+const AUTOMATIC = 'automatic: this rule chooses τ from the map itself';
 
 function create(host, settings) {
   const parts = Object.fromEntries(
@@ -75,10 +80,12 @@ function describe(scene, map, area) {
 
 function overview({parts, scene}, areas) {
   const n = scene.panels.length, percent = area => (100 * area).toFixed(1);
-  const start = `${n} ${n > 1 ? 'different maps' : 'map'} ${target(scene)} at layer ${scene.layer}`;
+  const what = `of the evidence ${target(scene)} at layer ${scene.layer}`;
+  const start = n > 1 ? `${n} different maps ${what}` : `One map ${what}: all chosen methods agree`;
   if (!parts.cutAll.checked) return `${start}.`;
   const [low, high] = [Math.min(...areas), Math.max(...areas)].map(percent);
-  return `${start}; thresholded they keep ${low} to ${high} % of the area.`;
+  const kept = low === high ? `${low} %` : `${low} to ${high} %`;
+  return `${start}. Above the threshold ${n > 1 ? 'they keep' : 'it keeps'} ${kept} of the area.`;
 }
 
 // The slider of the chosen rule's strength, and what it says.
@@ -88,9 +95,10 @@ function showStrength({settings, parts, scene, rule, positions}) {
   Object.assign(strength, {max: steps.length - 1, disabled: steps.length < 2 || idle});
   parts.level.disabled = idle;
   strength.value = positions[rule];
-  const value = parameter ? steps[strength.value][0].toFixed(2) : '';
-  strength.setAttribute('aria-valuetext', parameter ? `${parameter} = ${value}` : 'no control');
-  parts.strengthName.textContent = parameter ? `strength ${parameter === 'share' ? '' : parameter}` : 'no control';
+  const value = parameter ? steps[strength.value][0].toFixed(2) : AUTOMATIC;
+  strength.setAttribute('aria-valuetext', parameter ? `${parameter} = ${value}` : AUTOMATIC);
+  strength.hidden = !parameter;
+  parts.strengthName.textContent = `strength ${!parameter || parameter === 'share' ? '' : parameter}`;
   parts.strengthValue.textContent = value;
   parts.meaning.textContent = meaning;
 }
@@ -166,7 +174,9 @@ function recolour(viewer) {
 function build(viewer, panel) {
   const {parts, scene} = viewer, {width, height} = scene, map = scene.maps[panel.map];
   const figure = make('figure', parts.panels);
-  make('h2', figure, {textContent: panel.title});
+  const head = make('div', figure, {className: 'head'});
+  make('h2', head, {textContent: panel.title});
+  figure.classList.toggle('kept', Boolean(panel.kept));
   const stage = make('div', figure, {className: 'stage'}), canvas = make('canvas', stage, {width, height});
   canvas.setAttribute('role', 'img');
   const at = make('i', stage, {className: 'at', hidden: true});
@@ -179,7 +189,7 @@ function build(viewer, panel) {
   const reading = make('p', figure, {className: 'reading'});
   if (panel.note) make('p', figure, {className: 'reading', textContent: panel.note});
   const image = new ImageData(width, height), out = new Uint32Array(image.data.buffer);
-  return {...panel, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
+  return {...panel, figure, head, stage, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
 }
 
 // Shows every map's raw value at a position, given as fractions of width and height.
@@ -209,6 +219,7 @@ async function known({picture: last}, url) {
 function clear(viewer) {
   viewer.scene = null;
   viewer.parts.panels.replaceChildren();
+  viewer.parts.notes.replaceChildren();
   viewer.parts.words.textContent = 'Choose a patch.';
   viewer.parts.download.disabled = true;
 }

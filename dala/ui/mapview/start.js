@@ -7,27 +7,21 @@ const switches = ({cutAll, level, shared}) => ({dt: cutAll, level, scale: shared
 
 // Settings into the page's address; defaults are left out.
 function remember({settings, parts, rule, positions}) {
-  const url = new URL(location.href), {low, step, start, parameter} = settings.rules[rule];
-  const moved = parameter && positions[rule] !== start, [first] = Object.keys(settings.palettes);
-  const {palette, opacity, look} = parts;
-  const values = {
+  const {low, step, start, parameter} = settings.rules[rule], [first] = Object.keys(settings.palettes);
+  const moved = parameter && positions[rule] !== start, {palette, opacity, look} = parts;
+  dala.address.write({
     rule: rule === settings.start_rule ? null : rule,
     strength: moved ? (low + step * positions[rule]).toFixed(2) : null,
     palette: palette.value === first ? null : palette.value,
     look: look.value === settings.start_look ? null : look.value,
     opacity: Number(opacity.value) === settings.looks[look.value].opacity ? null : opacity.value,
-    ...Object.fromEntries(Object.entries(switches(parts)).map(([name, box]) => [name, box.checked ? 1 : null])),
-  };
-  for (const [name, value] of Object.entries(values)) {
-    if (value === null) url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  history.replaceState(history.state, '', url);
+    ...Object.fromEntries(Object.entries(switches(parts)).map(([name, box]) => [name, box.checked])),
+  });
 }
 
 // Settings out of the page's address; unknown and impossible ones are ignored.
 function recall(viewer) {
-  const {settings, parts, positions} = viewer, query = new URLSearchParams(location.search);
+  const {settings, parts, positions} = viewer, query = dala.address.query();
   if (settings.rules[query.get('rule')]) viewer.rule = query.get('rule');
   const {low, high, step, parameter} = settings.rules[viewer.rule], strength = Number(query.get('strength') ?? NaN);
   if (parameter && strength >= low && strength <= high) positions[viewer.rule] = Math.round((strength - low) / step);
@@ -66,12 +60,10 @@ function chosen({settings, parts, scene, rule, positions, extras}) {
   };
 }
 
-async function copyLink(viewer) {
-  const {link} = viewer.parts;
+function copyLink(viewer) {
+  const {link, address} = viewer.parts;
   remember(viewer);
-  await navigator.clipboard.writeText(location.href);
-  link.textContent = 'copied';
-  setTimeout(() => { link.textContent = 'copy link'; }, 2000);
+  dala.address.copy(link, address);
 }
 
 // The arrow keys move the probe by a fiftieth of the picture.
@@ -104,6 +96,7 @@ function bind(viewer) {
 // host: {element, props, trigger, watch}, from Gradio; settings: from dala.ui.mapview.
 dala.start = (host, settings) => {
   const viewer = dala.mapview.create(host, settings), show = () => dala.mapview.show(viewer);
+  dala.frame.attach(viewer);
   dala.wipe.attach(viewer);
   fill(viewer);
   bind(viewer);

@@ -26,7 +26,7 @@ from dala.ui.server.pictures import address, stored
 __all__ = ["MapView", "comparison", "payload", "stages"]
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("pixels.js", "looks.js", "mapview.js", "wipe.js", "start.js")
+SCRIPTS = ("address.js", "pixels.js", "looks.js", "mapview.js", "frame.js", "wipe.js", "start.js")
 CHARTS = ("plot.js", "charts.js", "measure.js")  # of the threshold lab
 TRIGGERS = ("download", "measure", "stop")
 _numbers = count()
@@ -56,6 +56,7 @@ class MapView(gr.HTML):
             # Not as props: an update that comes before a tab is first opened would displace them.
             # Gradio takes for an event what stands here in quotes.
             js_on_load=f"// {json.dumps(TRIGGERS)}\ndala.start({{element, props, trigger, watch}}, {settings});",
+            elem_classes="map-view",
             **kwargs,
         )
 

@@ -15,19 +15,21 @@ from dala.explain.explainer import Question
 from dala.images import preprocessing, reading, tiles
 from dala.images.laboratory import ABROAD, GENERATED
 from dala.publishing.samples import Sample, SamplesError
+from dala.ui import link
 from dala.ui.alert import alert
 from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.model_cache import HOST
 from dala.ui.server.pictures import stored
 from dala.ui.server.scheduler import Urgency
 from dala.ui.server.uploads import file_of
-from dala.ui.session import Current, ExpiredError, Page, Source, require
+from dala.ui.session import PLUMBING, Current, ExpiredError, Page, Source, require
+from dala.ui.visit.component import KEYS, Place, Visit
 
 __all__ = ["Patch", "build"]
 
 UNKNOWN = "unknown"
 SCALES = (UNKNOWN, "40X", "100X", "200X", "400X")
-SHOWN = 9
+SHOWN = 10
 
 
 class Patch:
@@ -53,9 +55,17 @@ class Patch:
         """Explain the sample that was clicked."""
         return self._chosen(int(event.index), model)
 
-    def first(self, model: str) -> list[Any]:
-        """Explain the first sample when the page is opened."""
-        return self._chosen(0, model)
+    def first(self, model: str, request: gr.Request) -> list[Any]:
+        """Explain the picture of the page's address when the page is opened, the first sample without one.
+
+        An uploaded picture is sent again by the browser, if it still has it.
+        """
+        place = Place.of(request.query_params)
+        return [gr.skip()] * SHOWN if place.upload else self._at(place, None, model)
+
+    def open(self, current: Current | None, model: str, event: gr.EventData) -> list[Any]:
+        """Explain the picture of an address, to which the visitor returned."""
+        return self._at(Place.of({key: getattr(event, key) for key in KEYS.values()}), current, model)
 
     def target(self, name: str, current: Current | None) -> tuple[Any, ...]:
         """Explain another class; only the head runs again."""
@@ -92,17 +102,58 @@ class Patch:
     def clear(self) -> tuple[Any, ...]:
         """Empty the sidebar when the picture is removed."""
         empty = gr.Radio(choices=[], value=None)
-        return None, empty, "", "nothing", _alert(None), _shift(None), gr.Gallery(visible=False), UNKNOWN
+        return None, empty, "", "nothing", _alert(None), _shift(None), gr.Gallery(visible=False), UNKNOWN, None
 
     def _chosen(self, index: int, model: str) -> list[Any]:
+        try:
+            return self._shown(self._sample(self._source(index, model), model))
+        except DalaError as error:
+            raise alert(error) from None
+
+    def _source(self, index: int, model: str) -> Source:
         sample = self._samples(model)[index]
         resolution = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
         about = " · ".join(filter(None, (resolution, sample.origin, sample.licence)))
+        name = self._names(model)[index]
+        return Source(sample.file, about, sample.magnification, generated=sample.generated, sample=name)
+
+    def _names(self, model: str) -> list[str]:
+        """A name for each sample, for the page's address: its file's, and a number where two files share one."""
+        stems = [sample.file.stem for sample in self._samples(model)]
+        return [f"{stem}-{i}" if stem in stems[:i] else stem for i, stem in enumerate(stems)]
+
+    def _at(self, place: Place, current: Current | None, model: str) -> list[Any]:
+        """Explain the picture of an address; what it names and the app does not have is ignored."""
         try:
-            source = Source(sample.file, about, sample.magnification, generated=sample.generated)
-            return self._shown(self._sample(source, model))
+            if not (place.upload and current):
+                names = self._names(model)
+                index = names.index(place.sample) if place.sample in names else 0
+                current = self._sample(self._source(index, model), model)
+            scale = place.magnification if place.magnification in SCALES[1:] else current.source.scale
+            part = int(place.part) if place.part.isdecimal() and len(place.part) < 4 else 0
+            box = current.parts[part - 1] if 0 < part <= len(current.parts) else None
+            source = replace(current.source, scale=scale, box=box)
+            if source != current.source:
+                current = self._explain(source, model)
+            if place.target in current.explanation.class_names and place.target != current.explanation.target:
+                e = self.page.explainer(current).retarget(current.explanation, place.target)
+                current = current.with_explanation(e)
+            return self._shown(current)
         except DalaError as error:
             raise alert(error) from None
+
+    def _place(self, current: Current, top: str) -> Place:
+        """The address of a picture; what is shown without being chosen is left out."""
+        s, e = current.source, current.explanation
+        names = self._names(current.model)
+        own = self._samples(current.model)[names.index(s.sample)].magnification if s.sample in names else None
+        return Place(
+            "" if s.sample == names[0] else s.sample,
+            "" if s.sample else "1",
+            "" if e.target == top else e.target,
+            "" if s.scale == own else s.scale or UNKNOWN,
+            str(current.parts.index(s.box) + 1) if s.box in current.parts else "",
+        )
 
     def _again(self, current: Current | None, model: str, **changes: Any) -> list[Any]:
         try:
@@ -129,7 +180,9 @@ class Patch:
         parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
         scale = current.source.scale or UNKNOWN
         notes = _alert(e.warning), _shift(current)
-        return [str(stored(e.picture)), current, classes, lines, current.serial, *notes, parts, scale]
+        place = self._place(current, ranked[0][0]).address()
+        picture = str(stored(e.picture))
+        return [picture, current, classes, lines, current.serial, *notes, parts, scale, place]
 
     def _lines(self, current: Current) -> list[str]:
         """Describe the scale, compared with the one that the weights expect; the origin; device, time and size."""
@@ -153,17 +206,18 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     """Lay out the sidebar in the current context and bind its handlers; `changed` changes with the network."""
     column = Patch(page, samples)
     patch = gr.Image(
-        label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste or choose a patch",
+        label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste (Ctrl+V) or choose a patch",
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
-    alert = _alert(None)
+    visit = Visit()
     parts = _gallery(None, "Parts of this picture", "parts", visible=False)
     gallery = _gallery(column.gallery(HOST), "Samples", "samples")
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
+    alert = _alert(None)
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
     shift = _shift(None)
     run = gr.Markdown(elem_classes="run")
-    shown = [patch, page.current, classes, run, page.serial, alert, shift, parts, scale]
+    shown = [patch, page.current, classes, run, page.serial, alert, shift, parts, scale, visit]
     failure = column.restore, page.current, patch
     page.explains(patch.upload, column.upload, [patch, page.model], shown, failure=failure, preprocess=False)
     page.explains(patch.clear, column.clear, None, shown[1:])
@@ -174,6 +228,9 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     target = [page.current, classes, page.serial]
     page.explains(classes.input, column.target, [classes, page.current], target, urgency=Urgency.CHANGE)
     page.explains(changed.change, column.again, [page.current, page.model], [gallery, *shown])
+    classes.input(None, classes, None, js=link.remember("class"), **PLUMBING)
+    scale.select(None, scale, None, js=link.remember("magnification"), **PLUMBING)
+    page.explains(visit.open, column.open, [page.current, page.model], shown)
     page.explains(demo.load, column.first, page.model, shown)
     return column
 

@@ -23,6 +23,7 @@ from dala.progress import listening
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
+from dala.ui.mapview.beside import beside
 from dala.ui.mapview.view import MapView, comparison
 from dala.ui.price import words
 from dala.ui.server.events import scheduled
@@ -155,7 +156,7 @@ class Compare:
         The gradient is not kept: at a lower layer it is as large as the feature maps, and a session may keep it for an
         hour.
         """
-        view, agreed = comparison(e), matrix(e)
+        view, agreed = comparison(e) | beside(current, self.page.explainer(current)), matrix(e)
         return view, agreed, Compared(e.without_gradient(), current.explanation), *self._choices(current, question)
 
     def from_link(self, request: gr.Request) -> tuple[Any, ...]:
@@ -242,7 +243,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
                 choices.quick_methods(),
                 value=list(FIRST),
                 label=f"Methods, {FEWEST} to {MOST}",
-                elem_classes="methods",
+                elem_classes=["methods", f"at-least-{FEWEST}", f"at-most-{MOST}"],
                 scale=3,
             )
         with gr.Row(elem_classes="choices"):

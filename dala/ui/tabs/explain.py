@@ -7,6 +7,7 @@ import gradio as gr
 from dala.errors import DalaError
 from dala.ui.alert import alert
 from dala.ui.download import SAVE, explanation
+from dala.ui.mapview.beside import beside
 from dala.ui.mapview.view import MapView, payload
 from dala.ui.session import PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary
@@ -38,7 +39,9 @@ class Explain:
 
     def show(self, current: Current | None) -> dict[str, Any] | None:
         """The value of the map view."""
-        return payload(current.explanation) if current else None
+        if current is None:
+            return None
+        return payload(current.explanation) | beside(current, self.page.explainer(current))
 
     def download(self, current: Current | None, event: gr.EventData) -> str:
         """Overlays, raw maps and every number as a zip in a data URL."""

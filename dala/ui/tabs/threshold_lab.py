@@ -19,6 +19,7 @@ from dala.trust.infill import DEFAULT_INFILL, INFILLS
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
+from dala.ui.mapview.beside import beside
 from dala.ui.mapview.view import MapView, payload
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
@@ -62,7 +63,7 @@ class Lab:
         e = choices.by_method(self.page, current, method)
         plain = {scale: deletion.output(e, scale) for scale in deletion.SCALES}
         charts = {"key": _key(current, method), "plain": plain, **asdict(threshold_lab.shape(e, method))}
-        return {**payload(e), "charts": charts}
+        return {**payload(e), **beside(current, self.page.explainer(current)), "charts": charts}
 
     def choose(self, current: Current | None, method: str) -> dict[str, Any] | None:
         """Update after a change of method."""

@@ -16,7 +16,7 @@ from dala.images import encoding
 from dala.lessons import trust_page
 from dala.progress import Tracked
 from dala.trust import verdict
-from dala.ui import choices
+from dala.ui import choices, link
 from dala.ui.alert import alert
 from dala.ui.download import SAVE, data_url
 from dala.ui.server.events import scheduled
@@ -101,8 +101,8 @@ def files(result: verdict.Checked, explanation: Explanation, page: Markup) -> di
     }
 
 
-def build(page: Page) -> None:
-    """Add the tab to the current context of tabs."""
+def build(page: Page, demo: gr.Blocks) -> None:
+    """Add the tab to the current context of tabs inside `demo`."""
     content = Trust(page)
     with gr.Tab("Can I trust it?", id="trust") as tab:
         intro = "<p class='lead'>Three checks of one map of this patch. They take about half a minute.</p>"
@@ -125,6 +125,8 @@ def build(page: Page) -> None:
     )  # fmt: skip
     stop.click(lambda: "<p class='lead'>Stopped.</p>", None, result, cancels=[checking], **PLUMBING)
     method.select(content.show, [page.current, method, last], result, cancels=[checking], **PLUMBING)
+    method.select(None, method, None, js=link.remember("check"), **PLUMBING)
+    demo.load(None, None, method, js=link.recall("check", [name for _, name in quick]), **PLUMBING)
     save.click(content.download, last, archive, **PLUMBING).then(None, archive, None, js=SAVE)
 
 

@@ -19,7 +19,9 @@ from dala.lessons import contact_sheet, walkthrough, walkthrough_files
 from dala.lessons.contact_sheet import Tile
 from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
+from dala.ui import link
 from dala.ui.alert import alert
+from dala.ui.mapview.beside import beside
 from dala.ui.mapview.view import MapView, payload, stages
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
@@ -53,8 +55,15 @@ ENDS = """async () => {
   for (let i = 0; i < 60 && !find(); i++) await frame();
   await frame();
   const now = Number(find()?.dataset.tabId);
+  if (Number.isInteger(now)) dala.address.write({step: now === 1 ? null : now});
   for (const [id, end] of [['walk-back', now === 1], ['walk-forth', now === LAST]])
     document.getElementById(id)?.setAttribute('aria-disabled', end);
+}""".replace("LAST", str(len(walkthrough.TITLES)))
+# The step of a link.
+STEP = """() => {
+  const step = Number(new URLSearchParams(location.search).get('step'));
+  return Number.isInteger(step) && step >= 1 && step <= LAST ? {selected: step, __type__: 'update'}
+    : {__type__: 'update'};
 }""".replace("LAST", str(len(walkthrough.TITLES)))
 
 
@@ -73,7 +82,7 @@ class StepByStep:
         # The map view has already encoded the picture.
         picture = payload(current.explanation)["picture"]
         pages = [_page(step, picture) for step in walkthrough.describe(e, steps, chosen)]
-        return [*pages, stages(current.explanation)]
+        return [*pages, stages(current.explanation) | beside(current, self.page.explainer(current))]
 
     def choose(self, current: Current | None, channels: str | None) -> list[Any]:
         """Show the channels that the visitor has entered."""
@@ -129,8 +138,8 @@ class StepByStep:
         return average, f"{why} The average shown is that of the app's own samples."
 
 
-def build(page: Page, samples: Sequence[Sample]) -> None:
-    """Add the tab to the current context of tabs."""
+def build(page: Page, samples: Sequence[Sample], demo: gr.Blocks) -> None:
+    """Add the tab to the current context of tabs inside `demo`."""
     content = StepByStep(page, samples)
     with gr.Tab("Step by step", id="steps") as tab:
         pages = []
@@ -157,6 +166,9 @@ def build(page: Page, samples: Sequence[Sample]) -> None:
     channels.submit(
         scheduled(content.choose, Urgency.CHANGE, "steps"), [page.current, channels], [*outputs, opened], **quiet
     )
+    channels.submit(None, channels, None, js=link.remember("channels"), **PLUMBING)
+    demo.load(None, None, walk, js=STEP, **PLUMBING)
+    demo.load(None, None, channels, js=link.recall("channels"), **PLUMBING)
     back.click(None, None, walk, js=MOVE.replace("BY", "-1"), **PLUMBING)
     forth.click(None, None, walk, js=MOVE.replace("BY", "1"), **PLUMBING)
     for moved in (walk.change, tab.select):
