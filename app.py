@@ -28,6 +28,7 @@ from dala.publishing import hub_samples, pinned, samples
 from dala.ui.model_cache import ModelCache
 from dala.ui.server import api, guard, mcp, zero_gpu
 from dala.ui.server.blocks import Blocks
+from dala.ui.server.uploads import MAX_MEGABYTES
 from dala.ui.session import Page
 from dala.ui.sidebar import model, patch
 from dala.ui.tabs import compare, explain, results, threshold_lab, trust, walkthrough
@@ -77,7 +78,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         show_error=False,
         run_history=False,
         enable_monitoring=False,
-        max_file_size="20mb",
+        max_file_size=f"{MAX_MEGABYTES}mb",
         state_session_capacity=100,
         ssr_mode=False,
         mcp_server=mcp.offered(),

@@ -199,4 +199,4 @@ def _answer(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status, headers)
 
 
-_TOO_LONG = f"The request has more than {MOST_BYTES // 2**20} MB."
+_TOO_LONG = f"A picture may have {MAX_MEGABYTES} MB, and this request is longer: crop the region of interest first."
