@@ -15,8 +15,8 @@ __all__ = ["FOLD", "LABEL", "PATIENT", "PICTURE", "SIDE", "SLIDE", "Names", "Tab
 # Names of columns, lower case with "_" for spaces and hyphens; the first one that a table has is taken.
 PICTURE = (
     "picture", "image", "filename", "file_name", "file", "filepath", "file_path", "path", "image_path",
-    "image_file_path", "image_file", "image_name", "image_id", "imageid", "img", "img_name", "img_path", "img_id", "isic_id",
-    "name", "id",
+    "image_file_path", "image_file", "image_name", "image_id", "imageid", "img", "img_name", "img_path", "img_id",
+    "isic_id", "name", "id",
 )  # fmt: skip
 LABEL = (
     "label", "class", "diagnosis", "dx", "category", "target", "class_name", "label_name", "labels", "pathology",

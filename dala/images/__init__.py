@@ -1,6 +1,19 @@
 """From the bytes of a file to an RGB picture to the network's input, and what the pixels alone show.
 
-- `reading`: decode untrusted bytes as an 8-bit RGB picture.
+- `reading`: decode untrusted bytes as an 8-bit RGB picture, or refuse them with the reason.
+- `formats`: which files are pictures, by ending and by first bytes.
+- `tiff_tags`: read the tags of a TIFF.
+- `tiff_pages`: choose the page that is the picture.
+- `tiff_layout`: decide from its tags who decodes a page.
+- `tiff_pixels`: read the samples of a page that is not compressed.
+- `tiff`: decode the picture of a TIFF.
+- `jpeg`: name kinds of JPEG, and leave out broken metadata.
+- `jpeg2000`: read the headers of a JPEG 2000.
+- `avif`: find out how many bits an AVIF has.
+- `boxes`: walk through the boxes of both.
+- `bmp`: decode the run lengths of a BMP.
+- `depth`: reduce samples of more than 8 bits to 8.
+- `colour`: convert colours to sRGB by their ICC profile.
 - `limits`: refuse decompression bombs that Pillow does not detect.
 - `encoding`: encode a picture as bytes or as a data URL.
 - `preprocessing`: scale and normalise a picture for the network.

@@ -1,19 +1,26 @@
 """Decompression bombs beyond Pillow's own check: files of a few bytes that take minutes or gigabytes to decode."""
 
 import io
-import struct
-from typing import BinaryIO
+from contextlib import suppress
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-__all__ = ["BombError", "BoundedReader", "Jpeg", "check_exif", "check_scans", "check_tags"]
+from dala.images import tiff_tags
+from dala.images.preprocessing import MIN_SIDE, ImageError
+
+__all__ = ["BombError", "BoundedReader", "Jpeg", "check_entries", "check_exif", "check_scans", "check_size"]
+
+MAX_PIXELS = 50_000_000
+MAX_ASPECT = 8.0
+# Formats whose decoders hold many bytes per pixel, or take long for one.
+FEWER_PIXELS = {"WebP": 30_000_000, "JPEG 2000": 12_000_000, "AVIF": 20_000_000}
+TOO_LARGE = f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: crop the region of interest first."
 
 # Limits far above what ordinary pictures need.
 FREE_READS, BYTES_A_READ = 5_000, 512
 MOST_NUMBERS, FREE_BYTES = 300_000, 1_000_000
 MOST_SCANNED = 500_000_000
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 PLAIN = (1, 2, 7)  # types that stay bytes; for all others Pillow makes one object per number
 RAW_EXIF = "Raw profile type exif"
 
@@ -28,6 +35,12 @@ class BoundedReader(io.BufferedReader):
     def __init__(self, raw: io.RawIOBase | io.BytesIO) -> None:
         super().__init__(raw)
         self._left = FREE_READS
+        self._start = b""
+
+    def start_as(self, head: bytes) -> None:
+        """Put other bytes in the place of the first ones, so that the first page of a TIFF is another one."""
+        self._start = head
+        self.seek(0)
 
     def opened(self, size: int) -> None:
         """Allow the reads that decoding a file of `size` bytes needs."""
@@ -42,7 +55,12 @@ class BoundedReader(io.BufferedReader):
         self._left -= 1
         if self._left < 0:
             raise BombError("too many reads")
-        return super().read(size)
+        place = self.tell() if self._start else 0
+        found = super().read(size)
+        if place < len(self._start):
+            head = self._start[place : place + len(found)]
+            found = head + found[len(head) :]
+        return found
 
 
 class Jpeg(JpegImageFile):
@@ -77,47 +95,54 @@ def check_scans(size: tuple[int, int], stream: BoundedReader) -> None:
 
 
 def check_exif(image: Image.Image) -> None:
-    """Apply `check_tags` to the Exif tags of a picture.
+    """Apply `check_entries` to the Exif tags of a picture, unless they are broken.
 
     Raises:
         BombError: tags that are too large or too many.
     """
     exif = image.info.get("exif") or b""
     if not exif and isinstance(raw := image.info.get(RAW_EXIF), str):
-        exif = bytes.fromhex("".join(raw.split("\n")[3:]))
-    while exif.startswith(b"Exif\0\0"):
+        with suppress(ValueError):
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+    while isinstance(exif, bytes) and exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     if exif:
-        check_tags(io.BytesIO(exif))
+        with suppress(tiff_tags.TagError):
+            check_entries(tiff_tags.first(io.BytesIO(exif)))
 
 
-def check_tags(stream: BinaryIO) -> None:
+def check_entries(page: tiff_tags.Page) -> None:
     """Refuse TIFF or Exif tags whose contents exceed the file: each tag may point at all of it.
-
-    Args:
-        stream: at its start; its position is restored.
 
     Raises:
         BombError: tags with more bytes or more numbers than an ordinary file has.
     """
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    head = stream.read(16)
-    big, order = head[2:3] == b"+", ">" if head.startswith(b"MM") else "<"
-    tag, word = struct.Struct(order + ("HHQQ" if big else "HHLL")), order + ("Q" if big else "L")
-    try:
-        (start,) = struct.unpack_from(word, head, 8 if big else 4)
-        stream.seek(start)
-        (count,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
-        table = stream.read(min(count * tag.size, size))
-    except (struct.error, OSError, ValueError, OverflowError):  # Pillow reports what is wrong
-        table = b""
-    stream.seek(0)
+    size = page.stream.seek(0, io.SEEK_END)
     content, numbers = 0, 0
-    for _, kind, amount, _ in tag.iter_unpack(table[: len(table) // tag.size * tag.size]):
-        wanted = amount * SIZES.get(kind, 0)
+    for _, kind, amount, _ in page.entries:
+        wanted = amount * tiff_tags.SIZES.get(kind, 0)
         if wanted <= size:  # larger ones are not read
             content += wanted
             numbers += 0 if kind in PLAIN else amount
     if content > size + FREE_BYTES or numbers > MOST_NUMBERS:
         raise BombError("too many tags")
+
+
+def check_size(width: int, height: int, name: str | None = None) -> None:
+    """Refuse a picture that is too large, too small, or too long and thin.
+
+    Args:
+        name: of the format, which may have a limit of its own.
+
+    Raises:
+        ImageError: the sentence.
+    """
+    if width * height > MAX_PIXELS:
+        raise ImageError(TOO_LARGE)
+    if name in FEWER_PIXELS and width * height > FEWER_PIXELS[name]:
+        most = FEWER_PIXELS[name] // 1_000_000
+        raise ImageError(f"A picture in {name} may have {most} megapixels: save it as PNG or TIFF and retry.")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"The picture is {width}x{height} px, too small: it needs at least {MIN_SIDE} px a side.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(f"The picture is {width}x{height} px, too long and thin: crop it to at most {MAX_ASPECT:g}:1.")

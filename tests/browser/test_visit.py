@@ -4,7 +4,6 @@ import io
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from dala.phantoms import phantom

@@ -15,7 +15,7 @@ from dala.data import datasets, hub_pictures, sources
 from dala.data.items import DataError
 from dala.hub import transfer
 from dala.hub.cache import HubError
-from dala.images import reading
+from dala.images import formats
 from tests.support.fake_hub import COMMIT, Fault
 
 NAMES = ["Normal", "Benign", "In situ"]
@@ -112,7 +112,8 @@ def test_hostile_pictures_are_read_where_all_pictures_are(repository, serve, mon
     write(repository / "one.parquet", table)
     serve(repository)
     seen = []
-    monkeypatch.setattr(reading, "_open", lambda stream, inner=reading._open: seen.append(1) or inner(stream))
+    inner = formats.format_of
+    monkeypatch.setattr(formats, "format_of", lambda head: seen.append(1) or inner(head))
     (source,) = sources.open_all(["hub:you/net"], repository, "breakhis", {"Normal": "a", "Benign": "b"}, [])
     dataset = sources.read([source])
     assert not seen and len(dataset.items) == 4

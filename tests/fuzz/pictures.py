@@ -9,6 +9,7 @@ import argparse
 import os
 import random
 import re
+import struct
 import sys
 import time
 import warnings
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from dala.images import preprocessing, reading
 from dala.images.preprocessing import ImageError
@@ -76,6 +77,24 @@ def bases(seed: int) -> list[bytes]:
     return found
 
 
+def more_bases(seed: int) -> list[bytes]:
+    """Sound pictures whose tags decide, with headers of their own, run lengths or a colour profile."""
+    patch = phantom.make(seed, size=(48, 40)).picture
+    array, profile = np.asarray(patch), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    planes = np.moveaxis(array, -1, 0).copy()
+    composite = {"imagej": True, "metadata": {"axes": "CYX", "mode": "composite"}}
+    found = [encode(patch, kind) for kind in ("JPEG2000", "AVIF")]
+    found += [encode(patch, "JPEG2000", no_jp2=True), encode(patch, "PNG", icc_profile=profile)]
+    found += [tiff(planes.astype(kind) * 257, photometric="rgb") for kind in ("<u2", ">u2")]
+    found += [tiff(planes, **composite), tiff(planes, tile=(16, 16), photometric="rgb", planarconfig="separate")]
+    found += [tiff(array[..., 0].astype(np.int8)), tiff(array[..., 0].astype(np.float64), bigtiff=True, byteorder=">")]
+    palette = bytes(v for k in range(256) for v in (k, 255 - k, k, 0))
+    runs = b"".join(b"".join(bytes((1, v)) for v in row) + b"\0\0" for row in array[..., 0]) + b"\0\1"
+    head = struct.pack("<LllHHLLllLL", 40, *patch.size, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    found.append(b"BM" + struct.pack("<LHHL", 1078 + len(runs), 0, 0, 1078) + head + palette + runs)
+    return found
+
+
 def made(rng: random.Random) -> bytes:
     """Bytes that no picture was made of: noise, markup or text, often behind the first bytes of a picture."""
     starts = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0",
@@ -126,7 +145,7 @@ def outcome(content: bytes) -> str:
 
 def corpus(n: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of n inputs: what is made to cost, the largest sound ones, what was made up, damaged pictures."""
-    rng, sound = random.Random(seed), bases(seed)
+    rng, sound = random.Random(seed), [*bases(seed), *more_bases(seed)]
     hard = [*((name, make) for name, (make, _) in BOMBS.items()), *LARGEST.items()][:n]
     yield from ((name, make()) for name, make in hard)
     for number in range(n - len(hard)):

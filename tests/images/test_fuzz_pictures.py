@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from dala.errors import MOST, DalaError
 from dala.images import reading
 from dala.images.preprocessing import ImageError
+from dala.images.tiff_tags import HEADS
 from dala.ui.alert import alert
 from tests.fuzz.hard import BOMBS
 from tests.fuzz.pictures import MOST_SECONDS, bases, outcome
@@ -72,7 +73,7 @@ def by_others(content: bytes) -> np.ndarray | None:
     """Gray of more than 8 bits, scaled as `images.read` documents; None for what Pillow reads as it is."""
     if Image.open(io.BytesIO(content)).mode not in reading.SCALED:
         return None
-    if content.startswith(reading.TIFFS):
+    if content.startswith(HEADS):
         page = tifffile.TiffFile(io.BytesIO(content)).pages[0]
         values, white = page.asarray(), page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     else:

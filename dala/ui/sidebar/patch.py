@@ -206,7 +206,8 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     """Lay out the sidebar in the current context and bind its handlers; `changed` changes with the network."""
     column = Patch(page, samples)
     patch = gr.Image(
-        label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste (Ctrl+V) or choose a patch",
+        label="Patch", alt_text="The patch as the network sees it",
+        placeholder="Drop, paste (Ctrl+V) or choose a patch",
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
     visit = Visit()

@@ -23,7 +23,7 @@ from dala.progress import listening
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
-from dala.ui.mapview.beside import beside
+from dala.ui.beside import beside
 from dala.ui.mapview.view import MapView, comparison
 from dala.ui.price import words
 from dala.ui.server.events import scheduled

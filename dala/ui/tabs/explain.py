@@ -6,8 +6,8 @@ import gradio as gr
 
 from dala.errors import DalaError
 from dala.ui.alert import alert
+from dala.ui.beside import beside
 from dala.ui.download import SAVE, explanation
-from dala.ui.mapview.beside import beside
 from dala.ui.mapview.view import MapView, payload
 from dala.ui.session import PLUMBING, Current, Page, require
 from dala.ui.tabs import glossary

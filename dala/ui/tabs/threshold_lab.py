@@ -19,7 +19,7 @@ from dala.trust.infill import DEFAULT_INFILL, INFILLS
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
-from dala.ui.mapview.beside import beside
+from dala.ui.beside import beside
 from dala.ui.mapview.view import MapView, payload
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency

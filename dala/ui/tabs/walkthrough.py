@@ -21,7 +21,7 @@ from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
 from dala.ui import link
 from dala.ui.alert import alert
-from dala.ui.mapview.beside import beside
+from dala.ui.beside import beside
 from dala.ui.mapview.view import MapView, payload, stages
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
