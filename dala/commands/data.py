@@ -174,7 +174,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
 def _skipped(skipped: dict[str, str]) -> Iterator[str]:
     """Files that are not used, and before a long list how many for each reason."""
     reasons = Counter(skipped.values())
-    counts = [f"{n} files: {why}" for why, n in reasons.items()] if len(skipped) > FEW else []
+    counts = [f"{n} files: {why}" for why, n in reasons.most_common(FEW)] if len(skipped) > FEW else []
     lines = [f"{name}: {why}" for name, why in skipped.items()]
     title, *rest = _listed("Files not used", lines)
     yield from (title, *(f"  {line}" for line in counts), *rest)

@@ -20,8 +20,9 @@ SIDE, ALIKE = 32, 3.0
 def find(root: Path, labels: Mapping[Path, Labels], named: bool) -> dict[Path, Path]:
     """Return the files that repeat another one, each with the first one, by path, of the same picture.
 
-    Two files show one picture if they are one file behind links; if they have the same labels and the same name in a
-    layout whose names are unique; or if they lie in one folder under one name with different suffixes, and look alike.
+    Two files show one picture if they are one file, by links, in one class; if they have the same labels and the same
+    name in a layout whose names are unique; or if they lie in one folder under one name with different suffixes, and
+    look alike.
 
     Args:
         root: of the data set.
@@ -31,8 +32,8 @@ def find(root: Path, labels: Mapping[Path, Labels], named: bool) -> dict[Path, P
     first: dict[object, Path] = {}
     copies: dict[Path, Path] = {}
     for path in sorted(labels):
-        key = (path.resolve(), labels[path].kind)
-        other = first.setdefault(key, path)
+        file = path.stat()
+        other = first.setdefault((file.st_dev, file.st_ino, labels[path].kind), path)
         if named:
             other = first.setdefault((labels[path], path.stem.lower()), other)
         if other != path:

@@ -42,6 +42,6 @@ def left_out(skipped: Mapping[Path, str]) -> Iterator[str]:
         reasons.setdefault(sentence, []).append(path)
     if skipped:
         yield f"{len(skipped)} files are not used:"
-    for sentence, paths in reasons.items():
+    for sentence, paths in sorted(reasons.items(), key=lambda row: -len(row[1])):
         more = ", …" if len(paths) > FEW else ""
         yield f"  {len(paths)}: {sentence} ({', '.join(map(str, paths[:FEW]))}{more})"

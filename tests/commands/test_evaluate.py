@@ -67,7 +67,11 @@ def test_weights_are_scored_on_pictures(small_weights, patches, tmp_path, capsys
     chance = 1 / (1 + np.exp(own[:, 0] - own[:, 1]))
     assert report["scores"]["figures"]["brier"][0] == pytest.approx(np.mean((scored.label - chance) ** 2), abs=0.0001)
     assert {p.name for p in out.iterdir()} == {"predictions.csv", "report.json", *PLOTS[:3]}
-    assert "6 pictures" in capsys.readouterr().out
+    out_text = capsys.readouterr().out
+    assert "6 pictures, the patients are not known" in out_text and "patient auc" not in out_text
+    assert "each picture counts as one" in out_text
+    assert report["provenance"]["patients"] is None and report["scores"]["patients"] is None
+    assert report["scores"]["figures"]["patient_auc"] == [None] * 3 and report["scores"]["by_patient"] == []
     assert "before citing these scores" in report["note"]
 
 

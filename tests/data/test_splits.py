@@ -203,3 +203,38 @@ def test_patients_of_both_classes_are_balanced_by_their_pictures():
     for p in range(2):
         sides = [split.sides(items, p, f)[1] for f in range(5)]
         assert all(sum(i.label == label for i in side) == 20 for side in sides for label in (0, 1))
+
+
+@pytest.mark.parametrize("protocol", ["patient", "holdout"])
+def test_no_group_is_on_both_sides_by_scikit_learn(protocol, unequal):
+    """The folds as those of scikit-learn's PredefinedSplit: no group crosses, and every class is in every fold."""
+    from sklearn.model_selection import PredefinedSplit
+
+    for seed in (0, 30):
+        split = splits.make(unequal, protocol, 5, partitions=2, seed=seed)
+        for partition in split.partitions:
+            of = {patient: k for k, fold in enumerate(partition) for patient in fold}
+            folds = PredefinedSplit([of.get(i.patient, -1) for i in unequal])
+            assert folds.get_n_splits() == (5 if protocol == "patient" else 1)
+            for train, test in folds.split():
+                assert not {unequal[k].patient for k in train} & {unequal[k].patient for k in test}
+                assert {unequal[k].label for k in train} == {unequal[k].label for k in test} == {0, 1}
+
+
+@pytest.mark.parametrize("sizes", [(2, 9), (3, 5), (5, 5), (2, 17, 8)])
+def test_awkward_sets_have_different_partitions(sizes):
+    """Few patients, two of one class, more folds than a class has patients."""
+    items = [
+        Item(data_items.Path(f"{label}-{p}-{i}.png"), label, f"{label}{p:02}", "")
+        for label, n in enumerate(sizes)
+        for p in range(n)
+        for i in range(1 + 7 * p % 5)
+    ]
+    k = min(5, max(sizes))
+    for seed in (0, 50):
+        split = splits.make(items, k=k, partitions=5, seed=seed)
+        assert len({frozenset(p) for p in split.partitions}) == 5
+        for partition in split.partitions:
+            for label, n in enumerate(sizes):
+                assert sum(any(name[0] == str(label) for name in fold) for fold in partition) == min(n, k)
+        assert splits.together(split, items).together < 0.6
