@@ -113,7 +113,9 @@ def find(root: Path, files: Sequence[PurePath], named: bool = False) -> Levels:
     patients = () if named else tuple(d for d in above if d not in others)
     if patients:
         notes.append(f"Folders above the classes are taken for patients: {_few(sorted(names[patients[0]]))}.")
-    if len(below) > 1:
+    if len(below) > 1 and all(map(_MAGNIFICATION.fullmatch, below)):
+        notes.append(f"Folders below the classes, {_few(below)}, are not used: all magnifications are read together.")
+    elif len(below) > 1:
         notes.append(
             f"Folders below the classes, {_few(below)}, are not used; if they are patients, list these in groups.csv."
         )

@@ -130,7 +130,7 @@ def split(given: Given, items: Sequence[Item], by_image: bool = False) -> Split:
         if lacking:
             raise DataError(
                 f"The split of {given.origin} does not name {len(lacking)} of {len(items)} pictures, the first of them "
-                f"{lacking[0].name}: add them, or use another split.", "--split patient",
+                f"{lacking[0].name}: add them, or use another split.", "--split patient without --split-file",
             )  # fmt: skip
         values = {mapping[i.path] for i in items}
         held = ["test" if "test" in values else "val"] if given.sides else sorted(values, key=_order)
@@ -140,7 +140,9 @@ def split(given: Given, items: Sequence[Item], by_image: bool = False) -> Split:
     crossing = [_crossing(items, held) for partition in partitions for held in partition]
     patients = sorted(set().union(*crossing))
     if patients and not by_image:
-        raise LeakageError(_leak(given, items, partitions, patients), f"--split patient, or --split {BY_IMAGE}")
+        raise LeakageError(
+            _leak(given, items, partitions, patients), f"--split patient without --split-file, or --split {BY_IMAGE}"
+        )
     protocol = "image" if patients else "holdout" if given.sides else "patient"
     key = Split(protocol, ()).key
     if protocol == "image" and len({key(i) for i in items}) < len(items):

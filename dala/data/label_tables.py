@@ -12,7 +12,7 @@ from dala.data.items import DataError
 from dala.data.layouts import Labels
 from dala.data.tables import Names, Table
 
-__all__ = ["UNNAMED", "Labelled", "candidates", "has_labels", "read"]
+__all__ = ["UNNAMED", "Labelled", "candidates", "has_labels", "others", "read"]
 
 UNNAMED = "No row of the table of labels names it."
 # Tables that name no labels of these pictures: what a contest wants to be handed in, and this project's own.
@@ -56,6 +56,12 @@ def candidates(root: Path) -> list[Table]:
     return found
 
 
+def others(root: Path) -> list[str]:
+    """Names of the tables in the root, to be named where none of them has labels."""
+    names = [p.name for p in sorted(root.glob("*")) if p.suffix.lower() in (".csv", ".tsv")]
+    return [name for name in names if not _NO_LABELS.fullmatch(Path(name).stem)]
+
+
 def read(root: Path, files: Sequence[Path]) -> Labelled | None:
     """Read the labels of pictures from the tables beside them; None if there are no tables of labels.
 
@@ -72,8 +78,11 @@ def read(root: Path, files: Sequence[Path]) -> Labelled | None:
     names, labels, split, notes = Names(root, files), dict[Path, Labels](), list[Row](), list[str]()
     read_all = [tables.read(t.file) for t in usable]
     for table in read_all:
-        rows = _labelled(table, names, notes)
         part = side(table.file.stem) or (side(table.file.parent.name) if table.file.parent != root else None)
+        near = table.file.parent
+        if near == root and part:  # train.csv beside the folder train
+            near = next((p for p in sorted(root.iterdir()) if p.is_dir() and side(p.name) == part), root)
+        rows = _labelled(table, names, near, notes)
         for path, label in rows.items():
             other = labels.setdefault(path, label)
             if other != label:
@@ -83,7 +92,10 @@ def read(root: Path, files: Sequence[Path]) -> Labelled | None:
             split.append((path, None, part))
     if not labels:
         return None
-    patients = all(label.patient for label in labels.values())
+    lacking = sum(not label.patient for label in labels.values())
+    patients = not lacking
+    if 0 < lacking < len(labels):
+        notes.append(f"{lacking} of {len(labels)} rows name no patient, so the patients are not known.")
     if not all(part for _, _, part in split):
         split = []
     return Labelled([t.file for t in read_all], labels, patients, split, notes)
@@ -94,7 +106,7 @@ def has_labels(table: Table) -> bool:
     return bool(_label(table) or _one_hot(table))
 
 
-def _labelled(table: Table, names: Names, notes: list[str]) -> dict[Path, Labels]:
+def _labelled(table: Table, names: Names, near: Path, notes: list[str]) -> dict[Path, Labels]:
     """Labels of the pictures that a table names."""
     picture, patient, slide = (table.find(n) for n in (tables.PICTURE, tables.PATIENT, tables.SLIDE))
     label, hot = _label(table), _one_hot(table)
@@ -102,7 +114,7 @@ def _labelled(table: Table, names: Names, notes: list[str]) -> dict[Path, Labels
     result: dict[Path, Labels] = {}
     unknown = 0
     for line, row in table.rows:
-        found = names.find(row[picture], table.file.parent)
+        found = names.find(row[picture], near)
         unknown += not found
         if len(found) > 1:
             raise DataError(tables.ambiguous(table.file, line, row[picture], len(found)))

@@ -124,8 +124,12 @@ def _folder(root: Path, format: str, files: Mapping[Path, PurePath], notes: list
         labels[p] = Labels(kind.strip(), above[0] if above else None, "/".join(above) or None)
     if usable:
         notes = [*notes, f"{', '.join(t.file.name for t in usable)}: not used, since folders name the classes."]
-    sentence = f"Its path does not follow the layout of {format}."
-    skipped = {p: sentence for p in files if p not in labels}
+    if len({label.kind for label in labels.values()}) < 2 and not usable and (loose := label_tables.others(root)):
+        raise DataError(
+            f"{root}: its folders name one class, and the first line of {', '.join(loose)} does not name columns of "
+            "pictures and labels: write picture,label there, or sort the pictures into a folder for each class."
+        )
+    skipped = {p: "It lies in no class folder." for p in files if p not in labels}
     return Found(labels, bool(levels.patients), (), skipped, [*notes, *levels.notes])
 
 

@@ -132,7 +132,7 @@ def test_a_plain_folder(tree):
         (0, "a/two.jpg"),
         (1, "b/deep/three.png"),
     ]
-    assert dataset.skipped == {root / "loose.png": "Its path does not follow the layout of folder."}
+    assert dataset.skipped == {root / "loose.png": "It lies in no class folder."}
 
 
 @pytest.mark.parametrize("name", TREES)

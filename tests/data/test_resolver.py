@@ -92,6 +92,13 @@ TREES = {
     "a table a split": ("folder", [*each("images/{}.png", range(4)), ("train.csv", "image;class\n0.png;a\n1.png;b\n"),
                                    ("test.csv", "image;class\n2.png;a\n3.png;b\n")],
                         {"a": 2, "b": 2}, None, {"train": 2, "test": 2}, 0),
+    "a table for each folder of one name": ("folder", [*each("{}/{}.png", ("train", "test"), range(2)),
+                                                       *((f"{s}.csv", "id,label\n0,a\n1,b\n") for s in ("train", "test"))],
+                                            {"a": 2, "b": 2}, None, {"train": 2, "test": 2}, 0),
+    "patients with gaps": ("folder", [*each("i/{}.png", range(3)), ("t.csv", "image,label,patient\n0,a,P\n1,a,\n2,b,Q\n")],
+                           {"a": 2, "b": 1}, None, None, 0),
+    "a side without classes": ("folder", [*each("train/{}/1.png", BM), "test/1.png"], {"benign": 1, "malignant": 1}, None,
+                               None, 1),
     "a split in the table": ("folder", [*each("i/{}.png", range(4)), ("all.tsv", "File\tDiagnosis\tPatient ID\tSplit\n"
                                         "0.png\ta\tP0\ttrain\n1.png\tb\tP1\ttrain\n2.png\ta\tP2\ttest\n3.png\tb\tP3\ttest\n")],
                              {"a": 2, "b": 2}, 4, {"train": 2, "test": 2}, 0),
@@ -162,6 +169,8 @@ REFUSED = {
              "--map Benign=benign"),
     "space": ("folder", each("{}/1.png", ("benign", "benign ", "malignant")), "differ by spaces alone", ""),
     "masks alone": ("folder", each("{}/{}_mask.png", BM, range(2)), "no pictures .*4 are masks", ""),
+    "a table without a header": ("folder", ["i/1.png", "i/2.png", ("labels.csv", "1.png,a\n2.png,b\n")],
+                                 "first line of labels.csv does not name columns", ""),
     "two labels": ("folder", ["1.png", "2.png", ("x.csv", "id,label\n1,a\n1,b\n2,a\n")], "1.png is labelled b, and before a",
                    ""),
     "several classes": ("folder", ["1.png", "2.png", ("x.csv", "id,a,b\n1,1,1\n2,1,0\n")], "line 2: 1 has 2 classes", ""),
@@ -271,7 +280,7 @@ def test_a_patient_on_both_sides_is_refused_with_counts(tmp_path):
         DataError, match=re.escape("1 of 5 patients on both sides (2523), with 1 of 2 held-out")
     ) as caught:
         split_of(root, "breakhis")
-    assert caught.value.hint == "--split patient, or --split given-by-image"
+    assert caught.value.hint == "--split patient without --split-file, or --split given-by-image"
     found, split = split_of(root, "breakhis", by_image=True)
     assert split.protocol == "image" and len(split.sides(found.items, 0, 0)[1]) == 2
 
