@@ -1,6 +1,7 @@
 """Methods that change the feature maps and run the head again: without one channel, or with one region alone."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ def ablation_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head]) -
         if pools_first(head, whole):
             whole = whole.mean((2, 3), keepdim=True)
         channels = torch.arange(len(a), device=a.device)
-        ablated = _in_slices(lambda part, whole=whole, head=head: head(_without(whole, part)), channels, _chunk(whole))
+        ablated = _in_slices(partial(_ablated, head, whole), channels, _chunk(whole))
         weights.append((score - ablated) / (score.abs() + EPS))
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
@@ -60,7 +61,7 @@ def head_score_cam(activations: Tensor, gradient: Tensor, heads: Sequence[Head])
             pooled = masks.flatten(1) @ a.flatten(1).T / masks[0].numel()
             scores = head(pooled[:, :, None, None])
         else:
-            scores = _in_slices(lambda part, a=a, head=head: head(a * part[:, None]), masks, _chunk(a[None]))
+            scores = _in_slices(partial(_masked, head, a), masks, _chunk(a[None]))
         weights.append(scores.softmax(0))
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activations)
 
@@ -95,6 +96,14 @@ def _in_slices(score: Head, channels: Tensor, size: int) -> Tensor:
         parts.append(score(part))
         step(done, len(chunks))
     return torch.cat(parts)
+
+
+def _ablated(head: Head, whole: Tensor, channels: Tensor) -> Tensor:
+    return head(_without(whole, channels))
+
+
+def _masked(head: Head, a: Tensor, masks: Tensor) -> Tensor:
+    return head(a * masks[:, None])
 
 
 def _chunk(whole: Tensor) -> int:

@@ -66,6 +66,7 @@ CHECKS = {
     "mean supports the map.",
     "deletion": "The mean output of the network as the picture is hidden step by step in the map's order: a low "
     "mean supports the map.",
+    "random maps": "Twenty maps as smooth as the map that is checked, drawn at random: what chance alone finds.",
     "random weights": "The learned weights are replaced by random ones, from the head down; a map that stays the same "
     "does not depend on them.",
     "unrelated maps": "The map itself, mirrored and shifted: equally smooth, but unrelated. Their agreement shows what "

@@ -157,7 +157,14 @@ def _together(
     return [(*dots[g[0]], ", ".join(str(k + 1) for k in g)) for g in groups]
 
 
-def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], alt: str, height: int = 220) -> Markup:
+def lines(
+    x: Sequence[float],
+    series: Sequence[Series],
+    heads: tuple[str, str],
+    alt: str,
+    height: int = 220,
+    dots: tuple[float, Sequence[float]] = (0.0, ()),
+) -> Markup:
     """Draw up to three lines over shares from 0 to 1, on one vertical axis that holds them all.
 
     Args:
@@ -165,8 +172,11 @@ def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], 
         series: the one of interest first.
         heads: titles of the vertical and the horizontal axis.
         alt: text alternative.
+        height: of the chart.
+        dots: a share of the horizontal axis, and values that are dots there.
     """
-    low, high = (f(v for s in series for v in s.values) for f in (min, max))
+    values = [v for s in series for v in s.values] + list(dots[1])
+    low, high = min(values), max(values)
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
     left, right, top, base = 44, WIDTH - 8, 24, height - 34
 
@@ -185,6 +195,9 @@ def lines(x: Sequence[float], series: Sequence[Series], heads: tuple[str, str], 
     line = Markup('<polyline points="{}" fill="none" {}><title>{}</title></polyline>')
     for style, one in reversed(list(zip(STYLES, series, strict=False))):
         parts.append(line.format(" ".join(map(at, x, one.values)), style, one.name))
+    for value in dots[1]:
+        cx, cy = at(dots[0], value).split(",")
+        parts.append(Markup('<circle cx="{}" cy="{}" r="3" fill="{}" fill-opacity="0.7"/>').format(cx, cy, QUIET))
     return _svg(height, alt, parts)
 
 

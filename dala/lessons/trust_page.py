@@ -22,7 +22,8 @@ __all__ = ["page", "sheet", "tiles"]
 WIDTH = 168
 TEMPLATE = Path(__file__).with_name("trust_page.html")
 # By `Reason.speaks_for`: the mark, and the CSS class of the section.
-MARKS = {True: ("✓", "for"), False: ("✗", "against"), None: ("?", "nothing")}
+MARKS = {True: ("✓", "for"), False: ("✗", "against"), None: ("–", "nothing")}
+MEANINGS = {True: "speaks for the map", False: "speaks against the map", None: "tells little"}
 STAGES = {"head": "head", "attention": "attention", "stem": "everything"}
 
 
@@ -38,8 +39,10 @@ def page(result: Checked, explanation: Explanation) -> Markup:
         TEMPLATE,
         verdict=verdict.verdict(result),
         marks=MARKS,
+        meanings=MEANINGS,
         curves=[_curves(result, side) for side in (0, 1)],
-        legend=list(zip(svg.STYLES, _titles(result).values(), strict=False)),
+        legend=[(svg.STYLES[0], cam.METHODS[result.method].title)],
+        random=len(result.ranked.random),
         weights=weights,
         changes=changes,
         source=_source,
@@ -54,7 +57,7 @@ def tiles(result: Checked, explanation: Explanation) -> tuple[list[Tile], list[T
         _tile(explanation, s.raw, _randomized(s.stage), _agreement(s.correlation, s.blind)) for s in result.sanity.steps
     ]
     changes = [
-        _tile(explanation, s.heat, s.label, f"{_agreement(s.correlation)} · p {s.probability:.2f}")
+        _tile(explanation, s.heat, s.label, f"{_agreement(s.correlation)} · probability {s.probability:.2f}")
         for s in result.stability.values()
     ]
     return [first, *weights], [first, *changes]
@@ -69,23 +72,20 @@ def sheet(result: Checked, explanation: Explanation) -> Image.Image:
     return both
 
 
-def _titles(result: Checked) -> dict[str, str]:
-    """Titles by method, the map that is checked first."""
-    names = [result.method, *(name for name in result.curves.curves if name != result.method)]
-    return {name: cam.METHODS[name].title for name in names}
-
-
 def _curves(result: Checked, side: int) -> dict[str, str]:
-    """Insertion (side 0) or deletion (side 1) of the map and the controls: title, mean values, chart."""
-    c, titles = result.curves, _titles(result)
-    head, meaning = (("Insertion", "keep-only"), ("Deletion", "remove-only"))[side]
-    series = [Series(title, c.curves[name].pair("margin")[side]) for name, title in titles.items()]
-    area = (c.insertion, c.deletion)[side]
-    areas = ", ".join(f"{title} {verdict.signed(area(name, 'margin'))}" for name, title in titles.items())
+    """Insertion (side 0) or deletion (side 1) of the map, with the random maps at their one area."""
+    c, r = result.curves, result.ranked
+    head, meaning = (("Insertion", "only the map's highest pixels shown"), ("Deletion", "these pixels hidden"))[side]
+    series = [Series(cam.METHODS[result.method].title, c.curves[result.method].pair("margin")[side])]
+    random = [(one.keep_margin, one.remove_margin)[side] for one in r.random]
+    mean = (c.insertion, c.deletion)[side](result.method, "margin")
     axis = f"% of the area {('shown', 'hidden')[side]}"
-    alt = f"{head}: logit margin over the area shown or hidden. Mean over the areas: {areas}."
-    drawn = svg.lines(c.areas, series, (f"logit margin of {c.target}", axis), alt)
-    return {"head": head, "meaning": meaning, "areas": areas, "svg": drawn}
+    alt = (
+        f"{head}: logit margin over the area shown or hidden, {verdict.signed(mean)} on average. At "
+        f"{100 * r.area:.0f} % random maps reach {verdict.signed(min(random))} to {verdict.signed(max(random))}."
+    )
+    drawn = svg.lines(c.areas, series, (f"logit margin of {c.target}", axis), alt, dots=(r.area, random))
+    return {"head": head, "meaning": meaning, "areas": verdict.signed(mean), "svg": drawn}
 
 
 def _randomized(stage: str) -> str:

@@ -75,7 +75,7 @@ def lesson(drawn: Sequence[Point], titles: Sequence[str]) -> list[str]:
     if len(drawn) < 2 or not titles:
         return []
     top = max(p.value for p in drawn)
-    # Of recipes that cannot be told apart at home the one that is best outside speaks for them, of equal ones the first.
+    # Of recipes that cannot be told apart at home the one that is best outside speaks for them (of equals the first).
     at_home = max((p for p in drawn if top - p.value <= TIE), key=lambda p: round(p.outside, 2))
     outside = max(drawn, key=lambda p: p.outside)
     where = "the other laboratory" if len(titles) == 1 else f"{len(titles)} other laboratories"

@@ -14,11 +14,11 @@ from torch import Tensor
 from dala import cam
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
-from dala.heatmaps import resize
 from dala.images import preprocessing
 from dala.progress import Progress, finish
 from dala.trust.curves import SCALES, Change, Curve, KeepRemove, TrustError, margin, output
-from dala.trust.infill import DEFAULT_INFILL, INFILLS, ranking
+from dala.trust.infill import DEFAULT_INFILL, INFILLS
+from dala.trust.runs import logits_of, ranks_of
 
 __all__ = [
     "AREAS", "COARSE", "CONTROLS", "SCALES", "Change", "Curve", "KeepRemove", "TrustError", "keep_remove", "output",
@@ -79,7 +79,7 @@ def steps(
     e, method = explanation, method or next(iter(explanation.maps))
     _check(e, method, areas, baseline, chunk)
     names = [method, *(c for c in CONTROLS if controls and c != method)]
-    ranks = {name: _ranks(e, name) for name in names}
+    ranks = {name: ranks_of(e, name) for name in names}
     both = (e.picture, INFILLS[baseline].fill(e.picture))
     shown, hidden = (preprocessing.normalised(picture, explainer.preprocessing)[0] for picture in both)
     pixels = shown[0].numel()
@@ -92,7 +92,7 @@ def steps(
     for start in range(0, len(parts), chunk):
         batch = parts[start : start + chunk]
         x = torch.stack([torch.where(_mask(ranks, part, shown[0]), shown, hidden) for part in batch])
-        logits |= zip(batch, _logits(explainer, x, half), strict=True)
+        logits |= zip(batch, logits_of(explainer, x, half), strict=True)
         yield start + len(batch), len(parts)
     curves = {name: _curve(e, *([logits[part] for part in side] for side in pair)) for name, pair in sides.items()}
     return KeepRemove(method, e.target, baseline, tuple(c / pixels for c in counts), curves, len(parts))
@@ -114,7 +114,7 @@ def weighted(
     heat = e.heat(method)
     both = (e.picture, INFILLS[baseline].fill(e.picture))
     shown, hidden = (preprocessing.normalised(picture, explainer.preprocessing) for picture in both)
-    logits = _logits(explainer, torch.lerp(hidden, shown, heat / heat.max()))[0]
+    logits = logits_of(explainer, torch.lerp(hidden, shown, heat / heat.max()))[0]
     probability = e.to_probabilities(logits)[e.class_names.index(e.target)]
     return Change(e.probabilities[e.target], float(probability))
 
@@ -133,31 +133,6 @@ def _mask(ranks: dict[str, Tensor], part: _Part, like: Tensor) -> Tensor:
     if not method:
         return torch.zeros_like(like, dtype=torch.bool)
     return ((ranks[method] >= low) & (ranks[method] < high)).view_as(like)
-
-
-def _ranks(e: Explanation, method: str) -> Tensor:
-    """(H * W,) the rank of each pixel, 0 the first."""
-    if method in e.signed:
-        signed = e.signed[method]
-    else:
-        blank = next(iter(e.signed.values()))[None, None].clone()  # of a control, only the grid counts
-        signed = cam.METHODS[method](blank, blank, ())[0]
-    order = ranking(*(resize.upsample(raw, e.picture.size[::-1]) for raw in (signed.relu(), signed)))
-    ranks = torch.empty_like(order)
-    ranks[order] = torch.arange(len(order), device=order.device)
-    return ranks
-
-
-def _logits(explainer: Explainer, x: Tensor, half: bool = False) -> Tensor:
-    """(N, 3, H, W) -> (N, classes); split in two where the memory of the GPU is too small."""
-    try:
-        inputs = x.to(explainer.engine.device, memory_format=torch.channels_last)
-        return explainer.engine.network(inputs, half).cpu()
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-    if len(x) == 1:
-        raise TrustError("The GPU's memory is too small for this picture: use a smaller one, or the CPU.")
-    return torch.cat([_logits(explainer, part, half) for part in x.split(-(-len(x) // 2))])
 
 
 def _curve(e: Explanation, keep: list[Tensor], remove: list[Tensor]) -> Curve:

@@ -1,21 +1,22 @@
 """All checks of one map on one picture, and a verdict in plain words with its reasons.
 
-Three questions: does the network need the area that the map shows more than the area of maps that see neither picture
-nor network (`dala.trust.deletion`); does the map depend on the learned weights (`dala.trust.randomization`); does it
+Three questions: does the network need the area that the map shows more than the areas of random maps of the same
+smoothness (`dala.trust.blind`); does the map depend on the learned weights (`dala.trust.randomization`); does it
 stay the same under perturbations that do not change the meaning of the picture (`dala.trust.robustness`)? A verdict is
 about this map of this picture: one picture proves nothing about a method.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dala import cam
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.progress import Tracked, finish
-from dala.trust import deletion, randomization, robustness
-from dala.trust.deletion import CONTROLS, KeepRemove
+from dala.trust import blind, deletion, randomization, robustness
+from dala.trust.blind import Ranked
+from dala.trust.deletion import KeepRemove
 from dala.trust.infill import DEFAULT_INFILL
 from dala.trust.randomization import Sanity
 from dala.trust.robustness import Stability
@@ -24,16 +25,19 @@ __all__ = ["Checked", "Reason", "Verdict", "check", "signed", "steps", "to_json"
 
 # A choice of ours, for want of a null distribution: below it, more than half of the order of the pixels has changed.
 STEADY = 0.6
-# By which share of the range of all curves a map must be ahead of a control for the difference to count.
-LEAD = 0.02
+# The share of random maps that a map must be ahead of to count as needed; behind as many, it counts as not needed.
+AHEAD = 0.95
+# A smaller change of the logit margin is none.
+STILL = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """Results for one map: the curves with both controls, the map under random weights, and under perturbations."""
+    """Results for one map: its curves, its rank among random maps, and how it changes with weights and picture."""
 
     method: str
     curves: KeepRemove
+    ranked: Ranked
     sanity: Sanity
     stability: dict[str, Stability]
 
@@ -86,16 +90,15 @@ def steps(
         TrustError, SanityError, StabilityError: a map that cannot be checked.
     """
     method = method or next(iter(explanation.maps))
-    # The three parts take about equally long, though not equally many steps.
-    curves = deletion.steps(
-        explainer, explanation, method, deletion.COARSE, baseline, controls=True, chunk=4, half=half
-    )
-    curves_result = yield from _part(0, "hiding parts of the picture", curves)
+    curves = deletion.steps(explainer, explanation, method, deletion.COARSE, baseline, chunk=4, half=half)
+    curves_result = yield from _part(0, 10, "hiding parts of the picture", curves)
+    chance = blind.steps(explainer, explanation, method, baseline, half=half)
+    ranked_result = yield from _part(10, 40, f"comparing with {blind.COUNT} random maps", chance)
     weights = randomization.steps(explainer, explanation, (method,))
-    weights_result = yield from _part(1, "randomizing the weights", weights)
+    weights_result = yield from _part(40, 70, "randomizing the weights", weights)
     changes = robustness.steps(explainer, explanation, (method,))
-    changes_result = yield from _part(2, "turning, shifting and restaining the picture", changes)
-    return Checked(method, curves_result, weights_result[method], changes_result[method])
+    changes_result = yield from _part(70, 100, "turning, shifting and restaining the picture", changes)
+    return Checked(method, curves_result, ranked_result, weights_result[method], changes_result[method])
 
 
 def verdict(result: Checked) -> Verdict:
@@ -103,15 +106,19 @@ def verdict(result: Checked) -> Verdict:
     reasons = (_needed(result), _learned(result), _steady(result))
     against = sum(r.speaks_for is False for r in reasons)
     title, count = cam.METHODS[result.method].title, ("None", "One of", "Two of", "All")[against]
-    if not against:
+    if against:
+        advice = "interpret it with caution" if against == 1 else "do not rely on it"
+        speaks = "speaks" if against == 1 else "speak"
+        return Verdict(f"{count} three checks {speaks} against this {title} map: {advice}.", reasons)
+    if all(r.speaks_for for r in reasons):
         return Verdict(
-            f"No check speaks against this {title} map. That does not make it right: at best it shows what the network "
-            "uses, and the network may be wrong.",
+            f"All three checks speak for this {title} map. That does not make it right: at best it shows what the "
+            "network uses, and the network may be wrong.",
             reasons,
         )
-    advice = "interpret it with caution" if against == 1 else "do not rely on it"
-    speaks = "speaks" if against == 1 else "speak"
-    return Verdict(f"{count} three checks {speaks} against this {title} map: {advice}.", reasons)
+    return Verdict(
+        f"These checks tell little about this {title} map: none speaks against it, and not all speak for it.", reasons
+    )
 
 
 def to_json(result: Checked) -> dict[str, Any]:
@@ -132,6 +139,7 @@ def to_json(result: Checked) -> dict[str, Any]:
             }
             for name, c in curves.curves.items()
         },
+        "random_maps": {"better_than": result.ranked.better, **asdict(result.ranked)},
         "weights": {
             "limit": result.sanity.limit,
             "survives": result.sanity.survives,
@@ -150,32 +158,43 @@ def signed(value: float) -> str:
 
 
 def _part(
-    index: int, words: str, run: Generator[tuple[int, int], None, Any]
+    start: int, end: int, words: str, run: Generator[tuple[int, int], None, Any]
 ) -> Generator[tuple[int, int, str], None, Any]:
-    """The steps of one of three parts, as steps of the whole in percent."""
-    yield 100 * index // 3, 100, words
+    """The steps of a part, as steps of the whole from `start` to `end` percent."""
+    yield start, 100, words
     tracked = Tracked(run)
     for done, total in tracked:
-        yield (100 * index + 100 * done // total) // 3, 100, words
+        yield start + (end - start) * done // total, 100, words
     return tracked.result
 
 
 def _needed(result: Checked) -> Reason:
-    """Compare with the better control, on logit margins: they differ even where every probability is 1.000."""
-    c, check = result.curves, "Does the network need what it shows?"
-    gains = {name: c.insertion(name, "margin") - c.deletion(name, "margin") for name in c.curves}
-    best = max((name for name in CONTROLS if name in gains and name != result.method), key=gains.__getitem__)
-    values = [m for curve in c.curves.values() for side in curve.pair("margin") for m in side]
-    numbers = (
-        f"at equal kept areas, insertion minus deletion is {signed(gains[result.method])} logits, and "
-        f"{signed(gains[best])} for the {cam.METHODS[best].title}"
+    """The map's rank among random maps, and what hiding its region did; both have to agree to speak for it."""
+    r, check = result.ranked, "Does the network need what it shows?"
+    moves, count = r.needed, len(r.random)
+    if r.better >= AHEAD * count and moves > STILL:
+        speaks_for, lead = True, "The network needs what this map shows"
+    elif r.better <= (1 - AHEAD) * count or (moves < -STILL and r.better < count / 2):
+        speaks_for, lead = False, "The network does not need what this map shows"
+    else:
+        speaks_for, lead = None, "This tells little about the map"
+    rank = f"it is better than {r.better} of {count} random maps of the same smoothness"
+    return Reason(check, speaks_for, f"{lead}: {rank}. {_hiding(result)}")
+
+
+def _hiding(result: Checked) -> str:
+    """What hiding the region of the map did, in plain words."""
+    r, target = result.ranked, result.curves.target
+    if abs(r.needed) <= STILL:
+        verb, what = "hardly changes", ", though the map calls it important"
+    else:
+        verb = "lowers" if r.own.remove_margin < r.whole_margin else "raises"
+        what = "" if r.needed > 0 else ", which contradicts the map"
+    margins = f"logit margin from {signed(r.whole_margin)} to {signed(r.own.remove_margin)}"
+    return (
+        f"Hiding the {100 * r.area:.0f} % of the picture where the map is highest {verb} the network's output for "
+        f"{target} (probability from {r.whole:.3f} to {r.own.remove:.3f}, {margins}){what}."
     )
-    lead = LEAD * (max(values) - min(values))
-    if gains[result.method] - gains[best] > lead:
-        return Reason(check, True, f"The network needs what the map shows more than what the controls show: {numbers}.")
-    if gains[best] - gains[result.method] > lead:
-        return Reason(check, False, f"A control shows better than the map what the network needs: {numbers}.")
-    return Reason(check, None, f"A control does about as well as the map, so this check is inconclusive: {numbers}.")
 
 
 def _learned(result: Checked) -> Reason:
@@ -189,6 +208,9 @@ def _steady(result: Checked) -> Reason:
     means = {kind: sum(v) / len(v) for kind, v in kinds.items()}
     numbers = ", ".join(f"{kind} {value:.2f}" for kind, value in means.items())
     steady = min(means.values()) >= STEADY
-    lead = "The map stays the same" if steady else "The map changes"
-    words = f"{lead} under harmless perturbations (mean rank correlation: {numbers}; at least {STEADY:g} is required)."
+    lead = "The map stays much the same" if steady else "The map changes"
+    words = (
+        f"{lead} when the picture is turned, flipped, shifted or restained. Mean rank correlation with the map of the "
+        f"picture itself: {numbers}; below {STEADY:g} it counts as changed."
+    )
     return Reason("Does it stay the same under harmless perturbations?", steady, words)

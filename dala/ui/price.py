@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -40,7 +41,7 @@ class Prices:
                 continue
             key = (start.layer, start.picture.size, name)
             if key not in known:
-                known[key] = expected(lambda name=name: explainer.retarget(start, start.target, methods=(name,)))
+                known[key] = expected(partial(explainer.retarget, start, start.target, methods=(name,)))
             seconds[name] = known[key]
         return {name: value for name, value in seconds.items() if value > NOTABLE}
 

@@ -241,7 +241,7 @@ class Page:
 
     def _connect_tab(self, tab: gr.Tab, followers: list[_Follower]) -> None:
         def run(now: _Now, current: Current | None, *rest: Any) -> Any:
-            now.opened = tab.id
+            now.opened = str(tab.id)
             try:
                 values = _follow(now, now.current or current, followers, rest)
             except DalaError as error:

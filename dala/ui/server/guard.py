@@ -58,10 +58,10 @@ class _RefusedError(Exception):
 class Compressed(BrotliMiddleware):
     """Compresses text, and in Gradio's place: it leaves out the page itself, and does the rest less well."""
 
-    def __init__(self, app: ASGIApp, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, /, **options: Any) -> None:
         async def plain(scope: Scope, receive: Receive, send: Send) -> None:
             headers = [(name, value) for name, value in scope.get("headers", ()) if name != b"accept-encoding"]
-            await app(scope | {"headers": headers}, receive, send)
+            await app({**scope, "headers": headers}, receive, send)
 
         super().__init__(plain, **options)
 

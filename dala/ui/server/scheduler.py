@@ -169,12 +169,12 @@ class Scheduler:
                 return
 
     def _run(self, job: Job) -> None:
+        result: Any = None
+        raised: BaseException | None = None
         try:
             result = job.context.run(self._work, job)
         except BaseException as error:
-            result, raised = None, error
-        else:
-            raised = None
+            raised = error
         with self._lock:
             self._now, self._begun = None, self._begun - 1
             self._next()

@@ -180,7 +180,7 @@ class Patch:
         parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
         scale = current.source.scale or UNKNOWN
         notes = _alert(e.warning), _shift(current)
-        place = self._place(current, ranked[0][0]).address()
+        place = self._place(current, ranked[0][0]).address() | {"serial": current.serial}
         picture = str(stored(e.picture))
         return [picture, current, classes, lines, current.serial, *notes, parts, scale, place]
 
@@ -206,8 +206,7 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     """Lay out the sidebar in the current context and bind its handlers; `changed` changes with the network."""
     column = Patch(page, samples)
     patch = gr.Image(
-        label="Patch", alt_text="The patch as the network sees it",
-        placeholder="Drop, paste (Ctrl+V) or choose a patch",
+        label="Patch", alt_text="The patch as the network sees it", placeholder="Drop, paste (Ctrl+V) or choose one",
         type="filepath", format="png", sources=["upload", "clipboard"], buttons=["fullscreen"], elem_classes="patch",
     )  # fmt: skip
     visit = Visit()

@@ -29,9 +29,9 @@ __all__ = ["Trust", "build"]
 CSS = (Path(__file__).parent / "trust.css").read_text(encoding="utf-8")
 NOTHING = "<p class='lead'>This map has not been checked yet.</p>"
 READING = """
-- **Insertion and deletion** show or hide the picture in the order of the map and record the logit of the class. A
-  random map and a map that is brightest in the centre serve as controls: a useful map finds what the network needs
-  sooner than they do.
+- **Insertion and deletion** show or hide the picture in the order of the map and record the output for the class.
+  Twenty random maps, as smooth as this one, do the same at the area that its default threshold keeps. Better than 19 of
+  them, and an output that falls when the area is hidden, speak for the map; anything less tells little.
 - **Random weights**: a map that stays the same after the learned weights are replaced by random ones shows the picture,
   not the network (Adebayo et al. 2018).
 - **Harmless perturbations**: tissue has no orientation, and stains differ between laboratories. Every map is mapped

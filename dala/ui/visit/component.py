@@ -51,7 +51,10 @@ KEYS = {"sample": "sample", "upload": "upload", "target": "class", "magnificatio
 
 
 class Visit(gr.HTML):
-    """The component; its value is `Place.address()`, or None. Event: `open`, with such an address."""
+    """The component; its value is `Place.address()` and the `serial` of the picture, or None.
+
+    Event: `open`, with an address.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         scripts = [_HERE.parent / "mapview" / "address.js", *(_HERE / name for name in SCRIPTS)]

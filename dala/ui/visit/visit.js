@@ -1,6 +1,7 @@
 // The visit: keeps the address in step with the picture and the tab, and restores both after a reload, Back or a link.
 //
-// props.value: the address of the picture on screen, {sample, upload, class, magnification, part}, or null.
+// props.value: the address of the picture on screen, {sample, upload, class, magnification, part}, with a serial number,
+// so that two uploads differ; or null.
 (dala => {
 'use strict';
 
@@ -52,7 +53,7 @@ function shown(visit) {
   if (now.upload && visit.file) dala.keep.put(visit.file);
   visit.wanted = null;
   const moved = !same(now, pick(dala.address.query()), ['sample', 'upload']);
-  dala.address.write(now, visit.begun && moved && !visit.going);
+  dala.address.write(pick(new Map(Object.entries(now))), visit.begun && moved && !visit.going);
   Object.assign(visit, {begun: true, going: false});
   if (wanted && !same(now, wanted)) visit.host.trigger('open', wanted);
 }
