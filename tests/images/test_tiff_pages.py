@@ -1,7 +1,10 @@
 """TIFFs of several pages: slides, pyramids, channels and stacks as scanners and microscopes write them."""
 
+import io
+
 import numpy as np
 import pytest
+import tifffile
 
 from dala.images import reading
 from dala.images.preprocessing import ImageError
@@ -165,6 +168,13 @@ def test_a_big_endian_bigtiff_is_no_bomb():
     nowhere[at + 12 : at + 16] = bytes(4)  # the strip at 0, where the header is
     with pytest.raises(ImageError, match="damaged"):
         reading.read(bytes(nowhere))
+
+
+def test_a_compressed_big_endian_bigtiff_is_refused_as_such():
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, RGB, byteorder=">", bigtiff=True, compression="lzw", photometric="rgb", metadata=None)
+    with pytest.raises(ImageError, match=r"Big-endian BigTIFF .*LZW.* is not read: save it as a classic TIFF"):
+        reading.read(stream.getvalue())
 
 
 def test_directories_in_a_circle_end():
