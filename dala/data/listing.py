@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dala.images import reading
+from dala.images.formats import SUFFIXES, UNREAD, pictures
 
 __all__ = ["Listing", "listing"]
 
@@ -47,7 +47,7 @@ class Listing:
 def listing(root: Path) -> Listing:
     """List the pictures in and below a folder; folders behind symbolic links are followed once."""
     others, empty, linked = _walk(root)
-    files = sorted({p for place in (root, *linked) for p in reading.pictures(place)})
+    files = sorted({p for place in (root, *linked) for p in pictures(place) if p.suffix.lower() not in UNREAD})
     left_out = {p: THUMBNAIL for p in files if any(part in _THUMBNAILS for part in p.relative_to(root).parts[:-1])}
     files = [p for p in files if p not in left_out]
     left_out |= _drawings(root, files)
@@ -86,7 +86,7 @@ def _walk(root: Path) -> tuple[list[str], list[Path], list[Path]]:
         folders += [place / name for name in inside]
         for name in found:
             suffix = Path(name).suffix.lower()
-            if suffix in reading.SUFFIXES:
+            if suffix in SUFFIXES - UNREAD:
                 full |= {place, *place.parents}
             elif suffix not in _USUAL:
                 suffixes[suffix] += 1

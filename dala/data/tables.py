@@ -144,9 +144,9 @@ def _records(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     skipped = int(bool(re.fullmatch(r'"?sep=."?', first.strip())))  # as Excel writes it
     if skipped:
         text, first = rest, rest.partition("\n")[0]
-    fields = {d: len(next(csv.reader([first.rstrip("\r")], delimiter=d), [])) for d in DELIMITERS}
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=lambda d: fields[d]))
     try:
+        fields = {d: len(next(csv.reader([first.rstrip("\r")], delimiter=d), [])) for d in DELIMITERS}
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=lambda d: fields[d]))
         for record in table:
             yield table.line_num + skipped, record
     except csv.Error as error:

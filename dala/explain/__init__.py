@@ -4,7 +4,8 @@
 - `engine`: run a network stage by stage.
 - `own_engine`: run a network of one's own, given as features and head.
 - `contract`: what such a network has to be.
-- `form`, `outputs`: what its features and its head return.
+- `form`: what its features return.
+- `outputs`: what its head returns.
 - `batching`: pictures that share a forward pass, within the GPU's memory.
 - `explanation`: the result for one picture.
 - `explainer`: the public class that explains pictures with one network.

@@ -8,16 +8,17 @@ from PIL import Image, features
 from dala.images.preprocessing import ImageError
 from dala.images.tiff_tags import HEADS
 
-__all__ = ["READ", "SUFFIXES", "format_of", "pictures", "plugin"]
+__all__ = ["READ", "SUFFIXES", "UNREAD", "format_of", "pictures", "plugin"]
 
 Image.init()  # otherwise Pillow knows only the formats that are registered on import
 READ = ("PNG", "JPEG", "TIFF", "WebP", "BMP", "GIF", "JPEG 2000", "AVIF")
+# Endings of pictures of which none is read.
+UNREAD = {".heic", ".heif", ".jxl", ".dcm", ".czi"}
 # Endings of pictures in a folder. What is in such a file is read, or refused with a sentence.
-SUFFIXES = {
+SUFFIXES = UNREAD | {
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".webp", ".bmp", ".dib", ".gif", ".avif",
     ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
     ".tif", ".tiff", ".btf", ".tf2", ".tf8", ".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".lsm", ".stk",
-    ".heic", ".heif", ".jxl", ".dcm", ".czi",
 }  # fmt: skip
 USE = "use PNG, JPEG, TIFF, WebP, BMP or GIF"
 OTHERS = "save it as PNG or TIFF"

@@ -33,6 +33,7 @@ MAP = {
     "and different maxima.",
     "colour scale": "Which colour stands for which value: from zero to the map's own maximum, or to that of the "
     "largest map if several share one scale.",
+    "look": "How a map is laid over the tissue: as a lamp, as a veil of colours, or as an outline alone.",
     "threshold τ": "A map is shown where its value is at least τ.",
     "strength k": "How far τ lies above the map's mean, in standard deviations; the other rules have a strength of "
     "their own.",

@@ -6,6 +6,8 @@
 - `explanation_cache`: recent explanations, shared by all sessions.
 - `session`: the state of a session, and how the tabs follow it.
 - `choices`: the choice of methods that several tabs offer.
+- `beside`: what stands beside the maps: sentences, and the planted focus of a phantom.
+- `price`: how long slow methods take here.
 - `link`: choices in the page's address.
 - `download`: what is on screen as one zip.
 - `sidebar`: the patch and the model, left of every tab.

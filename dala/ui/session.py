@@ -287,6 +287,7 @@ def _explaining(handler: Callable[..., Any], count_: int, place: int, followers:
         [inspect.Parameter(p, inspect.Parameter.KEYWORD_ONLY, annotation=hints[p]) for p in added]
     )
     both.__annotations__ = {p: hints[p] for p in added}
+    both.__name__ = handler.__name__
     return both
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import gradio as gr
 import httpx
 import pytest
 import safehttpx
@@ -35,7 +36,7 @@ def post(visitor, path, body):
 def event(visitor, served, name, session, data=(), **more):
     """Send one of the page's own events; return its last message."""
     index, fn = next((i, f) for i, f in served.fns.items() if f.api_name == name)
-    data = [*data, *[None] * (len(fn.inputs) - len(data))]
+    data = [*data, *([] if isinstance(b, gr.CheckboxGroup) else None for b in fn.inputs[len(data) :])]
     body = {"fn_index": index, "session_hash": session, "data": data, **more}
     post(visitor, "queue/join", json.dumps(body))
     stream = visitor.get("gradio_api/queue/data", params={"session_hash": session}).text

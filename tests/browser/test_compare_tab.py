@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from dala.heatmaps import thresholds
 from tests.support.canvas import pixels
@@ -75,9 +76,7 @@ def test_a_click_and_the_arrow_keys_show_every_raw_value(compared):
 def test_evidence_against_a_class_is_named(compared):
     page = compared
     page.get_by_label("against", exact=True).check()
-    page.wait_for_function(
-        "() => / different maps against /.test(document.querySelector('#comparison .words').innerText)"
-    )
+    page.wait_for_function("() => /evidence against /.test(document.querySelector('#comparison .words').innerText)")
 
 
 def test_the_wipe_goes_by_keys_and_by_mouse(compared):
@@ -103,11 +102,15 @@ def test_a_broken_file_leaves_what_is_compared(compared, broken_file):
     assert page.locator("#comparison figure canvas").count() == 4
 
 
-def test_too_few_methods_are_refused_in_a_sentence(compared):
+def test_two_methods_at_least_stay_ticked_and_say_why(compared):
     page = compared
-    for name in ("Grad-CAM++", "LayerCAM", "Eigen-CAM"):
+    for name in ("Grad-CAM++", "LayerCAM"):
         page.get_by_label(name, exact=True).uncheck()
-    page.wait_for_selector("text=Choose 2 to 6 methods, not 1.")
+    left = page.get_by_label("Eigen-CAM", exact=True)
+    expect(left).to_be_disabled()
+    assert page.locator("label:has(input[name=eigen_cam])").get_attribute("title") == "At least 2 are compared."
+    page.get_by_label("Grad-CAM++", exact=True).check()
+    expect(left).to_be_enabled()
 
 
 def test_the_download_holds_every_map(compared):

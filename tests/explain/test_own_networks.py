@@ -188,7 +188,7 @@ def test_dalaresnet50_of_other_dtypes(small, patch, dtype):
     model = copy.deepcopy(small.model).to(dtype)
     e = Explainer(model, "cpu").explain(patch, "malignant")
     # The weights are stored as fp16, but for vectors.
-    bound = {torch.float64: 0, torch.float16: 0.02, torch.bfloat16: 0.05}[dtype]
+    bound = {torch.float64: 0, torch.float16: 0.02, torch.bfloat16: 0.1}[dtype]
     wanted = small.explain(patch, "malignant").signed["grad_cam"]
     assert (e.signed["grad_cam"] - wanted).abs().max() <= bound * wanted.abs().max()
     assert {p.dtype for p in model.parameters()} == {dtype}

@@ -168,7 +168,7 @@ class Attack:
         rng, public = self.rng, self.client.get(f"{API}/info").json()["named_endpoints"]
         able = {i: fn for i, fn in self.demo.fns.items() if fn.fn is not None}
         for turn in range(n):
-            bad = [hostile.value(rng, self.uploaded) for _ in range(12)]
+            bad = [hostile.value(rng, self.uploaded) for _ in range(16)]
             if turn % 3 == 0:
                 name, endpoint = rng.choice(sorted(public.items()))
                 data = dict(zip((p["parameter_name"] for p in endpoint["parameters"]), bad, strict=False))

@@ -24,7 +24,6 @@ PLAIN = {
     "display",
     "opacity",
     "palette",
-    "outline only",
     "left",
     "right",
     "between",

@@ -4,6 +4,7 @@ import base64
 import io
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -53,8 +54,8 @@ def test_an_explanation_without_gradient_is_decomposed(content, current):
     assert view["maps"][0]["cells"]
     assert "cells" not in view["maps"][1]
     assert [m.count("<img") for m in markups] == [1, 12, 12, 0, 4, 0]
-    picture = markups[0].split("base64,")[1].split("'")[0]
-    assert reading.read(base64.b64decode(picture)).tobytes() == current.explanation.picture.tobytes()
+    picture = markups[0].split("gradio_api/file=")[1].split("'")[0]
+    assert reading.read(Path(picture)).tobytes() == current.explanation.picture.tobytes()
     assert "alt=''" not in "".join(markups)
 
 

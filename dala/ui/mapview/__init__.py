@@ -1,5 +1,4 @@
 """The map view: a component that draws maps in the browser.
 
 - `view`: the component, its data and its events.
-- `beside`: sentences that qualify the maps, and the planted focus of a phantom.
 """

@@ -61,7 +61,8 @@ class Patch:
         An uploaded picture is sent again by the browser, if it still has it.
         """
         place = Place.of(request.query_params)
-        return [gr.skip()] * SHOWN if place.upload else self._at(place, None, model)
+        nothing = place.upload or not self._samples(model)
+        return [gr.skip()] * SHOWN if nothing else self._at(place, None, model)
 
     def open(self, current: Current | None, model: str, event: gr.EventData) -> list[Any]:
         """Explain the picture of an address, to which the visitor returned."""
@@ -148,7 +149,7 @@ class Patch:
         names = self._names(current.model)
         own = self._samples(current.model)[names.index(s.sample)].magnification if s.sample in names else None
         return Place(
-            "" if s.sample == names[0] else s.sample,
+            "" if s.sample in names[:1] else s.sample,
             "" if s.sample else "1",
             "" if e.target == top else e.target,
             "" if s.scale == own else s.scale or UNKNOWN,
