@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--magnifications", "--magnification", nargs="+", default=["100X"], metavar="X",
         help="of BreakHis, separated by spaces or commas (default: 100X)",
     )  # fmt: skip
-    check.add_argument("--folds", type=_at_least_two, default=5, metavar="K", help="default: 5")
+    folds = partial(_number, what="folds of at least 2", least=2)
+    check.add_argument("--folds", type=folds, default=5, metavar="K", help="default: 5")
     check.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
-    check.add_argument("--workers", type=_count, default=0, help="additional threads that decode (default: 0)")
+    threads = partial(_number, what="threads")
+    check.add_argument("--workers", type=threads, default=0, help="additional threads that decode (default: 0)")
     check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
 
@@ -240,13 +243,7 @@ def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield f"  and {len(lines) - MOST} more"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads")
-    return int(text)
-
-
-def _at_least_two(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds of at least 2")
+def _number(text: str, what: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}")
     return int(text)

@@ -90,16 +90,7 @@ def read(
         _check_magnifications(root, labels, magnifications)
         labels = {p: label for p, label in labels.items() if label.magnification in magnifications}
     kinds = {label.kind for label in labels.values()}
-    _check_cases(root, kinds, classes)
-    if isinstance(classes, str):
-        names = class_map.resolve(root, kinds, layout.classes.get(classes, {}), class_names)
-    else:
-        names = class_map.resolve(root, kinds, classes, class_names)
-        empty = [kind for kind in classes if kind not in kinds]
-        if empty:
-            raise DataError(
-                f"{root}: its map names {empty[0]}, which has no pictures; there are {', '.join(sorted(kinds))}."
-            )
+    names = _names(root, kinds, layout, classes, class_names)
     own = list(class_names or dict.fromkeys(name for name in names.values() if name))
     grouped = found.grouped or (root / groups.NAME).exists()
     index = {kind: own.index(name) if name else LEFT_OUT for kind, name in names.items()}
@@ -167,6 +158,25 @@ def decode(dataset: Dataset, function: Callable[[Image.Image], T], workers: int 
 
 def _nothing(picture: Image.Image) -> None:
     """Use a picture only to see that it can be decoded."""
+
+
+def _names(
+    root: Path,
+    kinds: set[str],
+    layout: Format,
+    classes: str | Mapping[str, str | None],
+    class_names: Sequence[str] | None,
+) -> dict[str, str | None]:
+    """The class of every finest class, None of those that are left out."""
+    _check_cases(root, kinds, classes)
+    if isinstance(classes, str):
+        return class_map.resolve(root, kinds, layout.classes.get(classes, {}), class_names)
+    names = class_map.resolve(root, kinds, classes, class_names)
+    if empty := [kind for kind in classes if kind not in kinds]:
+        raise DataError(
+            f"{root}: its map names {empty[0]}, which has no pictures; there are {', '.join(sorted(kinds))}."
+        )
+    return names
 
 
 def _check_name(what: str, name: str, names: Sequence[str] | dict[str, Format]) -> None:

@@ -4,6 +4,7 @@
 - `alert`: an error of the project, shown to the visitor.
 - `model_cache`: networks in memory, shared by all sessions.
 - `explanation_cache`: recent explanations, shared by all sessions.
+- `current`: the picture of a session.
 - `session`: the state of a session, and how the tabs follow it.
 - `choices`: the choice of methods that several tabs offer.
 - `beside`: what stands beside the maps: sentences, and the planted focus of a phantom.

@@ -7,7 +7,7 @@ from PIL import Image
 
 from dala.explain.explainer import Explainer
 from dala.images import encoding
-from dala.ui.session import Current
+from dala.ui.current import Current
 
 __all__ = ["beside", "notes", "planted"]
 

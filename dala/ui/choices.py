@@ -2,7 +2,8 @@
 
 from dala import cam
 from dala.explain.explanation import Explanation
-from dala.ui.session import Current, Page
+from dala.ui.current import Current
+from dala.ui.session import Page
 
 __all__ = ["by_method", "quick_methods"]
 

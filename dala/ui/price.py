@@ -1,7 +1,8 @@
 """What slow maps cost, in seconds of this machine: measured on a slice of the work itself, once for each size."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +12,7 @@ from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.progress import listening
 
-__all__ = ["NOTABLE", "Prices", "expected", "words"]
+__all__ = ["NOTABLE", "Prices", "expected", "told", "words"]
 
 NOTABLE = 3.0  # what takes longer, in seconds, is not begun before its price was shown
 
@@ -78,3 +79,20 @@ def words(seconds: float) -> str:
         return f"{max(step, step * round(seconds / step))} s"
     minutes, rest = divmod(10 * round(seconds / 10), 60)
     return f"{minutes} min" + (f" {rest} s" if rest and minutes < 5 else "")
+
+
+@contextmanager
+def told(progress: Callable[..., Any], methods: Sequence[str]) -> Iterator[None]:
+    """Show how much of slow methods is done, and how long the rest will take."""
+    count = sum(cam.METHODS[name].per_channel for name in methods)
+    began, ended, before = time.monotonic(), 0, 0
+
+    def say(done: int, total: int) -> None:
+        nonlocal ended, before
+        ended, before = ended + (done < before), done
+        share = min((ended + done / total) / count, 1)
+        left = (time.monotonic() - began) * (1 / share - 1)
+        progress(share, desc=f"about {words(left)} left")
+
+    with listening(say):
+        yield

@@ -20,10 +20,11 @@ from dala.images.preprocessing import ImageError
 from dala.images.stain import restained
 from dala.phantoms import phantom
 from dala.publishing import samples
+from dala.ui.current import Source
 from dala.ui.mapview.view import payload
 from dala.ui.model_cache import HOST, ModelCache
 from dala.ui.server.uploads import uploaded_file
-from dala.ui.session import Page, Source
+from dala.ui.session import Page
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.compare import Compare
 from dala.ui.tabs.explain import Explain

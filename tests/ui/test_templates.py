@@ -21,10 +21,11 @@ from dala.explain.decomposition import Steps
 from dala.lessons import svg, trust_page, walkthrough
 from dala.publishing import samples
 from dala.trust import verdict
+from dala.ui.current import Source
 from dala.ui.model_cache import HOST, ModelCache
-from dala.ui.session import Page, Source
+from dala.ui.session import Page
 from dala.ui.sidebar.patch import Patch
-from dala.ui.tabs import compare, glossary, results, results_benchmark, tables
+from dala.ui.tabs import agreement, glossary, results, results_benchmark, tables
 from dala.ui.tabs.walkthrough import StepByStep
 from tests.support.reports import REPORT, STUDY
 
@@ -101,14 +102,14 @@ def test_step_by_step(hostile, patch_file):
 def test_agreement_of_maps(small, patch, monkeypatch):
     own = cam.Method(cam.METHODS["layer_cam"].function, HOSTILE, "")
     monkeypatch.setitem(cam.METHODS, "own", own)
-    page = compare.matrix(small.explain(patch, methods=("grad_cam", "own", "random")))
+    page = agreement.matrix(small.explain(patch, methods=("grad_cam", "own", "random")))
     assert_text_only(page)
     assert Elements(page).tags.count("td") == 1 + 9
 
 
 def test_agreement_of_a_constant_map_is_none(small, patch):
     e = small.explain(patch, lambda logits: 0 * logits.sum(1), methods=("grad_cam", "random"))
-    assert "<td>none</td>" in compare.matrix(e)
+    assert "<td>none</td>" in agreement.matrix(e)
 
 
 def test_report(with_files):

@@ -21,8 +21,9 @@ from dala.lessons import threshold_figure, threshold_lab, threshold_lab_files
 from dala.phantoms import phantom
 from dala.publishing import samples
 from dala.trust import curves, deletion
+from dala.ui.current import Current, Source
 from dala.ui.model_cache import HOST, ModelCache
-from dala.ui.session import Current, Page, Source
+from dala.ui.session import Page
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.threshold_lab import Lab
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from dala.publishing import samples
+from dala.ui.current import Current, Source
 from dala.ui.model_cache import HOST, ModelCache
-from dala.ui.session import Current, Page, Source
+from dala.ui.session import Page
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.trust import NOTHING, LastCheck, Trust
 

@@ -16,8 +16,9 @@ from dala.images import reading
 from dala.lessons import walkthrough
 from dala.models import serialization
 from dala.publishing import samples
+from dala.ui.current import Current, Source
 from dala.ui.model_cache import HOST, ModelCache
-from dala.ui.session import Current, Page, Source
+from dala.ui.session import Page
 from dala.ui.sidebar.patch import Patch
 from dala.ui.tabs.walkthrough import StepByStep
 

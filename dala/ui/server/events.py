@@ -64,7 +64,12 @@ def scheduled(handler: Callable[..., Any], urgency: Urgency, kind: str = "", rep
         return SCHEDULER.submit(work, urgency, getattr(request, "session_hash", None), kind, replaces)
 
     run: Any = stream if generates else once
-    # Gradio takes what it adds to a handler's arguments from the types of these parameters.
+    _declare(run, handler, special)
+    return run
+
+
+def _declare(run: Any, handler: Callable[..., Any], special: dict[str, inspect.Parameter]) -> None:
+    """Give a job the handler's name, and parameters by whose types Gradio knows what to add to the arguments."""
     first = inspect.Parameter("request_", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
     rest = inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)
     more = [p.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) for p in special.values()]
@@ -72,7 +77,6 @@ def scheduled(handler: Callable[..., Any], urgency: Urgency, kind: str = "", rep
     hints = get_type_hints(handler)
     run.__annotations__ = {"request_": gr.Request} | {name: hints[name] for name in special if name in hints}
     run.__name__ = getattr(handler, "__name__", "handler")
-    return run
 
 
 def _special(handler: Callable[..., Any], parameter: inspect.Parameter) -> bool:

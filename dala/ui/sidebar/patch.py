@@ -8,21 +8,22 @@ from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
-from PIL import Image
 
 from dala.errors import DalaError
 from dala.explain.explainer import Question
-from dala.images import preprocessing, reading, tiles
+from dala.images import tiles
 from dala.images.laboratory import ABROAD, GENERATED
-from dala.publishing.samples import Sample, SamplesError
+from dala.publishing.samples import Sample
 from dala.ui import link
 from dala.ui.alert import alert
+from dala.ui.current import Current, ExpiredError, Source, require
 from dala.ui.explanation_cache import EXPLANATIONS
 from dala.ui.model_cache import HOST
 from dala.ui.server.pictures import stored
 from dala.ui.server.scheduler import Urgency
 from dala.ui.server.uploads import file_of
-from dala.ui.session import PLUMBING, Current, ExpiredError, Page, Source, require
+from dala.ui.session import PLUMBING, Page
+from dala.ui.sidebar.sample_list import SampleList
 from dala.ui.visit.component import KEYS, Place, Visit
 
 __all__ = ["Patch", "build"]
@@ -37,10 +38,7 @@ class Patch:
 
     def __init__(self, page: Page, samples: Sequence[Sample]) -> None:
         self.page = page
-        own = list(page.models.samples(HOST))
-        self._samples = lru_cache(maxsize=8)(
-            lambda model: own + list(samples) if model == HOST else [*page.models.samples(model), *samples]
-        )
+        self.samples = SampleList(page.models, samples)
         # Samples are the same for all visitors: each is explained once.
         self._sample = lru_cache(maxsize=32)(self._explain)
 
@@ -53,7 +51,10 @@ class Patch:
 
     def sample(self, model: str, event: gr.SelectData) -> list[Any]:
         """Explain the sample that was clicked."""
-        return self._chosen(int(event.index), model)
+        try:
+            return self._shown(self._sample(self.samples.source(int(event.index), model), model))
+        except DalaError as error:
+            raise alert(error) from None
 
     def first(self, model: str, request: gr.Request) -> list[Any]:
         """Explain the picture of the page's address when the page is opened, the first sample without one.
@@ -61,8 +62,8 @@ class Patch:
         An uploaded picture is sent again by the browser, if it still has it.
         """
         place = Place.of(request.query_params)
-        nothing = place.upload or not self._samples(model)
-        return [gr.skip()] * SHOWN if nothing else self._at(place, None, model)
+        skipped = place.upload or not self.samples.of(model)
+        return [gr.skip()] * SHOWN if skipped else self._at(place, None, model)
 
     def open(self, current: Current | None, model: str, event: gr.EventData) -> list[Any]:
         """Explain the picture of an address, to which the visitor returned."""
@@ -90,11 +91,7 @@ class Patch:
 
     def again(self, current: Current | None, model: str) -> list[Any]:
         """Show another network's samples, and explain the current picture with it."""
-        return [self.gallery(model), *(self._again(current, model) if current else [gr.skip()] * SHOWN)]
-
-    def gallery(self, model: str) -> list[tuple[Image.Image, str]]:
-        """Return thumbnails and captions of a network's own samples, then of the app's."""
-        return [(_thumbnail(s), s.caption) for s in self._samples(model)]
+        return [self.samples.gallery(model), *(self._again(current, model) if current else [gr.skip()] * SHOWN)]
 
     def restore(self, current: Current | None) -> Any:
         """Show the current picture again after a file that could not be used."""
@@ -105,31 +102,13 @@ class Patch:
         empty = gr.Radio(choices=[], value=None)
         return None, empty, "", "nothing", _alert(None), _shift(None), gr.Gallery(visible=False), UNKNOWN, None
 
-    def _chosen(self, index: int, model: str) -> list[Any]:
-        try:
-            return self._shown(self._sample(self._source(index, model), model))
-        except DalaError as error:
-            raise alert(error) from None
-
-    def _source(self, index: int, model: str) -> Source:
-        sample = self._samples(model)[index]
-        resolution = f"{sample.um_per_pixel:g} µm per pixel" if sample.um_per_pixel else ""
-        about = " · ".join(filter(None, (resolution, sample.origin, sample.licence)))
-        name = self._names(model)[index]
-        return Source(sample.file, about, sample.magnification, generated=sample.generated, sample=name)
-
-    def _names(self, model: str) -> list[str]:
-        """A name for each sample, for the page's address: its file's, and a number where two files share one."""
-        stems = [sample.file.stem for sample in self._samples(model)]
-        return [f"{stem}-{i}" if stem in stems[:i] else stem for i, stem in enumerate(stems)]
-
     def _at(self, place: Place, current: Current | None, model: str) -> list[Any]:
         """Explain the picture of an address; what it names and the app does not have is ignored."""
         try:
             if not (place.upload and current):
-                names = self._names(model)
+                names = self.samples.names(model)
                 index = names.index(place.sample) if place.sample in names else 0
-                current = self._sample(self._source(index, model), model)
+                current = self._sample(self.samples.source(index, model), model)
             scale = place.magnification if place.magnification in SCALES[1:] else current.source.scale
             part = int(place.part) if place.part.isdecimal() and len(place.part) < 4 else 0
             box = current.parts[part - 1] if 0 < part <= len(current.parts) else None
@@ -146,8 +125,8 @@ class Patch:
     def _place(self, current: Current, top: str) -> Place:
         """The address of a picture; what is shown without being chosen is left out."""
         s, e = current.source, current.explanation
-        names = self._names(current.model)
-        own = self._samples(current.model)[names.index(s.sample)].magnification if s.sample in names else None
+        names = self.samples.names(current.model)
+        own = self.samples.of(current.model)[names.index(s.sample)].magnification if s.sample in names else None
         return Place(
             "" if s.sample in names[:1] else s.sample,
             "" if s.sample else "1",
@@ -178,7 +157,8 @@ class Patch:
         ranked = sorted(e.probabilities.items(), key=lambda item: -item[1])
         classes = gr.Radio(choices=[(f"{name}  {p:.3f}", name) for name, p in ranked], value=e.target)
         lines = "  \n".join(_plain(line) for line in self._lines(current) if line)
-        parts = gr.Gallery(value=_parts(current), visible=bool(current.parts), selected_index=None)
+        thumbnails = [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(current.thumbnails)]
+        parts = gr.Gallery(value=thumbnails, visible=bool(current.parts), selected_index=None)
         scale = current.source.scale or UNKNOWN
         notes = _alert(e.warning), _shift(current)
         place = self._place(current, ranked[0][0]).address() | {"serial": current.serial}
@@ -212,7 +192,7 @@ def build(page: Page, demo: gr.Blocks, samples: Sequence[Sample], changed: gr.Te
     )  # fmt: skip
     visit = Visit()
     parts = _gallery(None, "Parts of this picture", "parts", visible=False)
-    gallery = _gallery(column.gallery(HOST), "Samples", "samples")
+    gallery = _gallery(column.samples.gallery(HOST), "Samples", "samples")
     scale = gr.Dropdown(list(SCALES), value=UNKNOWN, label="Magnification", elem_classes="scale-choice")
     alert = _alert(None)
     classes = gr.Radio(label="Class to explain, with its probability", elem_classes="classes")
@@ -257,19 +237,6 @@ def _shift(current: Current | None) -> gr.HTML:
         words = found.sentence(GENERATED if current.source.generated else ABROAD)
         text = Markup("<p role='status'>{}</p>").format(words)
     return gr.HTML(text, visible=bool(text), elem_classes="shift")
-
-
-def _parts(current: Current) -> list[tuple[Image.Image, str]]:
-    return [(picture, f"part {i}" if i else "the whole") for i, picture in enumerate(current.thumbnails)]
-
-
-def _thumbnail(sample: Sample) -> Image.Image:
-    try:
-        picture = reading.read(sample.file)
-    except preprocessing.ImageError as error:
-        raise SamplesError(f"{sample.file}: {error}") from error
-    picture.thumbnail((240, 160))
-    return picture
 
 
 def _plain(text: str) -> str:

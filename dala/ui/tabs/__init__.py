@@ -4,6 +4,7 @@
 - `walkthrough`: Grad-CAM in six steps.
 - `threshold_lab`: a map, its threshold, and the network's output.
 - `compare`: several methods side by side.
+- `agreement`: how far they agree, as a table.
 - `trust`: three checks of a map, and a verdict.
 - `results`: the quality of the network and the methods.
 - `results_report`: its section on the cross-validated report.

@@ -1,39 +1,34 @@
 """The tab "Compare methods": several maps on one colour scale or their own, at one kept area or their own τ."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 from markupsafe import Markup
 
-from dala import cam, markup
+from dala import cam
 from dala.cam.targets import Target
 from dala.errors import DalaError
 from dala.explain import export
 from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.explain.question import Question
-from dala.heatmaps import similarity
-from dala.progress import listening
 from dala.ui import choices, link
 from dala.ui import download as ui_download
 from dala.ui.alert import alert
 from dala.ui.beside import beside
+from dala.ui.current import Current, ExpiredError, require
 from dala.ui.mapview.view import MapView, comparison
-from dala.ui.price import words
+from dala.ui.price import told, words
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
-from dala.ui.session import LONG, MODEL, PLUMBING, Current, ExpiredError, Page, require
+from dala.ui.session import LONG, MODEL, PLUMBING, Page
 from dala.ui.tabs import glossary
+from dala.ui.tabs.agreement import matrix
 
 __all__ = ["Compare", "CompareError", "build"]
 
-TEMPLATE = Path(__file__).with_name("agreement.html")
 FIRST = (cam.DEFAULT_METHOD, "grad_cam_pp", "layer_cam", "eigen_cam")
 FEWEST, MOST = 2, 6
 ALONE = "the class alone"
@@ -102,7 +97,7 @@ class Compare:
         try:
             current = require(current)
             explainer, start, question = self._start(current, methods, over, layer, evidence, last)
-            with _told(progress, methods):
+            with told(progress, methods):
                 e = explainer.retarget(start, question)
         except DalaError as error:
             raise alert(error) from None
@@ -198,40 +193,11 @@ def _same_forward(current: Current, layer: str, last: Compared | None) -> Explan
     return None
 
 
-def matrix(explanation: Explanation) -> Markup:
-    """The agreement of maps as an HTML table: rank correlation below the diagonal, overlap at equal area above it."""
-    names = [group[0] for group in explanation.coinciding()]
-    heats = torch.stack([explanation.heat(name) for name in names])
-    ranks, overlaps = similarity.rank_correlation(heats).tolist(), similarity.overlap(heats).tolist()
-    titles = [cam.METHODS[name].title for name in names]
-    size = range(len(names))
-    cells = [[None if i == j else ranks[i][j] if j < i else overlaps[i][j] for j in size] for i in size]
-    share = f"{100 * similarity.DEFAULT_SHARE:.0f}"
-    return markup.render(TEMPLATE, share=share, titles=titles, rows=list(zip(titles, cells, strict=True)))
-
-
 def _price(slow: dict[str, float]) -> tuple[gr.Row, Any]:
     """What the slow methods cost, before they are run; nothing where there is none."""
     titles = " and ".join(cam.METHODS[name].title for name in slow)
     text = Markup("{} at this layer: about {} on this server.").format(titles, words(sum(slow.values())))
     return gr.Row(visible=bool(slow)), text if slow else ""
-
-
-@contextmanager
-def _told(progress: gr.Progress, methods: Sequence[str]) -> Iterator[None]:
-    """Show how much of slow methods is done, and how long the rest will take."""
-    count = sum(cam.METHODS[name].per_channel for name in methods)
-    began, ended, before = time.monotonic(), 0, 0
-
-    def say(done: int, total: int) -> None:
-        nonlocal ended, before
-        ended, before = ended + (done < before), done
-        share = min((ended + done / total) / count, 1)
-        left = (time.monotonic() - began) * (1 / share - 1)
-        progress(share, desc=f"about {words(left)} left")
-
-    with listening(say):
-        yield
 
 
 def build(page: Page, demo: gr.Blocks) -> None:

@@ -7,9 +7,10 @@ import gradio as gr
 from dala.errors import DalaError
 from dala.ui.alert import alert
 from dala.ui.beside import beside
+from dala.ui.current import Current, require
 from dala.ui.download import SAVE, explanation
 from dala.ui.mapview.view import MapView, payload
-from dala.ui.session import PLUMBING, Current, Page, require
+from dala.ui.session import PLUMBING, Page
 from dala.ui.tabs import glossary
 
 __all__ = ["Explain", "build"]

@@ -11,9 +11,10 @@ from dala.hub.cache import HubError
 from dala.hub.layout import CARD, LABORATORIES, REPORT, SHIFT, STUDY, TISSUE
 from dala.images import tissue
 from dala.publishing import card_text
+from dala.ui.current import Current
 from dala.ui.download import SAVE, data_url
 from dala.ui.model_cache import HOST
-from dala.ui.session import PLUMBING, Current, Page
+from dala.ui.session import PLUMBING, Page
 from dala.ui.tabs import glossary, results_benchmark, results_maps, results_shift, results_tissue
 from dala.ui.tabs.results_report import MOST_BYTES, NOTHING, page_of, plots, read
 

@@ -18,10 +18,11 @@ from dala.progress import Tracked
 from dala.trust import verdict
 from dala.ui import choices, link
 from dala.ui.alert import alert
+from dala.ui.current import Current, ExpiredError, require
 from dala.ui.download import SAVE, data_url
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
-from dala.ui.session import LONG, PLUMBING, Current, ExpiredError, Page, require
+from dala.ui.session import LONG, PLUMBING, Page
 from dala.ui.tabs import glossary
 
 __all__ = ["Trust", "build"]

@@ -22,10 +22,11 @@ from dala.ui import download as ui_download
 from dala.ui import link
 from dala.ui.alert import alert
 from dala.ui.beside import beside
+from dala.ui.current import Current, require
 from dala.ui.mapview.view import MapView, payload, stages
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
-from dala.ui.session import MODEL, PLUMBING, Current, Page, require
+from dala.ui.session import MODEL, PLUMBING, Page
 from dala.ui.tabs import glossary
 
 __all__ = ["StepByStep", "build"]
