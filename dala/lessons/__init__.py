@@ -9,5 +9,6 @@
 - `threshold_figure`: the figure of the threshold lab.
 - `threshold_lab_files`: its download.
 - `laboratories_figure`: recipes at home against laboratories held out.
+- `handout`: what a download needs beside maps and numbers.
 - `trust_page`: the checks of one map as a page.
 """

@@ -61,7 +61,7 @@ def figure(
     for axes, name, side in ((top[1], "Only the kept region shown", 0), (below[1], "All but the kept region shown", 1)):
         _output(_styled(axes, name), side, row, explanation, measured, scale)
     below[1].set_xlabel("kept area, %", color=TEXT)
-    fig.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=DARK)
+    fig.suptitle(_title(explanation, row, measured), x=0.015, ha="left", fontsize=11, color=DARK, wrap=True)
     if measured:
         handles, labels = top[1].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower right", ncols=len(labels), frameon=False, fontsize=10)

@@ -177,7 +177,7 @@ def test_the_download_needs_no_gradient(page, column):
     assert current.explanation.features.gradient is None
     chosen = {"rule": "otsu", "strength": None, "palette": "viridis", "opacity": 0.5, "look": "veil"}
     zipped = Explain(page).download(current, gr.EventData(None, chosen))
-    assert zipped.startswith("data:application/zip;base64,")
+    assert zipped.startswith("data:application/zip;name=phantom_malignant_explanation.zip;base64,")
 
 
 def test_the_comparison_is_downloaded_as_its_switches_are_set(page, column):

@@ -231,7 +231,11 @@ def test_the_download_is_what_is_on_screen(uploaded):
     with page.expect_download() as event:
         page.locator("#maps .download").click()
     archive = zipfile.ZipFile(event.value.path())
-    assert sorted(archive.namelist()) == ["dt_grad_cam.png", "explanation.json", "grad_cam.png", "maps.npz"]
+    assert event.value.suggested_filename.endswith("_explanation.zip")
+    assert sorted(archive.namelist()) == [
+        "README.txt", "dt_grad_cam.png", "explanation.json", "figure.png", "grad_cam.png", "maps.npz",
+        "mask_grad_cam.png", "picture.png",
+    ]  # fmt: skip
     saved = json.loads(archive.read("explanation.json"))
     assert (saved["rule"], saved["strength"], saved["target"]) == ("percentile", 80, e.target)
     for index, name in enumerate(("grad_cam.png", "dt_grad_cam.png")):

@@ -174,7 +174,7 @@ def test_the_download_is_of_this_patch(told):
     page.wait_for_selector("#step-maps .panels[aria-busy=false] canvas")
     with page.expect_download() as event:
         page.locator("#step-maps .download").click()
-    assert event.value.suggested_filename == "step_by_step.zip"
+    assert event.value.suggested_filename == "phantom_malignant_steps.zip"
     archive = zipfile.ZipFile(event.value.path())
     assert json.loads(archive.read("numbers.json"))["target"] == e.target
     arrays = np.load(io.BytesIO(archive.read("numbers.npz")))

@@ -53,9 +53,10 @@ def test_a_result_is_shown_for_its_picture_and_method_alone(content, current, ch
 
 
 def test_the_download_holds_every_number_the_maps_and_the_page(content, checked):
-    data = content.download(checked[1]).removeprefix("data:application/zip;base64,")
+    head, data = content.download(checked[1]).split(",")
+    assert head == "data:application/zip;name=patch_checks.zip;base64"
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(data))) as archive:
-        assert sorted(archive.namelist()) == ["checks.html", "checks.json", "maps.png"]
+        assert sorted(archive.namelist()) == ["README.txt", "checks.html", "checks.json", "maps.png", "picture.png"]
         assert json.loads(archive.read("checks.json"))["method"] == "layer_cam"
         assert "class='verdict'" in archive.read("checks.html").decode()
         assert Image.open(io.BytesIO(archive.read("maps.png"))).width > 1000

@@ -174,11 +174,11 @@ class Compare:
                 raise ExpiredError
             switches = {"one_kept_area": event.level, "one_colour_scale": event.shared}
             display = {**ui_download.display(event), "shared": event.shared}
-            content = export.files(
-                last.explanation, self.page.explainer(require(current)), event.rule, event.strength, display,
-                {"agreement": export.agreement_values(last.explanation), **switches}, event.level,
-            )  # fmt: skip
-            return ui_download.data_url(content)
+            e, explainer, chosen = last.explanation, self.page.explainer(require(current)), (event.rule, event.strength)
+            more = {"agreement": export.agreement_values(e), **switches}
+            content = export.files(e, explainer, *chosen, display, more, event.level)
+            picture = require(current).source.file.name
+            return ui_download.whole(content, e, explainer, (*chosen, event.level), picture)
         except DalaError as error:
             raise alert(error) from None
 

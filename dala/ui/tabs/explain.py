@@ -5,10 +5,11 @@ from typing import Any
 import gradio as gr
 
 from dala.errors import DalaError
+from dala.explain import export
 from dala.ui.alert import alert
 from dala.ui.beside import beside
 from dala.ui.current import Current, require
-from dala.ui.download import SAVE, explanation
+from dala.ui.download import SAVE, display, whole
 from dala.ui.mapview.view import MapView, payload
 from dala.ui.session import PLUMBING, Page
 from dala.ui.tabs import glossary
@@ -45,9 +46,11 @@ class Explain:
         return payload(current.explanation) | beside(current, self.page.explainer(current))
 
     def download(self, current: Current | None, event: gr.EventData) -> str:
-        """Overlays, raw maps and every number as a zip in a data URL."""
+        """The patch, overlays, masks, a figure, raw maps and every number as a zip in a data URL."""
         try:
-            return explanation(require(current).explanation, self.page.explainer(require(current)), event)
+            explainer, e = self.page.explainer(require(current)), require(current).explanation
+            content = export.files(e, explainer, event.rule, event.strength, display(event))
+            return whole(content, e, explainer, (event.rule, event.strength, False), require(current).source.file.name)
         except DalaError as error:
             raise alert(error) from None
 

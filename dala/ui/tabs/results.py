@@ -38,7 +38,7 @@ class Results:
 
     def download(self, current: Current | None) -> str:
         """The figures and the data behind them: a zip in a data URL."""
-        return data_url(files(self.page.models[current.model if current else HOST]))
+        return data_url(files(self.page.models[current.model if current else HOST]), "how_good_is_it.zip")
 
 
 def files(explainer: Explainer) -> dict[str, bytes]:

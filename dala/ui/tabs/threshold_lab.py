@@ -102,7 +102,8 @@ class Lab:
             e, explainer = choices.by_method(self.page, require(current), method), self.page.explainer(require(current))
             curves = curves if key == _key(require(current), method) else None
             content = threshold_lab_files.files(e, explainer, event.rule, event.strengths, display, curves, event.scale)
-            return ui_download.data_url(content)
+            chosen = (event.rule, event.strengths.get(event.rule), False)
+            return ui_download.whole(content, e, explainer, chosen, require(current).source.file.name)
         except DalaError as error:
             raise alert(error) from None
 

@@ -13,7 +13,7 @@ from dala import cam
 from dala.errors import DalaError
 from dala.explain.explanation import Explanation
 from dala.images import encoding
-from dala.lessons import trust_page
+from dala.lessons import handout, trust_page
 from dala.progress import Tracked
 from dala.trust import verdict
 from dala.ui import choices, link
@@ -53,6 +53,7 @@ class LastCheck:
     method: str
     page: str
     files: dict[str, bytes]
+    name: str = "checks.zip"
 
 
 class Trust:
@@ -80,7 +81,8 @@ class Trust:
             yield NOTHING, None
             raise alert(error) from None
         page = trust_page.page(run.result, e)
-        yield page, LastCheck(current.serial, method, page, files(run.result, e, page))
+        name = handout.title_of(current.source.file.name, "checks")
+        yield page, LastCheck(current.serial, method, page, files(run.result, e, page), name)
 
     def download(self, last: LastCheck | None) -> str:
         """Every number, all maps and the page as a zip in a data URL."""
@@ -89,13 +91,16 @@ class Trust:
                 raise ExpiredError
         except DalaError as error:
             raise alert(error) from None
-        return data_url(last.files)
+        return data_url(last.files, last.name)
 
 
 def files(result: verdict.Checked, explanation: Explanation, page: Markup) -> dict[str, bytes]:
-    """Contents of the download by file name: every number, the page, all maps as one picture."""
+    """Contents of the download by file name: a README, the patch, every number, the page, all maps as one picture."""
     document = f"<!doctype html><meta charset='utf-8'><title>Can I trust it?</title><style>{CSS}</style>{page}"
+    said = verdict.verdict(result)
     return {
+        "README.txt": handout.readme([said.sentence, *(r.words for r in said.reasons)], handout.CHECKS),
+        "picture.png": encoding.encode(explanation.picture),
         "checks.json": json.dumps(verdict.to_json(result), indent=1, ensure_ascii=False).encode(),
         "checks.html": document.encode(),
         "maps.png": encoding.encode(trust_page.sheet(result, explanation)),

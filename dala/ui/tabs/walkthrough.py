@@ -17,6 +17,7 @@ from dala.explain.gate import FILE, MOST_BYTES, AverageGate, measure, read
 from dala.images import encoding
 from dala.lessons import contact_sheet, walkthrough, walkthrough_files
 from dala.lessons.contact_sheet import Tile
+from dala.lessons.handout import title_of
 from dala.publishing.samples import Sample
 from dala.ui import download as ui_download
 from dala.ui import link
@@ -111,7 +112,7 @@ class StepByStep:
             content = walkthrough_files.files(e, explainer, chosen, average, event.rule, event.strength, display)
         except DalaError as error:
             raise alert(error) from None
-        return ui_download.data_url(content)
+        return ui_download.data_url(content, title_of(require(current).source.file.name, "steps"))
 
     def _parts(self, current: Current, channels: str | None) -> tuple[Explanation, Steps, list[int]]:
         # A session keeps no gradient: the head computes it again in a millisecond.
@@ -175,7 +176,7 @@ def build(page: Page, samples: Sequence[Sample], demo: gr.Blocks) -> None:
     for moved in (walk.change, tab.select):
         moved(None, None, None, js=ENDS, **PLUMBING)
     view.download(content.download, [page.current, channels], archive, **PLUMBING).then(
-        None, archive, None, js=ui_download.SAVE.replace("explanation.zip", "step_by_step.zip")
+        None, archive, None, js=ui_download.SAVE
     )
 
 
