@@ -59,8 +59,8 @@ def build(explainer: Explainer, note: str = "") -> gr.Blocks:
         page.connect()
         api.build(explainer)
         gr.Markdown(
-            "A picture you upload stays on this server's disk for up to an hour, and in its memory until newer ones "
-            "replace it; your browser keeps it for a reload. Upload nothing that identifies a patient.",
+            "A picture you upload stays on this server's disk for up to an hour, and in its memory while this page is "
+            "open; your browser keeps it for a reload. Upload nothing that identifies a patient.",
             elem_classes="small",
         )
     return demo

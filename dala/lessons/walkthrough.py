@@ -19,6 +19,7 @@ __all__ = ["TITLES", "Step", "describe", "gate"]
 
 TITLES = ("Input", "Feature maps", "Gradients", "Weights", "Weighted sum", "Upsampling")
 FEW = 5  # channels named at either end
+NARROW = 0.1  # a chart of gates that differ by less would show one dot
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ def gate(explanation: Explanation, average: AverageGate | None, shown: Sequence[
     if explanation.gate is None or average is None:
         return Step(f"This network has no gate at {explanation.layer}.")
     own, mean = explanation.gate, average.mean
+    low, high = (float(f(torch.cat([own, mean]))) for f in (torch.min, torch.max))
+    if high - low < NARROW:
+        return Step(
+            "The attention multiplies every feature map by a gate value σ between 0 and 1, which it computes from this "
+            f"patch. In this network all {len(own):,} values lie between {low:.2f} and {high:.2f}, for this patch as "
+            f"on average over {average.pictures:,} pictures ({average.data}): the attention hardly does anything."
+        )
     moved = own - mean
     order = moved.argsort(descending=True, stable=True).tolist()
     few = min(FEW, len(order))

@@ -90,9 +90,11 @@ def steps(
         TrustError, SanityError, StabilityError: a map that cannot be checked.
     """
     method = method or next(iter(explanation.maps))
-    curves = deletion.steps(explainer, explanation, method, deletion.COARSE, baseline, chunk=4, half=half)
+    # On a CPU pictures one by one are as fast as several together, and need less memory.
+    chunk = 1 if explanation.device == "cpu" else 4
+    curves = deletion.steps(explainer, explanation, method, deletion.COARSE, baseline, chunk=chunk, half=half)
     curves_result = yield from _part(0, 10, "hiding parts of the picture", curves)
-    chance = blind.steps(explainer, explanation, method, baseline, half=half)
+    chance = blind.steps(explainer, explanation, method, baseline, chunk, half)
     ranked_result = yield from _part(10, 40, f"comparing with {blind.COUNT} random maps", chance)
     weights = randomization.steps(explainer, explanation, (method,))
     weights_result = yield from _part(40, 70, "randomizing the weights", weights)

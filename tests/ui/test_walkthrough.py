@@ -5,9 +5,11 @@ import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+import torch
 
 from dala import models
 from dala.explain import gate
@@ -92,6 +94,19 @@ def test_with_a_file_it_is_compared_with_that_unless_it_is_stale(small, current,
     stale = tab(Explainer(origin.model, "cpu", replace(origin, sha256="other"))).gate(current, "")
     assert "measured with other weights" in stale
     assert "samples" in stale
+
+
+def test_a_gate_that_is_nearly_constant_is_one_sentence(content, current):
+    count = len(current.explanation.gate)
+    average = gate.AverageGate(torch.full((count,), 0.98), 429, "BreakHis")
+
+    def shown(low: float) -> walkthrough.Step:
+        values = SimpleNamespace(gate=torch.linspace(low, 0.99, count), layer="attention")
+        return walkthrough.gate(values, average, [0])
+
+    assert "values lie between 0.95 and 0.99" in shown(0.95).sentence
+    assert shown(0.95).charts == ()
+    assert shown(0.5).charts
 
 
 def test_the_download(content, current):

@@ -111,7 +111,7 @@ def build(page: Page, demo: gr.Blocks) -> None:
     """Add the tab to the current context of tabs inside `demo`."""
     content = Trust(page)
     with gr.Tab("Can I trust it?", id="trust") as tab:
-        intro = "<p class='lead'>Three checks of one map of this patch. They take about half a minute.</p>"
+        intro = "<p class='lead'>Three checks of one map of this patch. They take about a minute on two cores.</p>"
         gr.HTML(f"<style>{CSS}</style>{intro}")
         with gr.Row(elem_classes="choices trust-choices"):
             quick = choices.quick_methods()
