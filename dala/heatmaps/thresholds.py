@@ -107,7 +107,9 @@ RULES: dict[str, Rule] = {
         0.55,
         "keeps values of at least the mean plus k standard deviations of this map",
     ),
-    "otsu": Rule(otsu, "Otsu", None, 0, 0, 0, 0, "splits the histogram of this map into two groups; no control"),
+    "otsu": Rule(
+        otsu, "Otsu", None, 0, 0, 0, 0, "splits the histogram of this map into two groups; there is nothing to set"
+    ),
     "percentile": Rule(percentile, "percentile", "p", 0, 100, 1, 80, "keeps the same share of the area of every map"),
     "share_of_max": Rule(
         share_of_max,
