@@ -54,6 +54,7 @@ def test_methods_are_side_by_side_and_the_switches_send_nothing(compared):
     assert requests == []
 
 
+@pytest.mark.slow
 def test_methods_that_coincide_are_one_map_with_both_names_and_the_reason(compared):
     page = compared
     page.get_by_label("HiResCAM").check()
@@ -79,6 +80,7 @@ def test_evidence_against_a_class_is_named(compared):
     page.wait_for_function("() => /evidence against /.test(document.querySelector('#comparison .words').innerText)")
 
 
+@pytest.mark.slow
 def test_the_wipe_goes_by_keys_and_by_mouse(compared):
     page = compared
     page.locator("#comparison .wipe summary").click()
@@ -93,6 +95,7 @@ def test_the_wipe_goes_by_keys_and_by_mouse(compared):
     assert abs(int(share.input_value()) - 70) <= 1
 
 
+@pytest.mark.slow
 def test_a_broken_file_leaves_what_is_compared(compared, broken_file):
     page = compared
     before = page.locator("#comparison .words").inner_text()

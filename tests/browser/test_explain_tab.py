@@ -87,7 +87,7 @@ def test_arrow_keys_move_the_threshold_and_no_request_leaves(uploaded):
 
 
 @pytest.mark.parametrize(
-    "rule", [r if r in ("mean_std", "otsu") else pytest.param(r, marks=pytest.mark.slow) for r in thresholds.RULES]
+    "rule", [r if r == "mean_std" else pytest.param(r, marks=pytest.mark.slow) for r in thresholds.RULES]
 )
 def test_numbers_and_pixels_are_pythons(uploaded, rule):
     page, e = uploaded
@@ -171,6 +171,7 @@ def test_a_threshold_above_the_maximum_says_something_else(browser, explainer):
     demo.close()
 
 
+@pytest.mark.slow
 def test_the_last_of_quick_choices_is_shown(uploaded):
     page, e = uploaded
     for _ in range(2):
@@ -191,7 +192,7 @@ def test_the_last_of_quick_choices_is_shown(uploaded):
     ("name", "content", "sentence"),
     [
         ("broken.png", picture(1)[1][:20000], "damaged or incomplete"),
-        ("page.png", b"<html><script>alert(1)</script></html>", "not a picture"),
+        pytest.param("page.png", b"<html><script>alert(1)</script></html>", "not a picture", marks=pytest.mark.slow),
         pytest.param("empty.png", b"", "empty", marks=pytest.mark.slow),
     ],
 )

@@ -193,6 +193,7 @@ def test_axe_finds_nothing_serious_with_a_measured_curve(browser, served, scheme
     assert grave == {}
 
 
+@pytest.mark.slow
 def test_how_good_is_it_stays_with_a_phantom_and_with_a_broken_file(browser, served, patch_file, broken_file):
     page = opened(browser, served)
     page.get_by_role("tab", name="How good is it?").click()

@@ -84,6 +84,7 @@ def test_a_link_carries_the_settings_and_not_the_picture(page, browser, url):
     other.close()
 
 
+@pytest.mark.slow
 def test_invalid_settings_in_a_link_are_ignored(browser, url):
     search = "rule=magic&strength=9e9&palette=x&opacity=nan&methods=score_cam,x&layer=..&over=over"
     page = browser.new_page()

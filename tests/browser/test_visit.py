@@ -4,6 +4,7 @@ import io
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from dala.phantoms import phantom
@@ -146,6 +147,7 @@ def test_without_a_clipboard_the_link_is_selected_text(browser, url):
     assert errors == []
 
 
+@pytest.mark.slow
 def test_the_planted_focus_is_the_phantoms_own(page):
     for sample in samples.find():
         mask = sample.file.with_name(f"{sample.file.stem}_mask.png")

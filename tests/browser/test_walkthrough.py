@@ -155,6 +155,7 @@ def test_the_gate_of_the_shipped_weights_is_one_sentence(told):
     assert 0 < float(e.gate.min()) <= float(e.gate.max()) < 1
 
 
+@pytest.mark.slow
 def test_a_broken_file_gives_our_sentence_and_loses_nothing(told):
     page, _, expected = told
     walk_to(page, 3)

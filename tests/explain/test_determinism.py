@@ -108,11 +108,13 @@ def test_a_comparison_of_runs_and_a_study_twice(two, tree, small_folder, tmp_pat
 
 
 def test_a_threshold_and_the_apps_zip_twice(small, patch):
-    chosen = SimpleNamespace(rule="otsu", strength=None, palette="inferno", opacity=0.5, look="outline")
+    chosen = SimpleNamespace(palette="inferno", opacity=0.5, look="outline")
     results = []
     for _ in range(2):
         e = small.explain(patch, methods=("grad_cam", "layer_cam"))
-        results.append(base64.b64decode(download.explanation(e, small, chosen).split(",", 1)[1]))
+        content = export.files(e, small, "otsu", None, download.display(chosen))
+        text = download.whole(content, e, small, ("otsu", None, False), "patch.png")
+        results.append(base64.b64decode(text.split(",", 1)[1]))
     archives = [zipfile.ZipFile(io.BytesIO(content)) for content in results]
     assert archives[0].namelist() == archives[1].namelist()
     assert {i.date_time for a in archives for i in a.infolist()} == {(1980, 1, 1, 0, 0, 0)}

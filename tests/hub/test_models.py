@@ -132,6 +132,7 @@ def test_eight_classes(tmp_path, patch):
     assert explainer.preprocessing.mean == (0.5, 0.5, 0.5)
 
 
+@pytest.mark.slow
 def test_a_config_that_was_damaged_in_the_cache_is_fetched_again(three, serve):
     serve(three)
     file = models.load("you/net").folder / "config.json"

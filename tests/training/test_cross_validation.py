@@ -176,6 +176,7 @@ def test_two_processes_train_what_one_does(settings, tmp_path, views):
     np.testing.assert_allclose(single.logits, double.logits, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_folds_an_inner_choice_and_a_final_network(settings, tmp_path):
     s = settings.with_options(split="patient", folds=3, probe_epochs=2, epochs=0, score_every=0, tensorboard=False)
     cache = settings.runtime.out / "features"

@@ -395,6 +395,7 @@ def test_uploading_to_a_full_disk_is_one_sentence(alone, patch_file):
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_full_queue_answers_at_once(alone, patch_file):
     _, url, _, _ = alone
     image = {"path": upload(url, patch_file).json()[0], "meta": {"_type": "gradio.FileData"}}
