@@ -42,7 +42,7 @@ def finish(run: Generator[tuple[Any, ...], None, Result], progress: Callable[...
 def step(done: int, total: int) -> None:
     """Say, between two slices of long work, how much of it is done; without effect where nobody listens.
 
-    For work below functions that take no `Progress`. Whoever listens may let other work go first, and may raise an
+    For work below functions that take no `Progress`. A listener may let other work go first, and may raise an
     exception, which cancels: hold no lock, and leave nothing half changed.
     """
     if (listener := _listener.get()) is not None:
@@ -55,7 +55,7 @@ def listening(listener: Progress, through: bool = True) -> Iterator[None]:
 
     Args:
         listener: called with (done, total).
-        through: whoever listened outside is called afterwards, too.
+        through: a listener outside is called afterwards, too.
     """
     outer = _listener.get() if through else None
 

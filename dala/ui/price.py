@@ -12,7 +12,7 @@ from dala.explain.explainer import Explainer
 from dala.explain.explanation import Explanation
 from dala.progress import listening
 
-__all__ = ["NOTABLE", "Prices", "expected", "told", "words"]
+__all__ = ["NOTABLE", "Prices", "expected", "progress_of", "words"]
 
 NOTABLE = 3.0  # what takes longer, in seconds, is not begun before its price was shown
 
@@ -82,7 +82,7 @@ def words(seconds: float) -> str:
 
 
 @contextmanager
-def told(progress: Callable[..., Any], methods: Sequence[str]) -> Iterator[None]:
+def progress_of(progress: Callable[..., Any], methods: Sequence[str]) -> Iterator[None]:
     """Show how much of slow methods is done, and how long the rest will take."""
     count = sum(cam.METHODS[name].per_channel for name in methods)
     began, ended, before = time.monotonic(), 0, 0

@@ -20,7 +20,7 @@ from dala.ui.alert import alert
 from dala.ui.beside import beside
 from dala.ui.current import Current, ExpiredError, require
 from dala.ui.mapview.view import MapView, comparison
-from dala.ui.price import told, words
+from dala.ui.price import progress_of, words
 from dala.ui.server.events import scheduled
 from dala.ui.server.scheduler import Urgency
 from dala.ui.session import LONG, MODEL, PLUMBING, Page
@@ -97,7 +97,7 @@ class Compare:
         try:
             current = require(current)
             explainer, start, question = self._start(current, methods, over, layer, evidence, last)
-            with told(progress, methods):
+            with progress_of(progress, methods):
                 e = explainer.retarget(start, question)
         except DalaError as error:
             raise alert(error) from None
