@@ -4,6 +4,7 @@ Nothing but the folders' names and their places is known. What they do not settl
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -108,7 +109,7 @@ def find(root: Path, files: Sequence[PurePath], named: bool = False) -> Levels:
             )
     above = [d for d in range(kind) if len(names[d]) > 1]
     below = sorted(names[kind + 1]) if len(names) > kind + 1 else []
-    others = [d for d in above if _is_other(names[d])]
+    others = [d for d in above if _is_other(names[d]) or _sorts_classes(files, d, kind)]
     notes = [f"Folders above the classes, {_few(sorted(names[d]))}, are not used." for d in others]
     patients = () if named else tuple(d for d in above if d not in others)
     if patients:
@@ -143,6 +144,13 @@ def _names(files: Sequence[PurePath]) -> list[set[str]]:
 
 def _is_other(names: set[str]) -> bool:
     return all(_OTHER.fullmatch(n.strip()) for n in names)
+
+
+def _sorts_classes(files: Sequence[PurePath], depth: int, kind: int) -> bool:
+    """Whether folders above the classes sort these, as BRACS' benign and malignant groups: none shares one."""
+    pairs = {(p.parts[depth], p.parts[kind]) for p in files if len(p.parts) > kind + 1}
+    groups, classes = (Counter(pair[i] for pair in pairs) for i in (0, 1))
+    return max(classes.values(), default=0) == 1 < max(groups.values(), default=0)
 
 
 def _classes(root: Path, files: Sequence[PurePath], names: list[set[str]]) -> int:

@@ -71,6 +71,9 @@ TREES = {
     "patients above": ("folder", each("patient{}/{}/0.png", range(3), BM), {"benign": 3, "malignant": 3}, 3, None, 0),
     "patients of one class": ("folder", ["P1/benign/0.png", "P2/malignant/0.png", "P3/benign/0.png"],
                               {"benign": 2, "malignant": 1}, 3, None, 0),
+    "groups of classes above": ("folder", [f"{s}/Group_{g}/{c}/1_{s}.png" for s in ("train", "val")
+        for g, c in (("BT", "0_N"), ("BT", "1_PB"), ("MT", "6_IC"))], {"0_N": 2, "1_PB": 2, "6_IC": 2}, None,
+        {"train": 3, "val": 3}, 0),
     "numbered patients": ("folder", each("{}/{}/0.png", (1, 2, 3), BM), {"benign": 3, "malignant": 3}, 3, None, 0),
     "IDC as a folder": ("folder", each("{}/{}/x.png", (8863, 9022, 9035), "01"), {"0": 3, "1": 3}, 3, None, 0),
     "split, patient, class": ("folder", each("{}/p{}/{}/1.png", ("train", "test"), (1, 2), BM),
