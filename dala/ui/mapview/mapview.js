@@ -32,7 +32,8 @@ function create(host, settings) {
     Object.entries(PARTS).map(([name, selector]) => [name, host.element.querySelector(selector)]));
   const positions = Object.fromEntries(Object.entries(settings.rules).map(([name, {start}]) => [name, start]));
   return {
-    host, settings, parts, positions, rule: settings.start_rule, scene: null, picture: null, onPaint: [], onShow: [], extras: {},
+    host, settings, parts, positions, rule: settings.start_rule, scene: null, picture: null,
+    onPaint: [], onShow: [], extras: {},
     announcement: 0,
   };
 }
@@ -63,9 +64,7 @@ function row({settings, parts, scene, rule}, panel) {
   return [...panel.map.tables.percentile].reduce((best, next) => (distance(next) < distance(best) ? next : best));
 }
 
-function target({evidence, words}) {
-  return evidence === 'against' ? words : `for ${words}`;
-}
+const target = ({evidence, words}) => evidence === 'against' ? words : `for ${words}`;
 
 // The sentence of dala.render.describe.
 function describe(scene, map, area) {
@@ -151,7 +150,7 @@ function draw({out, pen, image}, pixels) {
   pen.putImageData(image, 0, 0);
 }
 
-// Blends all maps anew: after another value, look, palette, opacity or colour scale. A threshold then only chooses between
+// Blends all maps anew: after another value, look, palette, opacity or colour scale. A threshold then chooses between
 // two finished pictures.
 function recolour(viewer) {
   const {settings, parts, scene} = viewer;
@@ -189,7 +188,8 @@ function build(viewer, panel) {
   const reading = make('p', figure, {className: 'reading'});
   if (panel.note) make('p', figure, {className: 'reading', textContent: panel.note});
   const image = new ImageData(width, height), out = new Uint32Array(image.data.buffer);
-  return {...panel, figure, head, stage, map, canvas, at, notice, bar, most, cut, reading, image, out, pen: canvas.getContext('2d')};
+  const pen = canvas.getContext('2d');
+  return {...panel, figure, head, stage, map, canvas, at, notice, bar, most, cut, reading, image, out, pen};
 }
 
 // Shows every map's raw value at a position, given as fractions of width and height.

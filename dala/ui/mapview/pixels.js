@@ -62,7 +62,7 @@ function keep(out, elsewhere, kept, heat, tau) {
   for (let i = 0; i < out.length; i++) out[i] = heat[i] >= tau ? kept[i] : elsewhere[i];
 }
 
-// Onto `out`: the border of the region where the map is tau or more, white and `line` pixels wide inside it, with a dark
+// Onto `out`: the border of the region where the map is tau or more, white, `line` pixels wide inside it, with a dark
 // rim outside, so that it is visible on any stain. The picture's own border is no border of the region.
 function outline(out, heat, tau, width, height, line) {
   for (let y = 0, i = 0; y < height; y++) {

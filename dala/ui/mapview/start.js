@@ -36,7 +36,9 @@ function recall(viewer) {
 function fill(viewer) {
   const {make} = dala.mapview, {settings, parts} = viewer;
   for (const name of Object.keys(settings.palettes)) make('option', parts.palette, {value: name, textContent: name});
-  for (const [value, {title}] of Object.entries(settings.looks)) make('option', parts.look, {value, textContent: title});
+  for (const [value, {title}] of Object.entries(settings.looks)) {
+    make('option', parts.look, {value, textContent: title});
+  }
   parts.look.value = settings.start_look;
   recall(viewer);
   for (const [name, {label}] of Object.entries(settings.rules)) {

@@ -1,7 +1,7 @@
 // The visit: keeps the address in step with the picture and the tab, and restores both after a reload, Back or a link.
 //
-// props.value: the address of the picture on screen, {sample, upload, class, magnification, part}, with a serial number,
-// so that two uploads differ; or null.
+// props.value: the address of the picture on screen, {sample, upload, class, magnification, part}, with a serial
+// number, so that two uploads differ; or null.
 (dala => {
 'use strict';
 
