@@ -77,8 +77,10 @@ def words(seconds: float) -> str:
     if seconds < 60:
         step = 1 if seconds < 10 else 5
         return f"{max(step, step * round(seconds / step))} s"
+    if seconds >= 300:
+        return f"{round(seconds / 60)} min"
     minutes, rest = divmod(10 * round(seconds / 10), 60)
-    return f"{minutes} min" + (f" {rest} s" if rest and minutes < 5 else "")
+    return f"{minutes} min" + (f" {rest} s" if rest else "")
 
 
 @contextmanager
