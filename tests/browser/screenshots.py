@@ -21,13 +21,13 @@ from tests.support.chromium import FLAGS, chromium_path
 
 # File in `.github/`, and the part of the page: the patch at the left need not be seen three times.
 README = {
-    "explain": ("app", (0, 0, 1280, 939)),
-    "compare": ("compare", (336, 40, 1280, 1120)),
+    "explain": ("app", (0, 0, 1280, 880)),
+    "compare": ("compare", (336, 40, 1280, 1060)),
     "lab": ("lab", (336, 40, 1280, 1570)),
 }
 MOST_BYTES = 400_000
 # Thumbnails and formulas come after the maps; what moves has come to rest.
-SETTLED = """() => [...document.images].every(i => i.complete && (i.naturalWidth || !i.src))
+SETTLED = """() => [...document.images].every(i => i.loading === 'lazy' || i.complete && (i.naturalWidth || !i.src))
   && document.fonts.status === 'loaded' && document.getAnimations().every(a => a.playState !== 'running')
   && ![...document.querySelectorAll('[data-testid=status-tracker] .eta-bar')].some(e => e.offsetParent)"""
 
@@ -81,6 +81,7 @@ def shoot(browser: Browser, url: str, width: int, scheme: str, out: Path) -> Non
         page.evaluate("() => document.activeElement?.blur()")
         page.mouse.move(0, 0)
         page.wait_for_function(SETTLED)
+        page.add_style_tag(content=".dock { position: static !important; }")  # it would cover the middle
         page.screenshot(path=out / f"{name}-{width}-{scheme}.png", full_page=True)
     page.close()
 
