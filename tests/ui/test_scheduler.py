@@ -49,6 +49,12 @@ def test_a_picture_overtakes_long_work(jobs):
     assert slices == list(range(400))
 
 
+def test_more_visitors_than_threads_all_get_their_turn(jobs):
+    begun = threading.Event()
+    all_ = [jobs.submit(sliced(begun, [], 5), Urgency.CHANGE, k) for k in range(3 * scheduler.MOST_THREADS)]
+    assert [job.future.result(30) for job in all_] == ["long"] * len(all_)
+
+
 def test_what_waits_goes_by_urgency_and_then_by_its_turn(jobs):
     free, order, begun = threading.Event(), [], threading.Event()
     first = jobs.submit(lambda: begun.set() or free.wait(10), Urgency.LONG)

@@ -24,6 +24,8 @@ __all__ = ["Job", "Scheduler", "StoppedError", "Urgency"]
 MOST_BEGUN = 4
 # A slice that is shorter goes on: changing threads costs more than it gains.
 SHORTEST = 0.1
+# Threads. A job that began without one would hold the turn and never run.
+MOST_THREADS = MOST_BEGUN + 4
 # The server is idle after so many seconds without a job.
 REST = 1.0
 _order = count()
@@ -78,7 +80,7 @@ class Scheduler:
         self._kinds: dict[tuple[Hashable, str], Job] = {}
         self._idle, self._rest = idle, threading.Timer(0, lambda: None)
         # A thread that exists is used again; there are never more than the jobs that have begun.
-        self._threads = ThreadPoolExecutor(MOST_BEGUN + len(Urgency), "network")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, "network")
 
     def submit(
         self,
@@ -155,7 +157,8 @@ class Scheduler:
         full = self._begun >= MOST_BEGUN
         for entry in sorted(self._waiting):
             job = entry[2]
-            if job.begun or job.urgency < Urgency.COMPARE or not full:
+            free = self._begun < MOST_THREADS and (job.urgency < Urgency.COMPARE or not full)
+            if job.begun or free:
                 self._waiting.remove(entry)
                 heapq.heapify(self._waiting)
                 self._rest.cancel()
